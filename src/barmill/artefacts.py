@@ -1,0 +1,148 @@
+"""Artefacts on disk: canonical JSON, digests, and files and folders that appear whole or not at all.
+
+Every write goes beside its place, is flushed to the disk, and is then renamed; a killed process leaves the old
+or the new, never half (Pillai et al., OSDI 2014). Nothing else in Barmill opens a file for writing.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from barmill.errors import StorageError
+
+_MENDS = {
+    errno.ENOSPC: "Free some space or choose another folder, then run the same command again.",
+    errno.EDQUOT: "Free some of your quota or choose another folder, then run the same command again.",
+    errno.EACCES: "Choose a folder that you may write to.",
+    errno.EPERM: "Choose a folder that you may write to.",
+    errno.EROFS: "Choose a folder on a disk that is not read-only.",
+}
+
+
+def canonical_json(value: Any) -> bytes:
+    """`value` as JSON whose bytes depend on its content alone: sorted keys, no spaces, UTF-8, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def readable_json(value: Any) -> bytes:
+    """`value` as indented JSON for files that people open; keys keep their order."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of a failed write to `path` into a `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno).lower() if error.errno else str(error)
+        mend = _MENDS.get(error.errno or 0, "Look at the disk, then run the same command again.")
+        raise StorageError(str(path), f"cannot be written: {reason}", mend=mend) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in `folder` to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write and flush a file that must not exist yet (its folder is not flushed: see `sync_folder`)."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` at once. Raises StorageError; then the old file is untouched."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        try:
+            write_new(beside, data)
+            os.replace(beside, path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace `path` by `value` as readable JSON, at once."""
+    write_bytes(path, readable_json(value))
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes its name `path` only if the block ends well.
+
+    If `path` is there already (another process was first), what was made is dropped and the old one stays.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        staging.mkdir()
+    try:
+        yield staging
+        with storage_errors(path):
+            flush_tree(staging)
+            try:
+                os.rename(staging, path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+            sync_folder(path.parent)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write `files` (relative name to content) as the new folder `path`, whole or not at all."""
+    with new_folder(path) as staging, storage_errors(path):
+        for name, data in sorted(files.items()):
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            write_new(staging / name, data)
+
+
+def flush_tree(folder: Path) -> None:
+    """Flush every file and folder below `folder` to the disk, children first."""
+    for parent, _, names in os.walk(folder, topdown=False):
+        for name in sorted(names):
+            descriptor = os.open(Path(parent) / name, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(Path(parent))
+
+
+__all__ = [
+    "canonical_json",
+    "flush_tree",
+    "new_folder",
+    "readable_json",
+    "sha256",
+    "storage_errors",
+    "sync_folder",
+    "write_bytes",
+    "write_folder",
+    "write_json",
+    "write_new",
+]

@@ -1,0 +1,170 @@
+"""The contract between the factory and a model.
+
+A fit is a pure function `fit(params, train, valid, context) -> FittedModel`, and a fitted model is a value: named
+bytes in safe formats. Whoever forecasts, in training as in serving, builds a `Forecaster` from those bytes with
+`load_forecaster`, so there is one forecasting code, and nothing that lives only in the trainer's memory.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from barmill.views import FeatureMatrix, WindowTensor
+
+View: TypeAlias = FeatureMatrix | WindowTensor
+Float64Array: TypeAlias = npt.NDArray[np.float64]
+
+VIEWS = ("feature_matrix", "window_tensor")
+OUTPUTS = ("p_up", "E_r", "q05", "q50", "q95")
+
+
+class ModelParams(BaseModel):
+    """Base of every model's parameters: frozen, unknown keys refused, ranges on the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """A catalogue entry: what can be built, and what it needs; loading it imports nothing heavy.
+
+    Parameters
+    ----------
+    name, family : str, as written in a recipe and in the tree
+    view : str, one of VIEWS
+    outputs : tuple of str, what the model itself learns, out of OUTPUTS; the quantiles are added to every model alike
+    causal : bool, no output depends on a bar after the window's end
+    zero_shot : bool, forecasts without a fit
+    params : ModelParams type, whose defaults and ranges are the documentation
+    fit : str, "module:function", written here by us and never read from a file
+    forecaster : str, "module:Class", likewise; imports nothing of the training side
+    requires : tuple of str, importable modules that the fit needs beyond the core
+    extra : str, the install extra that brings them
+    reference : str, where the model is described
+    """
+
+    name: str
+    family: str
+    view: str
+    outputs: tuple[str, ...]
+    causal: bool
+    zero_shot: bool
+    params: type[ModelParams]
+    fit: str
+    forecaster: str
+    requires: tuple[str, ...] = ()
+    extra: str = ""
+    reference: str = ""
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Rows to learn from or to judge on.
+
+    view : the inputs, float32, one row per sample
+    y : int8 of shape (n,), class index: two classes 0 (not up), 1 (up); three 0 (down), 1 (neither), 2 (up)
+    z : float64 of shape (n,), net log return from entry to label end, in units of the volatility known at the decision
+    weight : float64 of shape (n,), mean 1
+    """
+
+    view: View
+    y: npt.NDArray[np.int8]
+    z: Float64Array
+    weight: Float64Array
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+class RawForecast(NamedTuple):
+    """What a forecaster says before calibration.
+
+    logits : float64 of shape (n,) for two classes (log-odds of up), (n, 3) for three (softmax scores in class order)
+    expected : float64 of shape (n,), expected z, or None where the model does not learn E_r
+    """
+
+    logits: Float64Array
+    expected: Float64Array | None
+
+
+class Forecaster(Protocol):
+    """A fitted model that forecasts; immutable, safe to share between threads."""
+
+    def raw(self, view: View) -> RawForecast:
+        """Forecast each sample of `view`; a row's result depends on that row alone."""
+        ...
+
+
+class ForecasterClass(Protocol):
+    """What a catalogue entry's `forecaster` names."""
+
+    def from_files(self, files: Mapping[str, bytes]) -> Forecaster:
+        """Build the forecaster from a fitted model's bytes, which were verified before."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FittedModel:
+    """A fitted model as a value.
+
+    files : the bytes that a forecaster needs (safe formats only); these go into the bundle
+    training_files : further bytes kept in the run alone (weights before export)
+    summary : plain JSON of how the fit went: iterations, losses, stopping reason, seconds are not in it
+    """
+
+    name: str
+    files: Mapping[str, bytes]
+    training_files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    summary: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class Progress(Protocol):
+    """Where long work tells how far it is."""
+
+    def update(self, done: int, total: int, note: str = "") -> None: ...
+
+
+class SilentProgress:
+    """Tells nobody."""
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FitContext:
+    """What a fit is given beyond data and parameters.
+
+    seed : int, the only source of randomness
+    n_classes : int, 2 or 3
+    outputs : tuple of str, the outputs asked for (a subset of the spec's)
+    feature_names : tuple of str, columns of the view in order
+    threads : int, threads that a library may use
+    scratch : folder for checkpoints that a resumed fit finds again; None keeps none
+    logs : folder for TensorBoard events; None writes none
+    device : "cpu", "cuda" or "auto"
+    train_network : the torch training loop, for models that are networks (see `barmill.training`)
+    """
+
+    seed: int
+    n_classes: int
+    outputs: tuple[str, ...]
+    feature_names: tuple[str, ...]
+    threads: int = 1
+    scratch: Path | None = None
+    logs: Path | None = None
+    device: str = "cpu"
+    progress: Progress = field(default_factory=SilentProgress)
+    train_network: Callable[..., Any] | None = None
+
+
+class Fit(Protocol):
+    """What a catalogue entry's `fit` names."""
+
+    def __call__(self, params: Any, train: Samples, valid: Samples, context: FitContext) -> FittedModel: ...
