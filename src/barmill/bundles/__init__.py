@@ -1,0 +1,56 @@
+"""Bundles: everything needed to forecast from raw bars, in one immutable folder with a digest of every byte.
+
+`assemble` turns a fitted model and what belongs to it into named bytes, `publish` puts them on the disk whole or not at
+all, `Bundle.load` verifies them in memory before anything parses them, and `ForecastPipeline` is the one code that turns
+feature rows into forecasts, in training's judgement as in serving. Imports no torch, no training code and no pickle.
+The format is described in docs/reference/bundle-format.md; what may be added is a part named in `manifest.PARTS`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from barmill.bundles.bundle import Bundle
+    from barmill.bundles.contents import BundleContents, assemble
+    from barmill.bundles.forecast import Forecast
+    from barmill.bundles.forecasting import ForecastPipeline, Volatility
+    from barmill.bundles.manifest import Manifest
+    from barmill.bundles.publishing import publish
+    from barmill.bundles.stream import BundleStream
+    from barmill.bundles.verifying import VerifyReport, verify
+
+# Loaded when first asked for: publishing and verifying bytes must not wait for Polars, Numba and the boosters.
+_PLACES = {
+    "Bundle": "bundle",
+    "BundleContents": "contents",
+    "BundleStream": "stream",
+    "Forecast": "forecast",
+    "ForecastPipeline": "forecasting",
+    "Manifest": "manifest",
+    "VerifyReport": "verifying",
+    "Volatility": "forecasting",
+    "assemble": "contents",
+    "publish": "publishing",
+    "verify": "verifying",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+__all__ = [
+    "Bundle",
+    "BundleContents",
+    "BundleStream",
+    "Forecast",
+    "ForecastPipeline",
+    "Manifest",
+    "VerifyReport",
+    "Volatility",
+    "assemble",
+    "publish",
+    "verify",
+]

@@ -1,0 +1,256 @@
+"""A version folder, read once into memory and checked there: nothing is parsed whose digest was not checked.
+
+What is verified is what is used: each file is opened once, without following links, hashed in memory, and never looked
+at again on the disk. A flipped bit in a booster's text can crash the process that parses it, so digests come first.
+"""
+
+import contextlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from barmill.artefacts import sha256
+from barmill.bundles.manifest import MANIFEST, MAX_FILES, MAX_MANIFEST_BYTES, SEAL, WEIGHTS, FileEntry, Manifest, parse_manifest, seal_of
+from barmill.bundles.strict_json import parse_canonical
+from barmill.errors import BundleCorruption, BundleError
+
+POINTER = "current.json"
+VERSION_NAME = re.compile(r"[1-9][0-9]{0,8}")
+
+_MEND = "Copy the bundle again from where it was published."
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: a pipe put there later must not hang us
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What is in a version folder.
+
+    folder : path of the version
+    digest : str, SHA-256 of the manifest's bytes; empty if there are none
+    manifest : None if it could not be read
+    files : path to bytes, of those files alone whose digest is right
+    problems : everything found wrong, in the order of the files
+    """
+
+    folder: Path
+    digest: str = ""
+    manifest: Manifest | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    problems: tuple[BundleError, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedFiles:
+    """The bytes of a bundle in memory, each checked against the manifest."""
+
+    folder: Path
+    digest: str
+    manifest: Manifest
+    files: Mapping[str, bytes]
+
+
+def read_version(folder: Path) -> VerifiedFiles:
+    """The files of the version `folder`, verified. Raises BundleError (all that is wrong in one)."""
+    found = inspect(folder)
+    if found.problems or found.manifest is None:
+        raise type(found.problems[0]).gathered(found.problems)
+    return VerifiedFiles(found.folder, found.digest, found.manifest, found.files)
+
+
+def inspect(folder: Path) -> Inspection:
+    """Look at every entry of the version `folder` and check every byte; what is wrong is told, not raised."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        mend = "Name the folder of a version, or of a model that has a current.json."
+        return Inspection(folder, problems=(BundleError(str(folder), f"no bundle here: {os.strerror(error.errno or 0).lower()}", mend=mend),))
+    try:
+        return _inspect(folder, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _inspect(folder: Path, root: int) -> Inspection:
+    sizes, strangers = _list(folder, root)
+    if strangers:
+        return Inspection(folder, problems=tuple(strangers))
+    if MANIFEST not in sizes:
+        mend = "Name the folder of a version, or of a model that has a current.json."
+        return Inspection(folder, problems=(BundleError(str(folder), f"no bundle here: there is no {MANIFEST}", mend=mend),))
+    digest = ""
+    try:
+        data = _read(folder, root, MANIFEST, sizes[MANIFEST], MAX_MANIFEST_BYTES)
+        digest = sha256(data)
+        _check_seal(folder, root, sizes, data)
+        manifest = parse_manifest(data, str(folder / MANIFEST))
+    except BundleError as error:
+        return Inspection(folder, digest, problems=(error,))
+    problems = _compare_names(folder, sizes, manifest)
+    if problems:
+        return Inspection(folder, digest, manifest, problems=tuple(problems))
+    files: dict[str, bytes] = {}
+    for entry in manifest.files:
+        try:
+            files[entry.path] = _read_entry(folder, root, entry)
+        except BundleError as error:
+            problems.append(error)
+    return Inspection(folder, digest, manifest, files, tuple(problems))
+
+
+def _list(folder: Path, root: int) -> tuple[dict[str, int], list[BundleError]]:
+    """Sizes of the plain files by path, and a refusal for every entry of another kind."""
+    sizes: dict[str, int] = {}
+    strangers: list[BundleError] = []
+
+    def visit(descriptor: int, prefix: str) -> None:
+        with os.scandir(descriptor) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                path = prefix + entry.name
+                status = entry.stat(follow_symlinks=False)
+                if len(sizes) + len(strangers) > 4 * MAX_FILES:
+                    return
+                if path == WEIGHTS and stat.S_ISDIR(status.st_mode):
+                    with _subfolder(folder, descriptor, path) as inner:
+                        visit(inner, f"{path}/")
+                elif kind := _kind(status):
+                    strangers.append(BundleCorruption(str(folder / path), f"is {kind}", expected="a plain file of its own", mend=_MEND))
+                else:
+                    sizes[path] = status.st_size
+
+    try:
+        visit(root, "")
+    except OSError as error:
+        strangers.append(_unreadable(folder, error))
+    return sizes, strangers
+
+
+def _kind(status: os.stat_result) -> str:
+    """What an entry is other than a plain file with one name; empty for a plain file."""
+    mode = status.st_mode
+    if stat.S_ISREG(mode):
+        return "a hard link (the same file has another name)" if status.st_nlink > 1 else ""
+    kinds = {
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "not a file")
+
+
+def _check_seal(folder: Path, root: int, sizes: Mapping[str, int], manifest: bytes) -> None:
+    if SEAL not in sizes:
+        raise BundleCorruption(str(folder / SEAL), "is missing", mend=_MEND)
+    seal = _read(folder, root, SEAL, sizes[SEAL], 256)
+    expected = seal_of(manifest)
+    if seal == expected:
+        return
+    if re.fullmatch(rb"[0-9a-f]{64}  manifest\.json\n", seal):
+        raise BundleCorruption(str(folder / MANIFEST), f"SHA-256 {sha256(manifest)[:12]}..", expected=f"{seal[:12].decode()}.. of {SEAL}", mend=_MEND)
+    raise BundleCorruption(str(folder / SEAL), "is not a digest of the manifest", expected=f"'<sha256>  {MANIFEST}'", mend=_MEND)
+
+
+def _compare_names(folder: Path, sizes: Mapping[str, int], manifest: Manifest) -> list[BundleError]:
+    """Missing and extra files, and sizes, before a single byte is read."""
+    problems: list[BundleError] = []
+    listed = {entry.path: entry.size for entry in manifest.files}
+    for path in sorted({*sizes, *listed} - {MANIFEST, SEAL}):
+        if path not in sizes:
+            problems.append(BundleCorruption(str(folder / path), "is missing", mend=_MEND))
+        elif path not in listed:
+            problems.append(BundleCorruption(str(folder / path), "is not in the manifest", mend="Remove it, or copy the bundle again."))
+        elif sizes[path] != listed[path]:
+            problems.append(BundleCorruption(str(folder / path), f"{sizes[path]} bytes", expected=f"{listed[path]} bytes", mend=_MEND))
+    return problems
+
+
+def _read_entry(folder: Path, root: int, entry: FileEntry) -> bytes:
+    data = _read(folder, root, entry.path, entry.size, entry.size)
+    found = sha256(data)
+    if found != entry.sha256:
+        raise BundleCorruption(str(folder / entry.path), f"SHA-256 {found[:12]}..", expected=f"{entry.sha256[:12]}..", mend=_MEND)
+    return data
+
+
+def _read(folder: Path, root: int, path: str, size: int, most: int) -> bytes:
+    """All `size` bytes of a plain file below the open folder `root`, through one descriptor."""
+    if size > most:
+        raise BundleCorruption(str(folder / path), f"{size} bytes", expected=f"at most {most}", mend=_MEND)
+    try:
+        with contextlib.ExitStack() as stack:
+            parent, _, name = path.rpartition("/")
+            inside = stack.enter_context(_subfolder(folder, root, parent)) if parent else root
+            descriptor = os.open(name, _READ_FLAGS, dir_fd=inside)
+            with os.fdopen(descriptor, "rb", buffering=0) as file:
+                if kind := _kind(os.fstat(descriptor)):
+                    raise BundleCorruption(str(folder / path), f"is {kind}", expected="a plain file of its own", mend=_MEND)
+                data = _read_up_to(file.fileno(), size + 1)
+    except OSError as error:
+        raise _unreadable(folder / path, error) from error
+    if len(data) != size:
+        raise BundleCorruption(str(folder / path), "changed its size while it was read", expected=f"{size} bytes", mend=_MEND)
+    return data
+
+
+def _read_up_to(descriptor: int, most: int) -> bytes:
+    pieces: list[bytes] = []
+    while most > 0 and (piece := os.read(descriptor, min(most, 1 << 24))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
+
+
+@contextlib.contextmanager
+def _subfolder(folder: Path, root: int, name: str) -> Iterator[int]:
+    descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=root)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(path: Path, error: OSError) -> BundleError:
+    return BundleError(str(path), f"cannot be read: {os.strerror(error.errno or 0).lower()}", mend="Give yourself leave to read it, or copy it again.")
+
+
+def find_version(path: Path) -> tuple[Path, str]:
+    """The version folder that `path` means, and the digest it must have (empty if it is not known).
+
+    `path` is a version folder itself, or a model's folder, whose `current.json` is followed.
+    """
+    pointer = path / POINTER
+    if (path / MANIFEST).exists() or not pointer.exists():
+        return path, ""
+    version, digest = read_pointer(path)
+    return path / str(version), digest
+
+
+def read_pointer(model_folder: Path) -> tuple[int, str]:
+    """Version and digest that `current.json` points at."""
+    place = str(model_folder / POINTER)
+    try:
+        root = os.open(model_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(model_folder, error) from error
+    try:
+        size = os.stat(POINTER, dir_fd=root, follow_symlinks=False).st_size
+        value = parse_canonical(_read(model_folder, root, POINTER, size, 4096), place)
+    except FileNotFoundError as error:
+        raise BundleError(place, "there is none", mend="Publish a version, or name the folder of one.") from error
+    finally:
+        os.close(root)
+    match value:
+        case {"digest": str(digest), "format": 1, "version": int(version)} if len(value) == 3 and version is not True and version > 0:
+            return version, digest
+        case _:
+            raise BundleCorruption(place, json.dumps(value)[:80], expected='{"digest": .., "format": 1, "version": ..}', mend="Publish again.")
+
+
+__all__ = ["POINTER", "VERSION_NAME", "Inspection", "VerifiedFiles", "find_version", "inspect", "read_pointer", "read_version"]

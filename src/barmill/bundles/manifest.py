@@ -1,0 +1,293 @@
+"""The manifest: what a bundle is, and the size and digest of each of its files.
+
+`manifest.json` is canonical JSON without time stamp or host, so the same contents give the same bytes. Its own SHA-256
+is the bundle's digest and stands beside it in `manifest.sha256` (in the format of `sha256sum -c`), so that a change to
+any byte of the folder shows. That proves integrity, not authorship.
+
+This module, like all that publishing needs, imports the standard library alone.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from barmill.artefacts import canonical_json, sha256
+from barmill.bundles.strict_json import parse_canonical
+from barmill.errors import BundleCorruption, BundleError, BundleVersionError
+
+FORMAT = 1
+READS_WITH = "0.1.0"  # the first version of Barmill that reads FORMAT; a newer format names a newer one
+
+MANIFEST = "manifest.json"
+SEAL = "manifest.sha256"
+
+# Manifest key to file name. `preproc`, `schema`, `metrics`, `calibrator` and `weights` are the charter's artefact keys.
+PARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "calibrator": "calibrator.json",
+        "features": "features.json",
+        "golden": "golden.safetensors",
+        "instrument": "instrument.json",
+        "metrics": "metrics.json",
+        "model_card": "model_card.md",
+        "preproc": "preproc.json",
+        "provenance": "provenance.json",
+        "quantiles": "quantiles.json",
+        "recipe": "recipe.json",
+        "reference_profile": "reference_profile.json",
+        "schema": "schema.json",
+        "thresholds": "thresholds.json",
+    }
+)
+WEIGHTS = "weights"
+
+MAX_FILES = 64
+MAX_FILE_BYTES = 1 << 30
+MAX_TOTAL_BYTES = 2 << 30
+MAX_TEXT_BYTES = 32 << 20  # JSON and Markdown
+MAX_MANIFEST_BYTES = 4 << 20
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_KEYS = frozenset(
+    {"fingerprints", "files", "format", "inference_signature", "model", "name", "reads_with", "schema_hash", "symbol", "timeframe", "version"}
+    | {WEIGHTS}
+    | set(PARTS)
+)
+_MEND = "Publish the run again with this version of Barmill."
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One file of the bundle; `path` is relative, with forward slashes."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """Which model the weights belong to, and what goes in and comes out.
+
+    view : "feature_matrix" or "window_tensor"
+    window : int, bars, or None for a feature matrix
+    classes : 2 or 3
+    inputs : tuple of str, features in the order of the model's columns
+    outputs : tuple of str, columns of the forecast
+    """
+
+    name: str
+    view: str
+    window: int | None
+    classes: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "classes": self.classes,
+            "inputs": list(self.inputs),
+            "name": self.name,
+            "outputs": list(self.outputs),
+            "view": self.view,
+            "window": self.window,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What `manifest.json` says."""
+
+    name: str
+    version: str
+    symbol: str
+    timeframe: str
+    model: ModelEntry
+    schema_hash: str
+    fingerprints: Mapping[str, Any]
+    files: tuple[FileEntry, ...]
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Paths of the model's own files."""
+        return tuple(entry.path for entry in self.files if entry.path.startswith(f"{WEIGHTS}/"))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **PARTS,
+            WEIGHTS: list(self.weights),
+            "files": [{"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in self.files],
+            "fingerprints": dict(self.fingerprints),
+            "format": FORMAT,
+            "inference_signature": {
+                "inputs": [self.model.view],
+                "outputs": list(self.model.outputs),
+                "version": f"v{self.version}",
+            },
+            "model": self.model.to_json(),
+            "name": self.name,
+            "reads_with": READS_WITH,
+            "schema_hash": self.schema_hash,
+            "symbol": self.symbol,
+            "timeframe": self.timeframe,
+            "version": self.version,
+        }
+
+    def to_bytes(self) -> bytes:
+        return canonical_json(self.to_json())
+
+
+def check_name(name: str) -> None:
+    """Raise BundleError unless `name` can be a model's name and folder."""
+    if not _NAME.fullmatch(name):
+        raise BundleError("name", repr(name), expected="1 to 64 of a-z, 0-9, '_', '-', '.', beginning with a letter or digit")
+
+
+def check_version(version: str) -> None:
+    """Raise BundleError unless `version` is a semantic version such as '1.4.0'."""
+    if not _VERSION.fullmatch(version):
+        raise BundleError("version", repr(version), expected="a semantic version such as '1.4.0'")
+
+
+def list_files(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
+    """The manifest's entries of `files`, sorted by path."""
+    return tuple(FileEntry(path, len(data), sha256(data)) for path, data in sorted(files.items()))
+
+
+def seal_of(manifest: bytes) -> bytes:
+    """Content of `manifest.sha256` for these manifest bytes."""
+    return f"{sha256(manifest)}  {MANIFEST}\n".encode()
+
+
+def parse_manifest(data: bytes, place: str) -> Manifest:
+    """The manifest in `data`, whose digest was checked before.
+
+    Raises BundleVersionError for a format this version does not know, BundleCorruption for anything else that is off.
+    """
+    value = parse_canonical(data, place)
+    if not isinstance(value, dict):
+        raise BundleCorruption(place, "is not an object", mend=_MEND)
+    _check_format(value, place)
+    if problem := _first_problem(value):
+        raise BundleCorruption(place, problem, mend=_MEND)
+    model: dict[str, Any] = value["model"]
+    manifest = Manifest(
+        name=value["name"],
+        version=value["version"],
+        symbol=value["symbol"],
+        timeframe=value["timeframe"],
+        model=ModelEntry(
+            name=model["name"],
+            view=model["view"],
+            window=model["window"],
+            classes=model["classes"],
+            inputs=tuple(model["inputs"]),
+            outputs=tuple(model["outputs"]),
+        ),
+        schema_hash=value["schema_hash"],
+        fingerprints=MappingProxyType(value["fingerprints"]),
+        files=tuple(FileEntry(entry["path"], entry["size"], entry["sha256"]) for entry in value["files"]),
+    )
+    # Everything that is not free is derived from the rest: what is derived must be what stands there.
+    if manifest.to_json() != value:
+        wrong = sorted(key for key in value if manifest.to_json()[key] != value[key])
+        raise BundleCorruption(place, f"{', '.join(wrong)} contradicts the rest of the manifest", mend=_MEND)
+    return manifest
+
+
+def _check_format(value: Mapping[str, Any], place: str) -> None:
+    found = value.get("format")
+    if found == FORMAT and not isinstance(found, bool):
+        return
+    if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
+        reader = value.get("reads_with")
+        needs = f"Barmill {reader} or newer" if isinstance(reader, str) and _VERSION.fullmatch(reader) else "a newer Barmill"
+        raise BundleVersionError(place, f"bundle format {found}", expected=f"format {FORMAT}", mend=f"{needs} reads it: upgrade, then try again.")
+    raise BundleVersionError(place, f"bundle format {found!r}", expected=f"format {FORMAT}", mend=_MEND)
+
+
+def _first_problem(value: Mapping[str, Any]) -> str:
+    """What is wrong with the shape of a format-1 manifest; empty if nothing."""
+    if set(value) != _KEYS:
+        missing, unknown = sorted(_KEYS - set(value)), sorted(set(value) - _KEYS)
+        return f"lacks {', '.join(missing)}" if missing else f"has the unknown key {unknown[0]!r}"
+    for key, pattern in (("name", _NAME), ("version", _VERSION), ("schema_hash", _DIGEST)):
+        if not isinstance(value[key], str) or not pattern.fullmatch(value[key]):
+            return f"{key} is {value[key]!r}"
+    if not all(isinstance(value[key], str) for key in ("symbol", "timeframe")) or not isinstance(value["fingerprints"], dict):
+        return "symbol, timeframe or fingerprints has a wrong type"
+    return _model_problem(value["model"]) or _files_problem(value["files"])
+
+
+def _model_problem(model: Any) -> str:
+    if not isinstance(model, dict) or set(model) != {"classes", "inputs", "name", "outputs", "view", "window"}:
+        return "model has missing or unknown keys"
+    lists: list[Any] = [model["inputs"], model["outputs"]]
+    if not all(isinstance(names, list) and names and all(isinstance(name, str) for name in names) for names in lists):
+        return "model.inputs or model.outputs is not a list of names"
+    if any(len(set(names)) < len(names) for names in lists):
+        return "model.inputs or model.outputs names one twice"
+    if type(model["classes"]) is not int or model["classes"] not in (2, 3):
+        return f"model.classes is {model['classes']!r}"
+    windowed = type(model["window"]) is int and model["window"] >= 1
+    if (model["view"] == "window_tensor") != windowed or (model["view"] == "feature_matrix") != (model["window"] is None):
+        return f"model.view {model['view']!r} does not go with window {model['window']!r}"
+    return "" if isinstance(model["name"], str) else "model.name is not a name"
+
+
+def _files_problem(entries: Any) -> str:
+    if not isinstance(entries, list) or not 0 < len(entries) <= MAX_FILES:
+        return f"files is not a list of 1 to {MAX_FILES} entries"
+    paths: list[str] = []
+    total = 0
+    for entry in entries:
+        if not isinstance(entry, dict) or set(entry) != {"path", "sha256", "size"}:
+            return "an entry of files has missing or unknown keys"
+        path, size, digest = entry["path"], entry["size"], entry["sha256"]
+        if not isinstance(path, str) or not _PATH.fullmatch(path):
+            return f"file path {path!r} leaves the folder or has unusual characters"
+        if type(size) is not int or not 0 <= size <= (MAX_TEXT_BYTES if path.endswith((".json", ".md")) and "/" not in path else MAX_FILE_BYTES):
+            return f"size of {path} is {size!r}"
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            return f"sha256 of {path} is {digest!r}"
+        paths.append(path)
+        total += size
+    return _paths_problem(paths) or (f"files have {total} bytes in all" if total > MAX_TOTAL_BYTES else "")
+
+
+def _paths_problem(paths: Sequence[str]) -> str:
+    if list(paths) != sorted(set(paths)):
+        return "files are not sorted by path, or one stands twice"
+    if len({path.casefold() for path in paths}) < len(paths):
+        return "two files differ in upper and lower case alone"
+    expected = set(PARTS.values())
+    if missing := sorted(expected - set(paths)):
+        return f"files lacks {missing[0]}"
+    if strangers := [path for path in paths if path not in expected and not path.startswith(f"{WEIGHTS}/")]:
+        return f"files lists {strangers[0]}, which belongs to no part of a bundle"
+    return "" if len(paths) > len(expected) else "files lists no weights"
+
+
+__all__ = [
+    "FORMAT",
+    "MANIFEST",
+    "MAX_FILES",
+    "MAX_MANIFEST_BYTES",
+    "PARTS",
+    "READS_WITH",
+    "SEAL",
+    "WEIGHTS",
+    "FileEntry",
+    "Manifest",
+    "ModelEntry",
+    "check_name",
+    "check_version",
+    "list_files",
+    "parse_manifest",
+    "seal_of",
+]
