@@ -68,7 +68,9 @@ def inspect(folder: Path) -> Inspection:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         mend = "Name the folder of a version, or of a model that has a current.json."
-        return Inspection(folder, problems=(BundleError(str(folder), f"no bundle here: {os.strerror(error.errno or 0).lower()}", mend=mend),))
+        return Inspection(
+            folder, problems=(BundleError(str(folder), f"no bundle here: {os.strerror(error.errno or 0).lower()}", mend=mend),)
+        )
     try:
         return _inspect(folder, descriptor)
     finally:
@@ -153,7 +155,9 @@ def _check_seal(folder: Path, root: int, sizes: Mapping[str, int], manifest: byt
     if seal == expected:
         return
     if re.fullmatch(rb"[0-9a-f]{64}  manifest\.json\n", seal):
-        raise BundleCorruption(str(folder / MANIFEST), f"SHA-256 {sha256(manifest)[:12]}..", expected=f"{seal[:12].decode()}.. of {SEAL}", mend=_MEND)
+        raise BundleCorruption(
+            str(folder / MANIFEST), f"SHA-256 {sha256(manifest)[:12]}..", expected=f"{seal[:12].decode()}.. of {SEAL}", mend=_MEND
+        )
     raise BundleCorruption(str(folder / SEAL), "is not a digest of the manifest", expected=f"'<sha256>  {MANIFEST}'", mend=_MEND)
 
 
@@ -217,7 +221,9 @@ def _subfolder(folder: Path, root: int, name: str) -> Iterator[int]:
 
 
 def _unreadable(path: Path, error: OSError) -> BundleError:
-    return BundleError(str(path), f"cannot be read: {os.strerror(error.errno or 0).lower()}", mend="Give yourself leave to read it, or copy it again.")
+    return BundleError(
+        str(path), f"cannot be read: {os.strerror(error.errno or 0).lower()}", mend="Give yourself leave to read it, or copy it again."
+    )
 
 
 def find_version(path: Path) -> tuple[Path, str]:
@@ -250,7 +256,9 @@ def read_pointer(model_folder: Path) -> tuple[int, str]:
         case {"digest": str(digest), "format": 1, "version": int(version)} if len(value) == 3 and version is not True and version > 0:
             return version, digest
         case _:
-            raise BundleCorruption(place, json.dumps(value)[:80], expected='{"digest": .., "format": 1, "version": ..}', mend="Publish again.")
+            raise BundleCorruption(
+                place, json.dumps(value)[:80], expected='{"digest": .., "format": 1, "version": ..}', mend="Publish again."
+            )
 
 
 __all__ = ["POINTER", "VERSION_NAME", "Inspection", "VerifiedFiles", "find_version", "inspect", "read_pointer", "read_version"]

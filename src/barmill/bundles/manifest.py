@@ -54,7 +54,19 @@ _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEYS = frozenset(
-    {"fingerprints", "files", "format", "inference_signature", "model", "name", "reads_with", "schema_hash", "symbol", "timeframe", "version"}
+    {
+        "fingerprints",
+        "files",
+        "format",
+        "inference_signature",
+        "model",
+        "name",
+        "reads_with",
+        "schema_hash",
+        "symbol",
+        "timeframe",
+        "version",
+    }
     | {WEIGHTS}
     | set(PARTS)
 )
@@ -207,7 +219,9 @@ def _check_format(value: Mapping[str, Any], place: str) -> None:
     if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
         reader = value.get("reads_with")
         needs = f"Barmill {reader} or newer" if isinstance(reader, str) and _VERSION.fullmatch(reader) else "a newer Barmill"
-        raise BundleVersionError(place, f"bundle format {found}", expected=f"format {FORMAT}", mend=f"{needs} reads it: upgrade, then try again.")
+        raise BundleVersionError(
+            place, f"bundle format {found}", expected=f"format {FORMAT}", mend=f"{needs} reads it: upgrade, then try again."
+        )
     raise BundleVersionError(place, f"bundle format {found!r}", expected=f"format {FORMAT}", mend=_MEND)
 
 
@@ -251,7 +265,9 @@ def _files_problem(entries: Any) -> str:
         path, size, digest = entry["path"], entry["size"], entry["sha256"]
         if not isinstance(path, str) or not _PATH.fullmatch(path):
             return f"file path {path!r} leaves the folder or has unusual characters"
-        if type(size) is not int or not 0 <= size <= (MAX_TEXT_BYTES if path.endswith((".json", ".md")) and "/" not in path else MAX_FILE_BYTES):
+        if type(size) is not int or not 0 <= size <= (
+            MAX_TEXT_BYTES if path.endswith((".json", ".md")) and "/" not in path else MAX_FILE_BYTES
+        ):
             return f"size of {path} is {size!r}"
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             return f"sha256 of {path} is {digest!r}"
