@@ -1,0 +1,120 @@
+"""Fit XGBoost by histograms: one booster for p_up and, if asked for, one for E_r.
+
+Source: Chen and Guestrin (2016), XGBoost: a scalable tree boosting system, KDD 22.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xgboost as xgb
+
+from barmill.models.admission import admit
+from barmill.models.boosting.params import XGBoostParams
+from barmill.models.catalogue import spec_of
+from barmill.models.class_weights import class_weights
+from barmill.models.contract import FitContext, FittedModel, Progress, Samples, View
+from barmill.views import FeatureMatrix
+
+_CLASS_LOSSES: dict[int, dict[str, Any]] = {
+    2: {"objective": "binary:logistic", "eval_metric": "logloss"},
+    3: {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": 3},
+}
+
+
+def fit_xgboost(params: XGBoostParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
+    """Fit with early stopping on `valid`."""
+    admit(spec_of("xgboost"), train, valid, context)
+    per_class = class_weights(train.y, context.n_classes, params.class_weight)
+    settings = _settings(params, context)
+    returns_too = "E_r" in context.outputs
+    total = params.n_estimators * (2 if returns_too else 1)
+    # Binned once: the second booster swaps the labels of the same matrices.
+    train_rows = xgb.QuantileDMatrix(_values(train.view), train.y, max_bin=params.max_bin, nthread=context.threads)
+    valid_rows = xgb.QuantileDMatrix(_values(valid.view), valid.y, ref=train_rows, max_bin=params.max_bin, nthread=context.threads)
+    for rows, samples in ((train_rows, train), (valid_rows, valid)):
+        rows.set_weight(samples.weight * per_class[samples.y])
+    files, summary = {}, {}
+    losses = _CLASS_LOSSES[context.n_classes]
+    files["p_up.ubj"], summary["p_up"] = _grow({**settings, **losses}, params, train_rows, valid_rows, _Told(context.progress, 0, total))
+    if returns_too:
+        for rows, samples in ((train_rows, train), (valid_rows, valid)):
+            rows.set_label(samples.z)
+            rows.set_weight(samples.weight)
+        told = _Told(context.progress, params.n_estimators, total)
+        files["E_r.ubj"], summary["E_r"] = _grow({**settings, **_return_loss(params)}, params, train_rows, valid_rows, told)
+    context.progress.update(total, total)
+    return FittedModel("xgboost", files=files, summary=summary)
+
+
+def _values(view: View) -> npt.NDArray[np.float32]:
+    assert isinstance(view, FeatureMatrix)
+    return view.values
+
+
+def _settings(params: XGBoostParams, context: FitContext) -> dict[str, Any]:
+    return {
+        "tree_method": "hist",
+        "device": "cpu",
+        "eta": params.learning_rate,
+        "max_depth": params.max_depth,
+        "min_child_weight": params.min_child_weight,
+        "gamma": params.gamma,
+        "subsample": params.subsample,
+        "colsample_bytree": params.colsample_bytree,
+        "alpha": params.reg_alpha,
+        "lambda": params.reg_lambda,
+        "max_bin": params.max_bin,
+        "nthread": context.threads,
+        "seed": context.seed % 2**31,
+        "verbosity": 0,
+    }
+
+
+def _return_loss(params: XGBoostParams) -> dict[str, Any]:
+    if params.return_loss == "l2":
+        return {"objective": "reg:squarederror", "eval_metric": "rmse"}
+    # XGBoost has the smooth form of Huber's loss; mphe is its mean.
+    return {"objective": "reg:pseudohubererror", "huber_slope": params.huber_delta, "eval_metric": "mphe"}
+
+
+def _grow(
+    settings: dict[str, Any], params: XGBoostParams, train: xgb.DMatrix, valid: xgb.DMatrix, told: "_Told"
+) -> tuple[bytes, dict[str, Any]]:
+    """One booster as UBJSON, and how its growth went."""
+    history: dict[str, dict[str, list[float]]] = {}
+    booster = xgb.train(
+        settings,
+        train,
+        params.n_estimators,
+        evals=[(valid, "valid")],
+        early_stopping_rounds=params.early_stopping_rounds,
+        evals_result=history,
+        verbose_eval=False,
+        callbacks=[told],
+    )
+    metric = str(settings["eval_metric"])
+    curve = [float(loss) for loss in history["valid"][metric]]
+    trees = int(booster.best_iteration) + 1
+    kept = booster[:trees]
+    kept.set_attr(best_iteration=None, best_score=None)
+    summary = {
+        "trees": trees,
+        "trees_grown": len(curve),
+        "loss": metric,
+        "best_valid_loss": float(np.min(curve)),
+        "history": {"valid": curve},
+    }
+    return bytes(kept.save_raw("ubj")), summary
+
+
+class _Told(xgb.callback.TrainingCallback):
+    """Tells the progress of a booster, which is one part of `total` trees."""
+
+    def __init__(self, progress: Progress, done: int, total: int) -> None:
+        self._progress, self._done, self._total = progress, done, total
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - the library's signature
+        loss = next(iter(evals_log["valid"].values()))[-1]
+        self._progress.update(self._done + epoch + 1, self._total, f"tree {epoch + 1}, valid loss {loss:.5f}")
+        return False

@@ -1,0 +1,124 @@
+"""Every model that can be built, in one table. Reading it imports no learning library."""
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import cast
+
+from barmill.errors import MissingDependency, RecipeError
+from barmill.models.boosting.params import LightGBMParams, XGBoostParams
+from barmill.models.contract import Fit, Forecaster, ForecasterClass, ModelParams, ModelSpec
+from barmill.models.linear.params import LogisticParams
+from barmill.models.network_params import NetworkParams
+from barmill.models.recurrent.params import LSTMParams
+
+_SPECS = (
+    ModelSpec(
+        name="logistic",
+        family="linear",
+        view="feature_matrix",
+        outputs=("p_up",),
+        causal=True,
+        zero_shot=False,
+        params=LogisticParams,
+        fit="barmill.models.linear.logistic:fit_logistic",
+        forecaster="barmill.models.linear.forecaster:LogisticForecaster",
+        reference="Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, 2nd ed., section 4.4",
+        summary="Logistic regression: the baseline that anything larger must beat.",
+    ),
+    ModelSpec(
+        name="lightgbm",
+        family="boosting",
+        view="feature_matrix",
+        outputs=("p_up", "E_r"),
+        causal=True,
+        zero_shot=False,
+        params=LightGBMParams,
+        fit="barmill.models.boosting.lightgbm_fit:fit_lightgbm",
+        forecaster="barmill.models.boosting.forecasters:LightGBMForecaster",
+        reference="Ke et al. (2017), LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 30",
+        summary="Gradient-boosted trees that grow leaf by leaf.",
+    ),
+    ModelSpec(
+        name="xgboost",
+        family="boosting",
+        view="feature_matrix",
+        outputs=("p_up", "E_r"),
+        causal=True,
+        zero_shot=False,
+        params=XGBoostParams,
+        fit="barmill.models.boosting.xgboost_fit:fit_xgboost",
+        forecaster="barmill.models.boosting.forecasters:XGBoostForecaster",
+        reference="Chen and Guestrin (2016), XGBoost: a scalable tree boosting system, KDD 22",
+        summary="Gradient-boosted trees that grow level by level.",
+    ),
+    ModelSpec(
+        name="lstm",
+        family="recurrent",
+        view="window_tensor",
+        outputs=("p_up", "E_r"),
+        causal=True,
+        zero_shot=False,
+        params=LSTMParams,
+        fit="barmill.models.recurrent.lstm:fit_lstm",
+        forecaster="barmill.models.network_forecaster:NetworkForecaster",
+        requires=("torch", "onnx", "onnxscript"),
+        extra="torch",
+        reference="Hochreiter and Schmidhuber (1997), Long short-term memory, Neural Computation 9(8)",
+        summary="A forward LSTM over the last bars; its last hidden state forecasts.",
+    ),
+)
+
+MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+
+
+def spec_of(name: str) -> ModelSpec:
+    """The catalogue entry `name`. Raises RecipeError with the nearest name that exists."""
+    if name in MODELS:
+        return MODELS[name]
+    near = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
+    mend = f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(MODELS)}."
+    raise RecipeError("models", f"no model named '{name}'", mend=mend)
+
+
+def window_of(spec: ModelSpec, params: ModelParams) -> int | None:
+    """Bars of the windows that a model with these parameters sees; None for a model of the feature matrix."""
+    if spec.view != "window_tensor":
+        return None
+    return cast(NetworkParams, params).seq_len
+
+
+def missing_requirements(spec: ModelSpec) -> tuple[str, ...]:
+    """Modules that the model's fit needs and that are not installed; none of them is imported to find out."""
+    return tuple(name for name in spec.requires if not _is_installed(name))
+
+
+def load_fit(spec: ModelSpec) -> Fit:
+    """The function that fits the model. Raises MissingDependency with the line that installs what it needs."""
+    missing = missing_requirements(spec)
+    if missing:
+        mend = f'Install it with: pip install "barmill[{spec.extra}]".'
+        raise MissingDependency(f"model '{spec.name}'", f"needs {', '.join(missing)}, not installed here", mend=mend)
+    return cast(Fit, _target(spec.fit))
+
+
+def load_forecaster(spec: ModelSpec, files: Mapping[str, bytes]) -> Forecaster:
+    """A forecaster from a fitted model's bytes, which were verified before; needs none of the fit's libraries."""
+    return cast(ForecasterClass, _target(spec.forecaster)).from_files(files)
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ValueError:  # the import of the module was blocked: `sys.modules[name] = None`
+        return False
+
+
+def _target(path: str) -> object:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+__all__ = ["MODELS", "load_fit", "load_forecaster", "missing_requirements", "spec_of", "window_of"]

@@ -1,0 +1,28 @@
+"""Parameters that every network shares: how the one training loop treats it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from barmill.models.class_weights import ClassWeighting
+from barmill.models.contract import ModelParams
+
+
+class NetworkParams(ModelParams):
+    """Training of a network: AdamW, a schedule, early stopping."""
+
+    seq_len: int = Field(60, ge=2, le=4096, description="bars of a window")
+    epochs: int = Field(50, ge=1, le=10_000, description="passes over the training windows at most")
+    batch_size: int = Field(256, ge=1, le=65_536, description="windows of a batch")
+    accumulation: int = Field(1, ge=1, le=1024, description="batches added up for one step of the optimizer")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="the schedule's peak")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="decoupled decay of weight matrices; biases are left alone")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="learning rate after the warm-up")
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
+    grad_clip: float = Field(1.0, gt=0, le=1e6, description="norm to which larger gradients are scaled down")
+    patience: int = Field(10, ge=1, le=10_000, description="epochs without progress on the validation loss before it stops")
+    min_delta: float = Field(0.001, ge=0, le=1, description="fall of the validation loss that counts as progress")
+    precision: Literal["auto", "float32", "bf16", "fp16"] = Field("auto", description="mixed precision on a GPU; a CPU uses float32")
+    class_weight: ClassWeighting = Field(None, description="'balanced' gives each class the same total weight")
+    return_loss_weight: float = Field(1.0, ge=0, le=1000, description="weight of the E_r loss beside that of p_up")
+    huber_delta: float = Field(1.0, gt=0, le=100, description="error, in units of volatility, beyond which the E_r loss is linear")

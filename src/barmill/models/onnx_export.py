@@ -1,0 +1,78 @@
+"""From a fitted network to ONNX bytes that depend on its weights alone.
+
+The exporter writes where it ran (paths, stack traces, versions) into every node. All of that is taken out, so that the
+same fit gives the same bytes in any process, on any machine with the same libraries.
+"""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+
+import onnx
+import torch
+
+from barmill.errors import TrainingError
+from barmill.models.heads import NamedOutputs
+
+LARGEST_BATCH = 4096
+
+
+def export_onnx(network: NamedOutputs, window: int, n_features: int) -> bytes:
+    """The network in evaluation mode as ONNX: input `window` (batch, window, n_features) float32, batch 1 to 4096.
+
+    Raises TrainingError if the exporter cannot express the network.
+    """
+    network.eval()
+    example = torch.zeros(2, window, n_features)
+    batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
+    with _quiet():
+        try:
+            program = torch.onnx.export(
+                network,
+                (example,),
+                input_names=["window"],
+                output_names=network.names,
+                dynamic_shapes=({0: batch},),
+                dynamo=True,  # fails loudly where the older exporter can be silently wrong
+                external_data=False,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            raise TrainingError("ONNX export", f"the network cannot be expressed: {str(error).splitlines()[0]}") from error
+    if program is None:  # only the older exporter returns nothing
+        raise TrainingError("ONNX export", "the exporter returned nothing")
+    return stripped(program.model_proto)
+
+
+def stripped(model: onnx.ModelProto) -> bytes:
+    """The model's bytes without what varies between machines and runs: producer, doc strings, metadata, inner shapes."""
+    model.producer_name = ""
+    model.producer_version = ""
+    model.doc_string = ""
+    model.ClearField("metadata_props")
+    graph = model.graph
+    graph.doc_string = ""
+    graph.ClearField("metadata_props")
+    graph.ClearField("value_info")  # quantising stumbles over it, and ONNX Runtime infers it again
+    for item in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        item.doc_string = ""
+        item.ClearField("metadata_props")
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's talk (missing torchvision, deprecations inside torch) from users who can do nothing about it."""
+    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.onnx", "onnxscript", "onnx_ir", "torch._dynamo", "torch.fx")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.CRITICAL)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
