@@ -1,0 +1,47 @@
+"""The feature engine, the feature plan and the catalogue of features.
+
+A feature is one output of a compiled kernel that reads closed bars one after another and cannot see the next
+(`kernels/`). `FeaturePlan` says which features, in which order; `plan.compute(bars)` is the history and
+`FeatureStream(plan).push(bar)` is live, and both are the same scan (`scan.py`). Each family of features is a module with
+its declarations and, where the literature has a name for it, a public function on the same kernel. New features are
+declared there; a kernel that is changed in meaning needs a new `version` on the features that it computes.
+"""
+
+from barmill.features.catalogue import FEATURES, parse_feature, warm_kernels
+from barmill.features.feature_sets import FeatureSet, read_set, set_names
+from barmill.features.momentum import Adx, Macd, Stochastic, adx, ema, macd, rsi, stochastic
+from barmill.features.plan import FeaturePlan
+from barmill.features.spec import Feature, FeatureParams, FeatureSpec
+from barmill.features.stream import FeatureStream
+from barmill.features.table import FeatureTable
+from barmill.features.volatility import Bollinger, atr, bollinger, garman_klass_volatility, parkinson_volatility
+from barmill.features.volume import obv
+
+__all__ = [
+    "FEATURES",
+    "Adx",
+    "Bollinger",
+    "Feature",
+    "FeatureParams",
+    "FeaturePlan",
+    "FeatureSet",
+    "FeatureSpec",
+    "FeatureStream",
+    "FeatureTable",
+    "Macd",
+    "Stochastic",
+    "adx",
+    "atr",
+    "bollinger",
+    "ema",
+    "garman_klass_volatility",
+    "macd",
+    "obv",
+    "parkinson_volatility",
+    "parse_feature",
+    "read_set",
+    "rsi",
+    "set_names",
+    "stochastic",
+    "warm_kernels",
+]

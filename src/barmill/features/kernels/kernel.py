@@ -1,0 +1,149 @@
+"""What a kernel is, and how it is compiled.
+
+A kernel is one plain function over one signature:
+
+    kernel(params, state, bars, out)
+
+    params  float64 (n_params,), what it was asked for (windows, factors, the value to take where nothing is defined)
+    state   float64 (state_size,), all it remembers; zeros before the first bar
+    bars    float64 (7, n), rows OPEN_TIME .. VOLUME, closed bars in time order; n may be 0, 1 or millions
+    out     float64 (n_outputs, n), written in full; NaN until the first value
+
+It reads bar t, moves its state, writes column t, and goes on. The history is one call with all bars, live is a call
+with one, and both run the same machine code: cutting the bars elsewhere cannot change a bit. For the same reason no
+kernel uses `fastmath` or parallel reductions, and windows are summed anew from the oldest bar to the newest instead of
+by adding one and dropping another, which would drift.
+
+**Trap.** Numba's cache on disk is keyed by the source file of the kernel alone; it does not notice a change in a
+function that the kernel calls in another file, and would go on running the old code. So a kernel calls nothing that
+is compiled outside its own file; kernels are grouped in files by mechanism, and a test holds the rule.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Float64Array = npt.NDArray[np.float64]
+Step = Callable[[Any, Any, Any, Any], None]
+
+OPEN_TIME: Final = 0
+CLOSE_TIME: Final = 1
+OPEN: Final = 2
+HIGH: Final = 3
+LOW: Final = 4
+CLOSE: Final = 5
+VOLUME: Final = 6
+COLUMNS: Final = ("open_time", "close_time", "open", "high", "low", "close", "volume")
+
+SIGNATURE = "void(float64[::1], float64[::1], float64[:, :], float64[:, :])"
+
+
+def compile_cached(function: Callable[..., None], signature: str) -> Callable[..., None]:
+    """Machine code of `function` for exactly this `signature`, from the cache on disk or newly compiled.
+
+    Numba keeps it beside the source or, where that folder is read-only, in the user's cache folder; where neither can
+    be written it is compiled for this process alone.
+    """
+    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    try:
+        return numba.njit(signature, cache=True, **options)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return numba.njit(signature, **options)(function)
+
+
+@dataclass(frozen=True)
+class Routine:
+    """A function of the engine itself, compiled when first needed and not before."""
+
+    name: str
+    signature: str
+    function: Callable[..., None]
+
+    @cached_property
+    def compiled(self) -> Callable[..., None]:
+        """The machine code."""
+        return compile_cached(self.function, self.signature)
+
+
+def routine(signature: str) -> Callable[[Callable[..., None]], Routine]:
+    """Decorate a function of the engine with its one signature."""
+
+    def declare(function: Callable[..., None]) -> Routine:
+        return Routine(function.__name__, signature, function)
+
+    return declare
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel with what the engine must know to run it.
+
+    name : str, unique among the kernels
+    outputs : tuple of str, the rows of `out`
+    state_size : from the params to the number of float64 that the state holds
+    function : the Python function, compiled when first needed and not before
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    state_size: Callable[[tuple[float, ...]], int]
+    function: Step
+
+    @cached_property
+    def compiled(self) -> Callable[..., None]:
+        """The machine code (a second or two the first time on a machine, then read from the cache)."""
+        return compile_cached(self.function, SIGNATURE)
+
+    def new_state(self, params: tuple[float, ...]) -> Float64Array:
+        """The state before the first bar."""
+        return np.zeros(self.state_size(params))
+
+    def run(self, params: tuple[float, ...], **columns: Float64Array) -> Float64Array:
+        """Run over a whole history given as named columns (`close=...`); the columns not given are NaN.
+
+        Returns
+        -------
+        float64 array of shape (n_outputs, n_bars)
+        """
+        n_bars = len(next(iter(columns.values())))
+        bars = np.full((len(COLUMNS), n_bars), np.nan)
+        for name, values in columns.items():
+            bars[COLUMNS.index(name)] = values
+        out = np.empty((len(self.outputs), n_bars))
+        self.compiled(np.array(params, dtype=np.float64), self.new_state(params), bars, out)
+        return out
+
+
+def kernel(name: str, outputs: tuple[str, ...], state_size: Callable[[tuple[float, ...]], int]) -> Callable[[Step], Kernel]:
+    """Decorate a kernel function; see the head of this file for its contract."""
+
+    def declare(function: Step) -> Kernel:
+        return Kernel(name, outputs, state_size, function)
+
+    return declare
+
+
+__all__ = [
+    "CLOSE",
+    "CLOSE_TIME",
+    "COLUMNS",
+    "HIGH",
+    "LOW",
+    "OPEN",
+    "OPEN_TIME",
+    "SIGNATURE",
+    "VOLUME",
+    "Float64Array",
+    "Kernel",
+    "Routine",
+    "compile_cached",
+    "kernel",
+    "routine",
+]

@@ -1,0 +1,334 @@
+"""Quantities over the last n bars, recomputed from a ring at every bar.
+
+A ring of n values is kept twice in a row (2n cells), so that the window from its oldest to its newest value is always
+one stretch of memory: `ring[first : first + n]`. Sums run over it in four fixed lanes, which the processor can add at
+once; the order of the additions depends on the place in the window alone, so the same window gives the same bits.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, OPEN, VOLUME, Float64Array, kernel
+
+PARKINSON = 1.0 / (4.0 * math.log(2.0))
+GARMAN_KLASS = 2.0 * math.log(2.0) - 1.0
+
+
+@numba.njit(error_model="numpy")
+def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
+    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
+    ring[place] = value
+    ring[place + n] = value
+    return place + 1 if place + 1 < n else 0
+
+
+@numba.njit(error_model="numpy")
+def _sum(window: Float64Array) -> float:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = window.size - window.size % 4
+    for i in range(0, whole, 4):
+        a += window[i]
+        b += window[i + 1]
+        c += window[i + 2]
+        d += window[i + 3]
+    total = (a + b) + (c + d)
+    for i in range(whole, window.size):
+        total += window[i]
+    return total
+
+
+@numba.njit(error_model="numpy")
+def _sum_of_squares(window: Float64Array, centre: float) -> float:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = window.size - window.size % 4
+    for i in range(0, whole, 4):
+        a += (window[i] - centre) ** 2
+        b += (window[i + 1] - centre) ** 2
+        c += (window[i + 2] - centre) ** 2
+        d += (window[i + 3] - centre) ** 2
+    total = (a + b) + (c + d)
+    for i in range(whole, window.size):
+        total += (window[i] - centre) ** 2
+    return total
+
+
+@numba.njit(error_model="numpy")
+def _lowest(window: Float64Array) -> float:
+    low = window[0]
+    for i in range(1, window.size):
+        low = min(low, window[i])
+    return low
+
+
+@numba.njit(error_model="numpy")
+def _highest(window: Float64Array) -> float:
+    high = window[0]
+    for i in range(1, window.size):
+        high = max(high, window[i])
+    return high
+
+
+@numba.njit(error_model="numpy")
+def _varies(window: Float64Array) -> bool:
+    """Whether not all values are equal; a rounded standard deviation cannot tell."""
+    for i in range(1, window.size):  # noqa: SIM110  compiled code
+        if window[i] != window[0]:
+            return True
+    return False
+
+
+def _one_ring(params: tuple[float, ...]) -> int:
+    return 3 + 2 * int(params[0])
+
+
+@kernel("log_return", ("log_return",), lambda params: 2 + int(params[0]))
+def log_return(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, place, the last n closes."""
+    n = int(params[0])
+    seen, place = state[0], int(state[1])
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        out[0, t] = math.log(close / state[2 + place]) if seen >= n else np.nan
+        state[2 + place] = close
+        place = place + 1 if place + 1 < n else 0
+        seen += 1.0
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("realised_volatility", ("realised_volatility",), _one_ring)
+def realised_volatility(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, place, last close, ring of log returns."""
+    n = int(params[0])
+    seen, place, last = state[0], int(state[1]), state[2]
+    ring = state[3:]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        value = np.nan
+        if seen > 0.0:
+            place = _push(ring, n, place, math.log(close / last))
+            if seen >= n:
+                value = math.sqrt(_sum_of_squares(ring[place : place + n], 0.0) / n)
+        out[0, t] = value
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2] = seen, float(place), last
+
+
+@kernel("return_moments", ("mean", "std", "skewness", "kurtosis"), _one_ring)
+def return_moments(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, skewness and kurtosis where nothing varies. state: bars seen, place, last close, ring of log returns."""
+    n = int(params[0])
+    seen, place, last = state[0], int(state[1]), state[2]
+    ring = state[3:]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        mean, std, skewness, kurtosis = np.nan, np.nan, np.nan, np.nan
+        if seen > 0.0:
+            place = _push(ring, n, place, math.log(close / last))
+            if seen >= n:
+                window = ring[place : place + n]
+                mean, std, skewness, kurtosis = window[0], 0.0, params[1], params[2]
+                if _varies(window):
+                    mean = _sum(window) / n
+                    m2, m3, m4 = 0.0, 0.0, 0.0
+                    for i in range(n):
+                        d = window[i] - mean
+                        m2 += d * d
+                        m3 += d * d * d
+                        m4 += (d * d) * (d * d)
+                    std = math.sqrt(m2 / (n - 1))
+                    m2, m3, m4 = m2 / n, m3 / n, m4 / n
+                    skewness = m3 / (m2 * math.sqrt(m2))
+                    kurtosis = m4 / (m2 * m2)
+        out[0, t], out[1, t], out[2, t], out[3, t] = mean, std, skewness, kurtosis
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2] = seen, float(place), last
+
+
+@kernel("parkinson_volatility", ("parkinson_volatility",), _one_ring)
+def parkinson_volatility(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, place, -, ring of squared log ranges."""
+    n = int(params[0])
+    seen, place = state[0], int(state[1])
+    ring = state[3:]
+    for t in range(bars.shape[1]):
+        place = _push(ring, n, place, math.log(bars[HIGH, t] / bars[LOW, t]) ** 2)
+        seen += 1.0
+        out[0, t] = math.sqrt(_sum(ring[place : place + n]) / n * PARKINSON) if seen >= n else np.nan
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("garman_klass_volatility", ("garman_klass_volatility",), _one_ring)
+def garman_klass_volatility(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, place, -, ring of the bars' variances (not negative while low <= open, close <= high)."""
+    n = int(params[0])
+    seen, place = state[0], int(state[1])
+    ring = state[3:]
+    for t in range(bars.shape[1]):
+        width = math.log(bars[HIGH, t] / bars[LOW, t])
+        body = math.log(bars[CLOSE, t] / bars[OPEN, t])
+        place = _push(ring, n, place, 0.5 * width**2 - GARMAN_KLASS * body**2)
+        seen += 1.0
+        out[0, t] = math.sqrt(_sum(ring[place : place + n]) / n) if seen >= n else np.nan
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("bollinger", ("upper", "middle", "lower", "width", "position"), _one_ring)
+def bollinger(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, k, position where nothing varies. state: bars seen, place, -, ring of closes.
+
+    outputs: the three bands, (upper - lower)/middle, (close - lower)/(upper - lower).
+    """
+    n, k, undefined = int(params[0]), params[1], params[2]
+    seen, place = state[0], int(state[1])
+    ring = state[3:]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        place = _push(ring, n, place, close)
+        seen += 1.0
+        middle, half, position = np.nan, np.nan, np.nan
+        if seen >= n:
+            window = ring[place : place + n]
+            middle, half, position = close, 0.0, undefined
+            if _varies(window):
+                middle = _sum(window) / n
+                half = k * math.sqrt(_sum_of_squares(window, middle) / n)
+                position = (close - (middle - half)) / (2.0 * half)
+        out[0, t], out[1, t], out[2, t] = middle + half, middle, middle - half
+        out[3, t], out[4, t] = 2.0 * half / middle, position
+    state[0], state[1] = seen, float(place)
+
+
+def _stochastic_state(params: tuple[float, ...]) -> int:
+    return 5 + 2 * int(2 * params[0] + params[1] + params[2])
+
+
+@kernel("stochastic", ("slow_k", "slow_d"), _stochastic_state)
+def stochastic(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: k, smooth, d, raw value where high and low are one. state: bars seen, four places, four rings."""
+    n, smooth, d, undefined = int(params[0]), int(params[1]), int(params[2]), params[3]
+    seen, place, place_raw, place_k = state[0], int(state[1]), int(state[2]), int(state[3])
+    highs, lows = state[5 : 5 + 2 * n], state[5 + 2 * n : 5 + 4 * n]
+    raws = state[5 + 4 * n : 5 + 4 * n + 2 * smooth]
+    slow = state[5 + 4 * n + 2 * smooth :]
+    for t in range(bars.shape[1]):
+        _push(highs, n, place, bars[HIGH, t])
+        place = _push(lows, n, place, bars[LOW, t])
+        seen += 1.0
+        slow_k, slow_d = np.nan, np.nan
+        if seen >= n:
+            low, high = _lowest(lows[place : place + n]), _highest(highs[place : place + n])
+            raw = 100.0 * ((bars[CLOSE, t] - low) / (high - low)) if high > low else undefined
+            place_raw = _push(raws, smooth, place_raw, raw)
+            if seen >= n + smooth - 1:
+                slow_k = _sum(raws[place_raw : place_raw + smooth]) / smooth
+                place_k = _push(slow, d, place_k, slow_k)
+                if seen >= n + smooth + d - 2:
+                    slow_d = _sum(slow[place_k : place_k + d]) / d
+        out[0, t], out[1, t] = slow_k, slow_d
+    state[0], state[1], state[2], state[3] = seen, float(place), float(place_raw), float(place_k)
+
+
+@kernel("volume_ratio", ("volume_ratio",), _one_ring)
+def volume_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded. state: bars seen, place, -, ring of volumes."""
+    n, undefined = int(params[0]), params[1]
+    seen, place = state[0], int(state[1])
+    ring = state[3:]
+    for t in range(bars.shape[1]):
+        volume = bars[VOLUME, t]
+        place = _push(ring, n, place, volume)
+        seen += 1.0
+        value = np.nan
+        if seen >= n:
+            mean = _sum(ring[place : place + n]) / n
+            value = volume / mean if mean > 0.0 else undefined
+        out[0, t] = value
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("obv", ("obv",), lambda _: 3)
+def obv(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """state: bars seen, last close, on-balance volume."""
+    seen, last, balance = state[0], state[1], state[2]
+    for t in range(bars.shape[1]):
+        close, volume = bars[CLOSE, t], bars[VOLUME, t]
+        if seen == 0.0 or close > last:
+            balance += volume
+        elif close < last:
+            balance -= volume
+        out[0, t] = balance
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2] = seen, last, balance
+
+
+@kernel("obv_zscore", ("obv_zscore",), lambda params: 3 + 3 * int(params[0]))
+def obv_zscore(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing varies. state: bars seen, place, last close, ring of signed volumes, room for n sums.
+
+    The balance is summed from the window's start: a constant added to it does not move a z-score, and so the sum
+    neither grows nor depends on where the history began.
+    """
+    n, undefined = int(params[0]), params[1]
+    seen, place, last = state[0], int(state[1]), state[2]
+    ring, balance = state[3 : 3 + 2 * n], state[3 + 2 * n :]
+    for t in range(bars.shape[1]):
+        close, volume = bars[CLOSE, t], bars[VOLUME, t]
+        signed = 0.0
+        if seen > 0.0 and close > last:
+            signed = volume
+        elif seen > 0.0 and close < last:
+            signed = -volume
+        place = _push(ring, n, place, signed)
+        last = close
+        seen += 1.0
+        value = np.nan
+        if seen >= n:
+            balance[0] = 0.0
+            for i in range(1, n):
+                balance[i] = balance[i - 1] + ring[place + i]
+            value = undefined
+            if _varies(balance):
+                mean = _sum(balance) / n
+                value = (balance[n - 1] - mean) / math.sqrt(_sum_of_squares(balance, mean) / n)
+        out[0, t] = value
+    state[0], state[1], state[2] = seen, float(place), last
+
+
+@kernel("vwap_distance", ("vwap_distance",), lambda params: 3 + 4 * int(params[0]))
+def vwap_distance(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded. state: bars seen, place, -, ring of turnover, ring of volumes."""
+    n, undefined = int(params[0]), params[1]
+    seen, place = state[0], int(state[1])
+    turnovers, volumes = state[3 : 3 + 2 * n], state[3 + 2 * n :]
+    for t in range(bars.shape[1]):
+        close, volume = bars[CLOSE, t], bars[VOLUME, t]
+        typical = (bars[HIGH, t] + bars[LOW, t] + close) / 3.0
+        _push(turnovers, n, place, typical * volume)
+        place = _push(volumes, n, place, volume)
+        seen += 1.0
+        value = np.nan
+        if seen >= n:
+            traded = _sum(volumes[place : place + n])
+            value = close * traded / _sum(turnovers[place : place + n]) - 1.0 if traded > 0.0 else undefined
+        out[0, t] = value
+    state[0], state[1] = seen, float(place)
+
+
+KERNELS = (
+    log_return,
+    realised_volatility,
+    return_moments,
+    parkinson_volatility,
+    garman_klass_volatility,
+    bollinger,
+    stochastic,
+    volume_ratio,
+    obv,
+    obv_zscore,
+    vwap_distance,
+)

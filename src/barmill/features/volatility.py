@@ -1,0 +1,223 @@
+"""Volatility: how far prices moved, from closes, from ranges, and around a mean."""
+
+import math
+from typing import NamedTuple
+
+import numpy.typing as npt
+
+from barmill.errors import InputError
+from barmill.features import history
+from barmill.features.kernels import wilder, windows
+from barmill.features.kernels.kernel import Float64Array
+from barmill.features.spec import BollingerParams, FeatureSpec, WindowParams
+
+FAMILY = "volatility"
+
+
+def atr(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, n: int) -> Float64Array:
+    """Average true range: Wilder's mean of max(H - L, |H - C₋₁|, |L - C₋₁|), in price units.
+
+    Parameters
+    ----------
+    high, low, close : float64 arrays of shape (n_bars,), prices
+    n : int, bars, at least 1
+
+    Returns
+    -------
+    float64 array of shape (n_bars,); NaN for the first n bars. The first value is the mean of TR 1..n, as in TA-Lib.
+
+    Timing: row t is known at the close of bar t.
+    Raises: ShapeError if the lengths differ; InputError for a window below 1 or a low above its high.
+    Source: Wilder (1978), New Concepts in Technical Trading Systems.
+    """
+    history.whole("atr", n=n)
+    given = history.columns("atr", high=high, low=low, close=close)
+    history.not_above("atr", given, "low", "high")
+    return wilder.atr.run((n,), **given)[0].copy()
+
+
+class Bollinger(NamedTuple):
+    """The three bands, float64 of shape (n_bars,) each."""
+
+    upper: Float64Array
+    middle: Float64Array
+    lower: Float64Array
+
+
+def bollinger(close: npt.ArrayLike, n: int, k: float = 2.0) -> Bollinger:
+    """Bollinger bands: the simple mean of n closes, and k population standard deviations above and below it.
+
+    Parameters
+    ----------
+    close : float64 array of shape (n_bars,), prices
+    n : int, bars, at least 1
+    k : float, above 0
+
+    Returns
+    -------
+    upper, middle, lower : float64 arrays of shape (n_bars,), price units; NaN for the first n - 1 bars.
+
+    Timing: row t is known at the close of bar t.
+    Raises: ShapeError unless close has one axis; InputError for a window below 1 or a k that is not above 0.
+    Source: Bollinger (2001), Bollinger on Bollinger Bands.
+    """
+    history.whole("bollinger", n=n)
+    if not (math.isfinite(k) and k > 0):
+        raise InputError("bollinger: k", f"is {k!r}", expected="a number above 0")
+    out = windows.bollinger.run((n, k, math.nan), **history.columns("bollinger", close=close))
+    return Bollinger(out[0].copy(), out[1].copy(), out[2].copy())
+
+
+def parkinson_volatility(high: npt.ArrayLike, low: npt.ArrayLike, window: int) -> Float64Array:
+    """Volatility from the high-low range over the last `window` closed bars: sqrt(mean(ln(H/L)²)/(4 ln 2)).
+
+    About five times as efficient as close-to-close when prices move continuously; biased low when trading is thin.
+
+    Parameters
+    ----------
+    high, low : float64 arrays of shape (n_bars,), prices, low > 0
+    window : int, bars, at least 1
+
+    Returns
+    -------
+    float64 array of shape (n_bars,), per bar, not annualised (0.01 is 1%); NaN for the first `window - 1` bars.
+
+    Timing: row t uses bars t - window + 1 .. t, so it is known at the close of bar t.
+    Raises: ShapeError if the lengths differ; InputError for a window below 1, or naming the first row where low > high or low <= 0.
+    Source: Parkinson (1980), Journal of Business 53(1), 61-65.
+    """
+    history.whole("parkinson_volatility", window=window)
+    given = history.columns("parkinson_volatility", high=high, low=low)
+    history.above_zero("parkinson_volatility", given, "low")
+    history.not_above("parkinson_volatility", given, "low", "high")
+    return windows.parkinson_volatility.run((window,), **given)[0].copy()
+
+
+def garman_klass_volatility(
+    open: npt.ArrayLike,
+    high: npt.ArrayLike,
+    low: npt.ArrayLike,
+    close: npt.ArrayLike,
+    window: int,
+) -> Float64Array:
+    """Volatility from range and body: sqrt(mean(½ ln(H/L)² - (2 ln 2 - 1) ln(C/O)²)) over the last `window` closed bars.
+
+    More efficient than `parkinson_volatility`; like it, blind to the gap from one close to the next open.
+
+    Parameters
+    ----------
+    open, high, low, close : float64 arrays of shape (n_bars,), prices, low > 0
+    window : int, bars, at least 1
+
+    Returns
+    -------
+    float64 array of shape (n_bars,), per bar, not annualised; NaN for the first `window - 1` bars.
+
+    Timing: row t uses bars t - window + 1 .. t, so it is known at the close of bar t.
+    Raises: ShapeError if the lengths differ; InputError for a window below 1, or naming the first row where low > high or low <= 0.
+    Source: Garman & Klass (1980), Journal of Business 53(1), 67-78.
+    """
+    function = "garman_klass_volatility"
+    history.whole(function, window=window)
+    given = history.columns(function, open=open, high=high, low=low, close=close)
+    history.above_zero(function, given, "low")
+    for body in ("open", "close"):
+        history.not_above(function, given, "low", body)
+        history.not_above(function, given, body, "high")
+    return windows.garman_klass_volatility.run((window,), **given)[0].copy()
+
+
+FEATURES = (
+    FeatureSpec(
+        name="realised_volatility",
+        family=FAMILY,
+        version=1,
+        params=WindowParams,
+        usual=WindowParams(window=60),
+        inputs=("close",),
+        kernel=windows.realised_volatility,
+        output="realised_volatility",
+        kernel_params=lambda p: (p.window,),
+        lookback=lambda p: p.window,
+        unit="log return per bar",
+        formula="sqrt(mean of ln(C/C₋₁)² over n bars), about zero and not about the mean; 0 where the close stood still",
+        source="Andersen & Bollerslev (1998), International Economic Review 39(4)",
+    ),
+    FeatureSpec(
+        name="parkinson_volatility",
+        family=FAMILY,
+        version=1,
+        params=WindowParams,
+        usual=WindowParams(window=20),
+        inputs=("high", "low"),
+        kernel=windows.parkinson_volatility,
+        output="parkinson_volatility",
+        kernel_params=lambda p: (p.window,),
+        lookback=lambda p: p.window - 1,
+        unit="log return per bar",
+        formula="sqrt(mean of ln(H/L)² over n bars / (4 ln 2)); 0 where no bar had a range",
+        source="Parkinson (1980), Journal of Business 53(1)",
+    ),
+    FeatureSpec(
+        name="garman_klass_volatility",
+        family=FAMILY,
+        version=1,
+        params=WindowParams,
+        usual=WindowParams(window=20),
+        inputs=("open", "high", "low", "close"),
+        kernel=windows.garman_klass_volatility,
+        output="garman_klass_volatility",
+        kernel_params=lambda p: (p.window,),
+        lookback=lambda p: p.window - 1,
+        unit="log return per bar",
+        formula="sqrt(mean of ½ ln(H/L)² - (2 ln 2 - 1) ln(C/O)² over n bars); 0 where no bar had a range",
+        source="Garman & Klass (1980), Journal of Business 53(1)",
+    ),
+    FeatureSpec(
+        name="atr",
+        family=FAMILY,
+        version=1,
+        params=WindowParams,
+        usual=WindowParams(window=14),
+        inputs=("high", "low", "close"),
+        kernel=wilder.atr,
+        output="share",
+        kernel_params=lambda p: (p.window,),
+        lookback=lambda p: p.window,
+        unit="share of the close",
+        formula="ATR(n)/C, Wilder's mean of max(H - L, |H - C₋₁|, |L - C₋₁|); 0 where nothing moved",
+        source="Wilder (1978), New Concepts in Technical Trading Systems",
+    ),
+    FeatureSpec(
+        name="bollinger_width",
+        family=FAMILY,
+        version=1,
+        params=BollingerParams,
+        usual=BollingerParams(window=20, width=2),
+        inputs=("close",),
+        kernel=windows.bollinger,
+        output="width",
+        kernel_params=lambda p: (p.window, p.width, 0.5),
+        lookback=lambda p: p.window - 1,
+        unit="share of the middle band",
+        formula="(upper - lower)/middle, bands at k population standard deviations of n closes; 0 where they are equal",
+        source="Bollinger (2001), Bollinger on Bollinger Bands",
+    ),
+    FeatureSpec(
+        name="bollinger_position",
+        family=FAMILY,
+        version=1,
+        params=BollingerParams,
+        usual=BollingerParams(window=20, width=2),
+        inputs=("close",),
+        kernel=windows.bollinger,
+        output="position",
+        kernel_params=lambda p: (p.window, p.width, 0.5),
+        lookback=lambda p: p.window - 1,
+        unit="0 at the lower band, 1 at the upper",
+        formula="(C - lower)/(upper - lower), bands at k population standard deviations of n closes; 0.5 where they are equal",
+        source="Bollinger (2001), Bollinger on Bollinger Bands",
+    ),
+)
+
+__all__ = ["FAMILY", "FEATURES", "Bollinger", "atr", "bollinger", "garman_klass_volatility", "parkinson_volatility"]
