@@ -50,7 +50,7 @@ class NetworkForecaster:
             stop = min(start + BATCH, n)
             windows = view.gather(np.arange(start, stop))
             check_finite(self._place, windows, start)
-            results: list[Any] = self._session.run(self._outputs, {"window": windows})
+            results: Any = self._session.run(self._outputs, {"window": windows})
             by_name = dict(zip(self._outputs, results, strict=True))
             logits[start:stop] = by_name["logits"]
             if expected is not None:

@@ -7,7 +7,7 @@ same fit gives the same bytes in any process, on any machine with the same libra
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import onnx
 import torch
@@ -63,7 +63,7 @@ def stripped(model: onnx.ModelProto) -> bytes:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Keep the exporter's talk (missing torchvision, deprecations inside torch) from users who can do nothing about it."""
     loggers = [logging.getLogger(name) for name in ("torch.export", "torch.onnx", "onnxscript", "onnx_ir", "torch._dynamo", "torch.fx")]
     levels = [logger.level for logger in loggers]

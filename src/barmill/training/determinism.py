@@ -6,7 +6,8 @@ an epoch's order is a pure function of the seed and the epoch.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,12 @@ _ORDER, _STEP = 1, 2  # streams of one seed
 
 
 @contextlib.contextmanager
-def deterministic(device: torch.device, threads: int) -> Iterator[None]:
+def deterministic(device: torch.device, threads: int) -> Generator[None]:
     """Deterministic algorithms on `threads` threads; torch's global state is as before when the block ends."""
     on_gpu = device.type == "cuda"
     algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    fill: bool = memory.fill_uninitialized_memory
     cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
     before_threads = torch.get_num_threads()
     workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
@@ -28,7 +30,7 @@ def deterministic(device: torch.device, threads: int) -> Iterator[None]:
         try:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(True)
-            torch.utils.deterministic.fill_uninitialized_memory = False  # our tensors are written before they are read
+            memory.fill_uninitialized_memory = False  # our tensors are written before they are read
             torch.backends.cudnn.benchmark = False
             torch.backends.cudnn.deterministic = True
             if on_gpu and workspace is None:
@@ -37,7 +39,7 @@ def deterministic(device: torch.device, threads: int) -> Iterator[None]:
         finally:
             torch.set_num_threads(before_threads)
             torch.use_deterministic_algorithms(algorithms[0], warn_only=algorithms[1])
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            memory.fill_uninitialized_memory = fill
             torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
             if on_gpu and workspace is None:
                 os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)

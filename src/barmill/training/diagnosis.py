@@ -36,7 +36,7 @@ def loss_not_finite(
         if not np.isfinite(values).all():
             at = int(np.flatnonzero(~np.isfinite(values))[0])
             return TrainingError(place, f"{said}; the {name} of sample {positions[at]} is {values[at]}", mend="Mend the labels.")
-    i, column = np.unravel_index(int(np.abs(inputs).argmax()), inputs.shape)
+    i, column = divmod(int(np.abs(inputs).argmax()), inputs.shape[1])
     found = f"{said}, while all inputs were finite (largest: feature '{names[column]}', {inputs[i, column]:.3g} at bar {bars[i]})"
     return TrainingError(place, found, mend="Lower learning_rate or grad_clip: the weights have run away.")
 

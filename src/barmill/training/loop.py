@@ -150,7 +150,7 @@ class _Training:
             part = positions[start : start + self.params.batch_size]
             sums, weight = self._forward("train", part)
             # Divided by the full group also where the epoch's last one is smaller: every sample counts the same.
-            total = sum(self.loss.scales[name] * value for name, value in sums.items()) / self.group
+            total = torch.stack([self.loss.scales[name] * value for name, value in sums.items()]).sum() / self.group
             self._add(sums, weight, part)
             self.scaler.scale(total).backward()
         self.scaler.unscale_(self.optimizer)

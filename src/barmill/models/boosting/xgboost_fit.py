@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
+from xgboost.callback import TrainingCallback
 
 from barmill.models.admission import admit
 from barmill.models.boosting.params import XGBoostParams
@@ -108,7 +109,7 @@ def _grow(
     return bytes(kept.save_raw("ubj")), summary
 
 
-class _Told(xgb.callback.TrainingCallback):
+class _Told(TrainingCallback):  # pyright: ignore[reportUntypedBaseClass] - the library has no types
     """Tells the progress of a booster, which is one part of `total` trees."""
 
     def __init__(self, progress: Progress, done: int, total: int) -> None:

@@ -1,0 +1,94 @@
+"""`barmill models`: what can be built, and with which parameters. Imports no learning library."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from barmill.models import ModelSpec
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list", epilog="Example: barmill models list --json")
+def list_(json_: Json = False) -> None:
+    """List every model: family, view, outputs, what it needs, and whether that is installed here."""
+    from barmill.models import MODELS
+
+    if json_:
+        _print_json([_described(spec) for spec in MODELS.values()])
+        return
+    headings = ("name", "family", "view", "outputs", "causal", "needs", "installed")
+    rows = [[_cell(_described(spec)[heading]) for heading in headings] for spec in MODELS.values()]
+    _print_table(headings, rows)
+
+
+@app.command(epilog="Example: barmill models show lightgbm")
+def show(
+    name: Annotated[str, typer.Argument(help="A model, as `barmill models list` names it.")],
+    json_: Json = False,
+) -> None:
+    """Show a model's parameters with their ranges and defaults, and where the model is described."""
+    from dataclasses import asdict
+
+    from barmill.models import spec_of
+    from barmill.models.parameters import parameters_of
+
+    spec = spec_of(name)
+    parameters = parameters_of(spec.params)
+    if json_:
+        _print_json({**_described(spec), "parameters": [{**asdict(parameter), "range": parameter.range} for parameter in parameters]})
+        return
+    print(f"{spec.name}: {spec.summary}\n")
+    for heading, value in _described(spec).items():
+        if heading not in ("name", "summary"):
+            print(f"  {heading:<10} {_cell(value)}")
+    print()
+    rows = [[parameter.name, _cell(parameter.default), parameter.range, parameter.description] for parameter in parameters]
+    _print_table(("parameter", "default", "range", "meaning"), rows)
+    if spec.outputs:
+        print(
+            "\nq05, q50 and q95 are added to every model in the same way. Set parameters under `config:` of the model's entry in a recipe."
+        )
+
+
+def _described(spec: "ModelSpec") -> dict[str, Any]:
+    from barmill.models import missing_requirements
+
+    missing = missing_requirements(spec)
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "family": spec.family,
+        "view": spec.view,
+        "outputs": list(spec.outputs),
+        "causal": spec.causal,
+        "zero_shot": spec.zero_shot,
+        "needs": list(spec.requires),
+        "installed": not missing,
+        "install": f'pip install "barmill[{spec.extra}]"' if missing else None,
+        "reference": spec.reference,
+    }
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        items: list[str] = value
+        return ", ".join(items) or "-"
+    return "-" if value is None else str(value)
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=2))
+
+
+def _print_table(headings: tuple[str, ...], rows: list[list[str]]) -> None:
+    widths = [max(len(heading), *(len(row[i]) for row in rows)) for i, heading in enumerate(headings)]
+    for row in (list(headings), ["-" * width for width in widths], *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,0 +1,72 @@
+"""What a model's parameters are, read off their one declaration: for the command line, the docs and generated tests."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from barmill.models.contract import ModelParams
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a model.
+
+    name, description : str
+    kind : str, "integer", "number" or "choice"
+    default : its value where a recipe does not set it
+    low, high : the range, None where there is no end
+    low_in, high_in : bool, whether the ends are allowed
+    choices : tuple, what a choice may be, empty for numbers
+    """
+
+    name: str
+    kind: str
+    default: Any
+    description: str
+    low: float | None = None
+    high: float | None = None
+    low_in: bool = True
+    high_in: bool = True
+    choices: tuple[Any, ...] = ()
+
+    @property
+    def range(self) -> str:
+        """The range as it is written in mathematics, or the choices."""
+        if self.choices:
+            return ", ".join("none" if choice is None else str(choice) for choice in self.choices)
+        low = "(-inf" if self.low is None else f"{'[' if self.low_in else '('}{self.low:g}"
+        high = "inf)" if self.high is None else f"{self.high:g}{']' if self.high_in else ')'}"
+        return f"{low}, {high}"
+
+
+def parameters_of(params: type[ModelParams]) -> tuple[Parameter, ...]:
+    """Every parameter of `params`, those of the model itself before those it shares with its family."""
+    own = [name for name in params.model_fields if name in params.__annotations__]
+    shared = [name for name in params.model_fields if name not in own]
+    return tuple(_parameter(name, params.model_fields[name]) for name in (*own, *shared))
+
+
+def _parameter(name: str, field: FieldInfo) -> Parameter:
+    description = field.description or ""
+    choices = _choices(field.annotation)
+    if choices:
+        return Parameter(name, "choice", field.default, description, choices=choices)
+    kind = "integer" if field.annotation is int else "number"
+    ends: dict[str, Any] = {}
+    for constraint in field.metadata:
+        for bound, end in (("ge", "low"), ("gt", "low"), ("le", "high"), ("lt", "high")):
+            value = getattr(constraint, bound, None)
+            if value is not None:
+                ends |= {end: float(value), f"{end}_in": bound in ("ge", "le")}
+    return Parameter(name, kind, field.default, description, **ends)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """The values of a Literal, of an optional one with None first; empty for anything else."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    arguments = get_args(annotation)
+    if type(None) in arguments:
+        return (None, *(choice for argument in arguments for choice in _choices(argument)))
+    return ()
