@@ -1,0 +1,26 @@
+"""From a recipe to a run: the recipe and its checks, the stages and their content addresses, the workers, the judgement.
+
+A stage is a pure function of what its key names; change what it depends on, and the key must change with it. Names
+that are not re-exported here may move.
+"""
+
+from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
+from barmill.pipeline.recipe import Recipe
+from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
+from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
+from barmill.pipeline.run import Run
+from barmill.pipeline.training_run import run_recipe
+
+__all__ = [
+    "Listener",
+    "Plan",
+    "PlannedStage",
+    "Recipe",
+    "Run",
+    "Silence",
+    "read_recipe",
+    "recipe_file",
+    "recipe_from_text",
+    "recipe_schema",
+    "run_recipe",
+]

@@ -1,0 +1,114 @@
+"""The prepared data of a run, as its stages left it: features, labels, splits and scaled inputs, memory-mapped."""
+
+import json
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from barmill.artefacts import readable_json, write_new
+from barmill.labels import Labels
+from barmill.models.contract import Samples
+from barmill.pipeline.workspace import Stage, Workspace
+from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
+
+Positions = npt.NDArray[np.int64]
+
+
+def save_labels(folder: Path, labels: Labels) -> None:
+    """Write labels as one safetensors file and what was set aside as JSON."""
+    values = {item.name: getattr(labels, item.name) for item in fields(labels)}
+    arrays = {name: np.ascontiguousarray(value) for name, value in values.items() if isinstance(value, np.ndarray)}
+    plain = {name: value for name, value in values.items() if name not in arrays}
+    write_new(folder / "labels.safetensors", save_tensors(arrays))
+    write_new(folder / "labels.json", readable_json(plain))
+
+
+def load_labels(folder: Path) -> Labels:
+    arrays: dict[str, Any] = load_tensors((folder / "labels.safetensors").read_bytes())
+    plain = json.loads((folder / "labels.json").read_bytes())
+    return Labels(**arrays, **plain)
+
+
+def save_positions(folder: Path, blocks: dict[str, Positions], dropped: dict[str, int]) -> None:
+    """Write the sample positions of each block, and how many were dropped and why."""
+    write_new(folder / "positions.safetensors", save_tensors({name: np.ascontiguousarray(rows) for name, rows in blocks.items()}))
+    write_new(folder / "dropped.json", readable_json(dropped))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Views, targets and weights for any block of the run.
+
+    features, labels, splits, scaled : folders of the finished stages
+    n_classes : 2 or 3
+    horizon : bars, of the labels
+    volatility : name of the feature that scales targets
+    """
+
+    features: Path
+    labels_folder: Path
+    splits: Path
+    scaled: Path
+    n_classes: int
+    horizon: int
+    volatility: str
+
+    @classmethod
+    def of(cls, workspace: Workspace, stages: dict[str, Stage], n_classes: int, horizon: int, volatility: str) -> "Dataset":
+        places = (workspace.path(stages[name]) for name in ("features", "labels", "splits", "scaled"))
+        return cls(*places, n_classes, horizon, volatility)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(json.loads((self.features / "names.json").read_bytes()))
+
+    @cached_property
+    def values(self) -> npt.NDArray[np.float64]:
+        """Unscaled features of every bar, float64 of shape (n_bars, n_features), memory-mapped."""
+        return np.load(self.features / "values.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def base(self) -> npt.NDArray[np.float32]:
+        """Scaled features of every bar, float32 of shape (n_bars, n_features), memory-mapped."""
+        return np.load(self.scaled / "base.npy", mmap_mode="r", allow_pickle=False)
+
+    @cached_property
+    def labels(self) -> Labels:
+        return load_labels(self.labels_folder)
+
+    @cached_property
+    def positions(self) -> dict[str, Positions]:
+        return load_tensors((self.splits / "positions.safetensors").read_bytes())
+
+    @cached_property
+    def scaler(self) -> RobustScaler:
+        return RobustScaler.from_json(json.loads((self.scaled / "scaler.json").read_bytes()))
+
+    @cached_property
+    def volatility_floor(self) -> float:
+        return float(json.loads((self.scaled / "volatility.json").read_bytes())["floor"])
+
+    def scale_of(self, rows: Positions) -> npt.NDArray[np.float64]:
+        """Volatility of the label's horizon as known at the decision bars `rows`: what targets are divided by."""
+        per_bar = np.asarray(self.values[rows, self.names.index(self.volatility)])
+        return np.maximum(per_bar, self.volatility_floor) * np.sqrt(self.horizon)
+
+    def samples(self, block: str, window: int | None, inputs: tuple[str, ...]) -> Samples:
+        """The samples of `block` as a model with this `window` and these `inputs` (all, if empty) sees them."""
+        positions = self.positions[block]
+        rows = np.ascontiguousarray(self.labels.t0[positions])
+        base = self.base if not inputs else np.ascontiguousarray(self.base[:, [self.names.index(name) for name in inputs]])
+        view = FeatureMatrix(base, rows) if window is None else WindowTensor(base, rows, window)
+        weight = self.labels.weight[positions]
+        return Samples(
+            view=view,
+            y=self.labels.classes(self.n_classes)[positions],
+            z=self.labels.net_log_return[positions] / self.scale_of(rows),
+            weight=weight / weight.mean(),
+        )

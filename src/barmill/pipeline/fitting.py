@@ -1,0 +1,137 @@
+"""Worker: fit one model, calibrate it, and publish its bundle. `python -m barmill.pipeline.fitting JOB`."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barmill.artefacts import readable_json, write_folder, write_new
+from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds, permutation_importance
+from barmill.features import FeaturePlan
+from barmill.market import Bars
+from barmill.models.catalogue import load_fit, load_forecaster, spec_of
+from barmill.models.contract import FitContext, Forecaster
+from barmill.pipeline.bundling import publish_bundle
+from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.events import StageProgress
+from barmill.pipeline.inputs import params_of
+from barmill.pipeline.job import ModelJob
+from barmill.pipeline.provenance import provenance_of
+from barmill.pipeline.worker import Teller, work
+from barmill.pipeline.workspace import Stage, Workspace
+from barmill.uncertainty import fit_calibration, fit_residual_quantiles
+
+IMPORTANCE_REPEATS = 3
+
+
+def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
+    """Do what is not done yet of the three stages of one model."""
+    job = ModelJob.model_validate(raw)
+    workspace = Workspace(job.root)
+    steps: tuple[tuple[str, Callable[[ModelJob, Workspace, Path, Teller], None]], ...] = (
+        ("fit", _fit),
+        ("calibrate", _calibrate),
+        ("bundle", _bundle),
+    )
+    for role, step in steps:
+        stage = job.stages[role].stage
+        if workspace.record(stage) is not None:
+            continue
+        teller.started(stage.name)
+        began = time.perf_counter()
+        with workspace.writing(stage) as folder:
+            step(job, workspace, folder, teller)
+        workspace.drop_scratch(stage)
+        teller.finished(stage.name, time.perf_counter() - began)
+
+
+def dataset_of(job: ModelJob, workspace: Workspace) -> Dataset:
+    stages = {role: ref.stage for role, ref in job.stages.items()}
+    return Dataset.of(workspace, stages, job.recipe.labels.classes, job.recipe.labels.horizon, job.volatility)
+
+
+def fitted_files(workspace: Workspace, stage: Stage) -> dict[str, bytes]:
+    """The bytes of a fitted model, as its stage keeps them."""
+    folder = workspace.path(stage) / "weights"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _fit(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> None:
+    data, entry, stage = dataset_of(job, workspace), job.entry, job.stages["fit"].stage
+    spec = spec_of(entry.name)
+    context = FitContext(
+        seed=job.recipe.seed,
+        n_classes=job.recipe.labels.classes,
+        outputs=tuple(output for output in entry.outputs if output in spec.outputs),
+        feature_names=entry.inputs or data.names,
+        scratch=workspace.scratch(stage),
+        logs=job.root / "logs" / "tensorboard" / job.label,
+        device="auto",
+        progress=StageProgress(teller, stage.name),
+        train_network=_network_trainer(),
+    )
+    train = data.samples("train", job.window, entry.inputs)
+    valid = data.samples("early_stopping", job.window, entry.inputs)
+    fitted = load_fit(spec)(params_of(entry), train, valid, context)
+    write_folder(folder / "weights", fitted.files)
+    if fitted.training_files:
+        write_folder(folder / "training", fitted.training_files)
+    write_new(folder / "summary.json", readable_json(dict(fitted.summary)))
+
+
+def _network_trainer() -> Callable[..., Any]:
+    def train_network(*args: Any, **named: Any) -> Any:
+        from barmill.training import train_network
+
+        return train_network(*args, **named)
+
+    return train_network
+
+
+def _calibrate(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> None:
+    data, entry, recipe = dataset_of(job, workspace), job.entry, job.recipe
+    forecaster: Forecaster = load_forecaster(spec_of(entry.name), fitted_files(workspace, job.stages["fit"].stage))
+    n_classes = recipe.labels.classes
+    held_out = data.samples("calibration", job.window, entry.inputs)
+    raw = forecaster.raw(held_out.view)
+    calibration = fit_calibration(list(recipe.inference.calibrate or ()), raw.logits, held_out.y, n_classes)
+    quantiles = fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
+    chosen = data.samples("selection", job.window, entry.inputs)
+    said = forecaster.raw(chosen.view)
+    p, uncalibrated = calibration.apply(said.logits), fit_calibration([], raw.logits, held_out.y, n_classes).apply(said.logits)
+    low, high = fit_thresholds(_up(p), recipe.rule)
+    up = chosen.y == n_classes - 1
+    selection = {
+        "metrics": classification_metrics(p, chosen.y),
+        "ece_before": expected_calibration_error(_up(uncalibrated), up, 15).ece,
+        "ece": expected_calibration_error(_up(p), up, 15).ece,
+        "n": len(chosen),
+    }
+    importance = permutation_importance(forecaster, chosen, list(entry.inputs or data.names), recipe.seed, IMPORTANCE_REPEATS)
+    write_new(folder / "calibration.json", readable_json(calibration.to_json()))
+    write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
+    write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
+    write_new(folder / "selection.json", readable_json(selection))
+    write_new(folder / "importance.json", readable_json(importance))
+    write_new(folder / "provenance.json", readable_json(provenance_of(data)))
+
+
+def _up(p: "np.ndarray[Any, np.dtype[np.float64]]") -> "np.ndarray[Any, np.dtype[np.float64]]":
+    return p if p.ndim == 1 else np.ascontiguousarray(p[:, 2])
+
+
+def _bundle(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> None:
+    data = dataset_of(job, workspace)
+    bars = Bars.read(
+        workspace.path(job.stages["bars"].stage) / "bars.parquet", symbol=job.portable_recipe["symbol"], instrument=job.recipe.instrument
+    )
+    plan = FeaturePlan.from_json(json.loads((data.features / "plan.json").read_bytes()))
+    published = publish_bundle(job, workspace, data, bars, plan)
+    write_new(folder / "published.json", readable_json(published))
+
+
+if __name__ == "__main__":
+    work(fit_calibrate_bundle)

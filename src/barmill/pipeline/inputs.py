@@ -1,0 +1,115 @@
+"""What a run starts from: the recipe, the bars that it names, and everything that follows from the two at once."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.errors import DataError, RecipeError, SplitError
+from barmill.features import FeaturePlan
+from barmill.market import Bars, Instrument, Timeframe, simulate
+from barmill.models.catalogue import spec_of, window_of
+from barmill.models.contract import ModelParams
+from barmill.pipeline.recipe import BarsSource, ModelEntry, Recipe
+
+VOLATILITY_FEATURE = "realised_volatility_60"  # scales targets; always part of the plan
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """A recipe with its bars.
+
+    oracle : float64 of shape (n_bars,), the expected log return that the simulator planted, or None for real bars
+    plan : the features of the run
+    windows : window length of each model by label, None for models that see one row
+    """
+
+    recipe: Recipe
+    bars: Bars
+    oracle: npt.NDArray[np.float64] | None
+    plan: FeaturePlan
+    windows: dict[str, int | None]
+
+    @property
+    def longest_window(self) -> int:
+        return max((window or 1 for window in self.windows.values()), default=1)
+
+
+def data_folder() -> Path:
+    """Where market data is looked for: $BARMILL_DATA, or a folder `shared/data` beside the current one."""
+    return Path(os.environ.get("BARMILL_DATA", "../shared/data"))
+
+
+def params_of(entry: ModelEntry) -> ModelParams:
+    """The typed parameters of a model that `read_recipe` has checked."""
+    return spec_of(entry.name).params.model_validate(dict(entry.config))
+
+
+def gather_inputs(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | None, beside: Path | None) -> RunInputs:
+    """Read the bars of `recipe` (or those given instead) and work out what follows.
+
+    beside : folder of the recipe file, where relative paths are looked for after the current folder
+    Raises DataError or RecipeError before any work.
+    """
+    found, oracle = _read_bars(recipe, bars, symbol, beside)
+    windows = {entry.label: window_of(spec_of(entry.name), params_of(entry)) for entry in recipe.base_models}
+    inputs = RunInputs(recipe, found, oracle, _plan(recipe, found), windows)
+    _check_length(inputs)
+    return inputs
+
+
+def _read_bars(
+    recipe: Recipe, bars: Bars | Path | str | None, symbol: str | None, beside: Path | None
+) -> tuple[Bars, npt.NDArray[np.float64] | None]:
+    if isinstance(bars, Bars):
+        return bars, None
+    if bars is None and isinstance(recipe.bars, BarsSource):
+        source = recipe.bars.simulate
+        name = recipe.timeframe or "1m"
+        simulation = simulate(source.n_bars, source.seed, strength=source.strength, start=source.start, timeframe=name, horizon=recipe.labels.horizon)
+        return simulation.bars, simulation.oracle
+    place = bars if bars is not None else recipe.bars
+    if place is None or isinstance(place, BarsSource):
+        raise RecipeError("recipe", "no bars are named", mend="Add `bars: FILE` to the recipe, or give --bars FILE.")
+    timeframe = Timeframe.parse(recipe.timeframe) if recipe.timeframe else None
+    name = symbol or (recipe.symbol if bars is None else None)
+    instrument: Instrument | None = recipe.instrument if bars is None and symbol is None else None
+    return Bars.read(_find(Path(place), beside), symbol=name, instrument=instrument, timeframe=timeframe), None
+
+
+def _find(path: Path, beside: Path | None) -> Path:
+    candidates = [path] if path.is_absolute() else [path, *([beside / path] if beside else []), data_folder() / path]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    looked = ", ".join(str(candidate.parent) for candidate in candidates)
+    mend = "Give the file with --bars, or set BARMILL_DATA to the folder that holds it."
+    raise DataError(str(path), f"there is no such file (looked in {looked})", mend=mend)
+
+
+def _plan(recipe: Recipe, bars: Bars) -> FeaturePlan:
+    base = bars.timeframe
+    timeframes = recipe.features.timeframes or tuple(str(Timeframe.parse(f"{base.minutes * times}m")) for times in (1, 5, 15))
+    if Timeframe.parse(timeframes[0]) != base:
+        found = f"the first is {timeframes[0]}, the bars are {base}"
+        raise RecipeError("recipe:features.timeframes", found, mend=f"Begin the list with {base}, or resample the bars first.")
+    features = recipe.features
+    return FeaturePlan.build(
+        base=str(base), timeframes=timeframes, set=features.set, add=features.add, remove=features.remove, needs=(VOLATILITY_FEATURE,)
+    )
+
+
+def _check_length(inputs: RunInputs) -> None:
+    """Refuse bars that cannot fill warm-up, labels and every block, before any work."""
+    recipe, bars = inputs.recipe, inputs.bars
+    warmup = inputs.plan.warmup_bars + inputs.longest_window - 1
+    embargo = recipe.splits.bars_of("embargo", bars.timeframe)
+    gaps = 2 * (embargo + recipe.labels.horizon)
+    least = 200 * recipe.labels.every  # so that the smallest block holds at least a few dozen decisions
+    needed = warmup + recipe.labels.atr_window + gaps + least
+    if len(bars) < needed:
+        parts = f"{warmup} to warm up the features, {gaps} for purge and embargo between the blocks, and some hundreds to learn from"
+        mend = "Give more bars, or lower splits.embargo, the longest feature window or the model's window."
+        raise SplitError(bars.instrument.symbol, f"{len(bars)} bars", expected=f"at least {needed}: {parts}", mend=mend)

@@ -1,0 +1,50 @@
+"""What a worker is told: one JSON file, typed on both sides."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.pipeline.workspace import Stage
+
+
+class StageRef(BaseModel):
+    """A `Stage` as JSON."""
+
+    name: str
+    place: str
+    key: str
+
+    @classmethod
+    def of(cls, stage: Stage) -> "StageRef":
+        return cls(name=stage.name, place=stage.place, key=stage.key)
+
+    @property
+    def stage(self) -> Stage:
+        return Stage(self.name, self.place, self.key)
+
+
+class ModelJob(BaseModel):
+    """Everything that a worker needs to fit, calibrate, bundle or forecast with one model.
+
+    root : the run folder
+    label : the model's name in the run
+    stages : every stage that it reads or writes, by role
+    portable_recipe : the completed recipe without paths, for the bundle
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    label: str
+    recipe: Recipe
+    portable_recipe: dict[str, Any]
+    fingerprints: dict[str, Any]
+    stages: dict[str, StageRef]
+    window: int | None
+    volatility: str
+
+    @property
+    def entry(self) -> ModelEntry:
+        return next(entry for entry in self.recipe.base_models if entry.label == self.label)

@@ -1,0 +1,43 @@
+"""The memory plan: an estimate of a run's peak, printed before it starts and kept."""
+
+from pathlib import Path
+
+from barmill.models.catalogue import spec_of
+from barmill.pipeline.inputs import RunInputs
+
+MIB = 2**20
+_PARENT_MB = 330  # interpreter, NumPy, Polars, Numba with the compiled kernels
+_WORKER_MB = {"linear": 420, "boosting": 480, "recurrent": 900}  # the same plus the family's library
+_SAMPLE_COPIES = {"linear": 3.2, "boosting": 2.5, "recurrent": 1.1}  # float32 copies of the training rows that a library makes
+
+
+def estimate_mb(inputs: RunInputs, workers: int) -> int:
+    """Peak resident memory of the run's processes together, in MiB, with `workers` fits side by side.
+
+    Arrays are counted exactly; what libraries add was measured and rounded up. Memory-mapped features count once.
+    """
+    n_bars, n_features = len(inputs.bars), len(inputs.plan.names)
+    bars = n_bars * 8 * 7 * 3
+    features = n_bars * n_features * 8
+    scaled = n_bars * n_features * 4
+    prepare = _PARENT_MB * MIB + bars + 2 * features
+    rows = n_bars / inputs.recipe.labels.every * n_features * 4
+    fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in inputs.recipe.base_models), reverse=True)
+    fitting = _PARENT_MB * MIB + bars + features + scaled + sum(fits[:workers])
+    forecasting = _PARENT_MB * MIB + bars + min(workers, len(fits)) * (_WORKER_MB["boosting"] * MIB + bars + features + 2 * scaled)
+    return int(max(prepare, fitting, forecasting) / MIB) + 1
+
+
+def _fit_bytes(family: str, rows: float, bars: int) -> int:
+    return int(_WORKER_MB.get(family, 900) * MIB + bars + _SAMPLE_COPIES.get(family, 3) * rows)
+
+
+def available_mb() -> int:
+    """Memory that the machine can still give, in MiB (MemAvailable, or what a memory cgroup leaves)."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    limit = Path("/sys/fs/cgroup/memory.max")
+    used = Path("/sys/fs/cgroup/memory.current")
+    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
+        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    return max(0, free // MIB)

@@ -1,0 +1,153 @@
+"""Which stages a run has, and the content address of each: known before anything is computed."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from barmill.artefacts import canonical_json, sha256
+from barmill.models.catalogue import spec_of
+from barmill.pipeline.events import Plan, PlannedStage
+from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
+from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.memory import available_mb, estimate_mb
+from barmill.pipeline.workspace import Stage, Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStages:
+    """From samples to forecasts of the test block, for one model."""
+
+    fit: Stage
+    calibrate: Stage
+    bundle: Stage
+    forecast: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """All stages of a run, in the order in which they depend on each other."""
+
+    bars: Stage
+    features: Stage
+    labels: Stage
+    splits: Stage
+    scaled: Stage
+    models: dict[str, ModelStages]
+    judgement: Stage
+
+    @property
+    def shared(self) -> tuple[Stage, ...]:
+        return self.bars, self.features, self.labels, self.splits, self.scaled
+
+    @property
+    def all(self) -> tuple[Stage, ...]:
+        each = [stage for model in self.models.values() for stage in (model.fit, model.calibrate, model.bundle, model.forecast)]
+        return *self.shared, *each, self.judgement
+
+
+def recipe_fingerprint(inputs: RunInputs) -> str:
+    """Digest of the completed recipe; where the bars lie is left out, what they are has a fingerprint of its own."""
+    return sha256(canonical_json(portable_recipe(inputs)))
+
+
+def portable_recipe(inputs: RunInputs) -> dict[str, Any]:
+    """The completed recipe without paths, as it goes into bundles."""
+    recipe = inputs.recipe.model_dump(mode="json")
+    if isinstance(recipe["bars"], str):
+        recipe["bars"] = None
+    recipe["symbol"] = inputs.bars.instrument.symbol
+    recipe["timeframe"] = str(inputs.bars.timeframe)
+    return recipe
+
+
+def stages_of(inputs: RunInputs) -> Stages:
+    """Address every stage. Nothing is read or computed but fingerprints."""
+    recipe = inputs.recipe
+    data = inputs.bars.fingerprint
+    libraries = core_versions()
+    instrument = inputs.bars.instrument.model_dump(mode="json")
+    bars = Stage("bars", "data/bars", key_of(data=data, instrument=instrument))
+    features = Stage(
+        "features",
+        "data/features",
+        key_of(data=data, plan=inputs.plan.to_json(), code=code_fingerprint("market", "features"), libraries=libraries),
+    )
+    labels = Stage(
+        "labels",
+        "data/labels",
+        key_of(
+            features=features.key,
+            instrument=instrument,
+            labels=recipe.labels.model_dump(mode="json"),
+            window=inputs.longest_window,
+            code=code_fingerprint("market", "features", "labels", "pipeline"),
+        ),
+    )
+    splits = Stage(
+        "splits",
+        "data/splits",
+        key_of(
+            labels=labels.key,
+            splits=recipe.splits.model_dump(mode="json"),
+            validation=recipe.validation.model_dump(mode="json"),
+            code=code_fingerprint("splits", "pipeline"),
+        ),
+    )
+    scaled = Stage("scaling", "data/scaled", key_of(features=features.key, splits=splits.key, code=code_fingerprint("views", "pipeline")))
+    models = {entry.label: _model_stages(inputs, entry.label, scaled.key, labels.key) for entry in recipe.base_models}
+    judgement = Stage(
+        "judgement",
+        "metrics/judged",
+        key_of(
+            forecasts={label: model.forecast.key for label, model in models.items()},
+            rule=recipe.rule.model_dump(mode="json"),
+            random_signals=recipe.random_signals,
+            seed=recipe.seed,
+            findings=[finding.code for finding in inputs.bars.findings],
+            code=code_fingerprint("evaluation", "uncertainty", "pipeline"),
+        ),
+    )
+    return Stages(bars, features, labels, splits, scaled, models, judgement)
+
+
+def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> ModelStages:
+    recipe = inputs.recipe
+    entry = next(entry for entry in recipe.base_models if entry.label == label)
+    family = spec_of(entry.name).family
+    fit = Stage(
+        f"fit {label}",
+        f"models/{label}",
+        key_of(
+            scaled=scaled,
+            labels=labels,
+            entry=entry.model_dump(mode="json"),
+            seed=recipe.seed,
+            code=code_fingerprint("models", "training", "views", "pipeline"),
+            libraries=family_versions(family),
+        ),
+    )
+    calibrate = Stage(
+        f"calibrate {label}",
+        f"models/{label}-calibrated",
+        key_of(
+            fit=fit.key,
+            inference=recipe.inference.model_dump(mode="json"),
+            rule=recipe.rule.model_dump(mode="json"),
+            seed=recipe.seed,
+            code=code_fingerprint("uncertainty", "evaluation", "pipeline"),
+        ),
+    )
+    bundle = Stage(f"bundle {label}", f"models/{label}-bundled", key_of(calibrate=calibrate.key, recipe=recipe_fingerprint(inputs), code=code_fingerprint()))
+    forecast = Stage(f"forecast {label}", f"metrics/forecasts-{label}", key_of(bundle=bundle.key, data=inputs.bars.fingerprint))
+    return ModelStages(fit, calibrate, bundle, forecast)
+
+
+def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:
+    """What is there, what is to be done, and how much memory it takes."""
+    cores = os.cpu_count() or 1
+    workers = max(1, min(cores, len(stages.models)))
+    available = available_mb()
+    while workers > 1 and estimate_mb(inputs, workers) > available:
+        workers -= 1
+    planned = tuple(PlannedStage(stage, workspace.record(stage) is not None) for stage in stages.all)
+    return Plan(planned, estimate_mb(inputs, workers), available, workers)

@@ -1,0 +1,106 @@
+"""The stages that every model shares: bars, features, labels, splits and scaling."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.artefacts import readable_json, write_new
+from barmill.errors import RecipeError
+from barmill.features import warm_kernels
+from barmill.labels import check_classes, make_labels
+from barmill.pipeline.dataset import Dataset, load_labels, save_labels, save_positions
+from barmill.pipeline.events import Listener, StageProgress
+from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs
+from barmill.pipeline.plan import Stages
+from barmill.pipeline.workspace import Stage, Workspace
+from barmill.splits import holdout, validation_slices
+from barmill.views import RobustScaler
+
+BLOCKS = ("train", "early_stopping", "calibration", "selection", "test")
+VOLATILITY_FLOOR_QUANTILE = 0.01  # bars that stood still must not make a target infinite
+
+
+def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Listener) -> dict[str, float]:
+    """Compute the shared stages that are not there yet. Returns the seconds of each."""
+    makers: dict[str, Callable[[Path], None]] = {
+        "bars": lambda folder: inputs.bars.write(folder / "bars.parquet"),
+        "features": lambda folder: _features(inputs, folder, listener),
+        "labels": lambda folder: _labels(inputs, workspace.path(stages.features), folder),
+        "splits": lambda folder: _splits(inputs, workspace.path(stages.labels), folder),
+        "scaling": lambda folder: _scaled(dataset_of(inputs, stages, workspace), folder),
+    }
+    seconds: dict[str, float] = {}
+    for stage in stages.shared:
+        if workspace.record(stage) is None:
+            seconds[stage.name] = _run(stage, makers[stage.name], workspace, listener)
+    return seconds
+
+
+def dataset_of(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Dataset:
+    """The prepared data of the run."""
+    named = {"features": stages.features, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
+    return Dataset.of(workspace, named, inputs.recipe.labels.classes, inputs.recipe.labels.horizon, VOLATILITY_FEATURE)
+
+
+def _run(stage: Stage, maker: Callable[[Path], None], workspace: Workspace, listener: Listener) -> float:
+    listener.started(stage.name)
+    began = time.perf_counter()
+    with workspace.writing(stage) as folder:
+        maker(folder)
+    seconds = time.perf_counter() - began
+    listener.finished(stage.name, seconds)
+    return seconds
+
+
+def _features(inputs: RunInputs, folder: Path, listener: Listener) -> None:
+    warm_kernels(StageProgress(listener, "compile"))
+    table = inputs.plan.compute(inputs.bars, StageProgress(listener, "features"))
+    np.save(folder / "values.npy", table.values, allow_pickle=False)
+    np.save(folder / "ready.npy", table.ready, allow_pickle=False)
+    write_new(folder / "names.json", readable_json(list(table.names)))
+    write_new(folder / "plan.json", readable_json(inputs.plan.to_json()))
+
+
+def _labels(inputs: RunInputs, features: Path, folder: Path) -> None:
+    ready = np.load(features / "ready.npy", allow_pickle=False)
+    labels = make_labels(inputs.bars, inputs.recipe.labels, _window_ready(ready, inputs.longest_window))
+    save_labels(folder, labels)
+
+
+def _window_ready(ready: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.bool_]:
+    """Bars whose whole window is ready: all models then share the same samples, whatever their window."""
+    missing = np.concatenate(([0], np.cumsum(~ready)))
+    result = np.zeros(len(ready), dtype=bool)
+    if len(ready) >= window:
+        result[window - 1 :] = missing[window:] == missing[:-window]
+    return result
+
+
+def _splits(inputs: RunInputs, labels_folder: Path, folder: Path) -> None:
+    recipe = inputs.recipe
+    labels = load_labels(labels_folder)
+    cut = holdout(labels, recipe.splits, inputs.bars.timeframe)
+    blocks = {"train": cut.train, **validation_slices(labels, cut.validation, recipe.validation.shares), "test": cut.test}
+    y = labels.classes(recipe.labels.classes)
+    for name in BLOCKS:
+        check_classes(y[blocks[name]], recipe.labels.classes, f"the {name.replace('_', ' ')} block")
+    kept = sum(len(rows) for rows in blocks.values())
+    dropped = dict(cut.dropped)
+    dropped["between validation slices"] = len(labels.t0) - kept - sum(dropped.values())
+    save_positions(folder, blocks, dropped)
+
+
+def _scaled(dataset: Dataset, folder: Path) -> None:
+    rows = dataset.labels.t0[dataset.positions["train"]]
+    scaler = RobustScaler.fit(dataset.values, rows, names=dataset.names)
+    np.save(folder / "base.npy", scaler.transform(dataset.values), allow_pickle=False)
+    write_new(folder / "scaler.json", readable_json(scaler.to_json()))
+    volatility = np.asarray(dataset.values[rows, dataset.names.index(VOLATILITY_FEATURE)])
+    moving = volatility[volatility > 0]
+    if not moving.size:
+        raise RecipeError("train", "the price never moves", mend="Give bars in which something happens.")
+    floor = float(np.quantile(moving, VOLATILITY_FLOOR_QUANTILE))
+    write_new(folder / "volatility.json", readable_json({"feature": VOLATILITY_FEATURE, "floor": floor}))

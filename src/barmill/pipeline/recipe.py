@@ -1,0 +1,170 @@
+"""The recipe: one YAML file that names a whole experiment, as typed values with defaults and ranges.
+
+The keys of seed configurations (`base_models`, `ensemble`, `inference`, `policy`) stand beside ours, so those
+configurations run as they are.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from barmill.evaluation import TradingRule
+from barmill.labels import LabelConfig
+from barmill.market import Instrument
+from barmill.splits import SplitConfig
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Part(BaseModel):
+    """Base of every part: frozen, unknown keys refused, no infinities."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class Simulated(Part):
+    """Bars from the market simulator instead of a file."""
+
+    n_bars: int = Field(60_000, ge=2_000, le=20_000_000, description="how many bars")
+    seed: int = Field(7, ge=0, description="seed of the simulator alone; the run has its own")
+    strength: float = Field(1.0, ge=0, le=10, description="size of the planted edge; 0 is a market without one")
+    start: str = Field("2024-01-01", description="date of the first bar, UTC")
+
+
+class BarsSource(Part):
+    """Where bars come from when it is not a plain path."""
+
+    simulate: Simulated
+
+
+class FeaturesConfig(Part):
+    """Which features the models see."""
+
+    set: str = Field("core", description="a feature set, see `barmill features list`")
+    timeframes: tuple[str, ...] | None = Field(
+        None, min_length=1, description="the base timeframe first, then higher ones; the base, 5 and 15 times it if left out"
+    )
+    add: tuple[str, ...] = Field((), description="further features by name, such as rsi_28 or rsi_14@15m")
+    remove: tuple[str, ...] = Field((), description="features of the set to leave out")
+
+
+class ValidationConfig(Part):
+    """How the validation block is cut, in time order; shares of its rows."""
+
+    early_stopping: Share = Field(0.4, description="stops the fits")
+    calibration: Share = Field(0.35, description="fits calibrators and quantiles")
+    selection: Share = Field(0.25, description="chooses among models and sets the thresholds of the trading rule")
+
+    @model_validator(mode="after")
+    def _shares_fill_the_block(self) -> "ValidationConfig":
+        total = self.early_stopping + self.calibration + self.selection
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"the three shares add up to {total:g}; make them add up to 1")
+        return self
+
+    @property
+    def shares(self) -> dict[str, float]:
+        return {"early_stopping": self.early_stopping, "calibration": self.calibration, "selection": self.selection}
+
+
+class ModelEntry(Part):
+    """One model of the run. `config` is checked against the model's own parameters."""
+
+    name: str = Field(description="a model of the catalogue, see `barmill models list`")
+    alias: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice")
+    view: str | None = Field(None, description="feature_matrix or window_tensor; the model's own if left out")
+    outputs: tuple[str, ...] = Field((), description="p_up, E_r, q05, q50, q95; all that the model has if left out")
+    zero_shot: bool = Field(False, description="forecast without a fit (foundation models)")
+    inputs: tuple[str, ...] = Field((), description="names of the features that it sees; all if left out")
+    config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters, see `barmill models show NAME`")
+
+    @property
+    def label(self) -> str:
+        return self.alias or self.name
+
+
+class OofConfig(Part):
+    """Out-of-fold forecasts for stacking."""
+
+    n_folds: int = Field(5, ge=2, le=100)
+    purge_bars: int = Field(60, ge=0)
+    embargo_bars: int = Field(1440, ge=0)
+
+
+class GatingConfig(Part):
+    """Weights that depend on the regime."""
+
+    enabled: bool = False
+    method: str = "hmm_regime"
+    regime_features: tuple[str, ...] = ()
+
+
+class EnsembleConfig(Part):
+    """How models are combined."""
+
+    enabled: bool = False
+    method: Literal["stacking", "voting", "gating"] = "stacking"
+    meta_learner: str | None = None
+    voting_type: str | None = None
+    oof: OofConfig = OofConfig()
+    gating: GatingConfig = GatingConfig()
+
+
+class UncertaintyConfig(Part):
+    """Conformal bands."""
+
+    method: str
+    coverage: Share = 0.9
+    holdout_fraction: Share | None = None
+
+
+class InferenceConfig(Part):
+    """What happens between a model and its forecast."""
+
+    calibrate: tuple[Literal["temperature_scaling", "isotonic"], ...] | None = Field(
+        ("temperature_scaling",), description="calibrators, applied in this order; null for none"
+    )
+    uncertainty: UncertaintyConfig | None = None
+
+
+class PolicyConfig(Part):
+    """A learned policy."""
+
+    enabled: bool = False
+    algorithm: str | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    config: Mapping[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class Recipe(Part):
+    """A whole experiment."""
+
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$", description="names the run folder")
+    version: str = Field("1.0.0", pattern=r"^\d+\.\d+\.\d+$", description="semantic version of the bundles")
+    description: str = Field("", description="what this experiment is about")
+    symbol: str | None = Field(None, description="what is traded; a built-in symbol unless `instrument` is given")
+    instrument: Instrument | None = Field(None, description="an instrument of your own, written out")
+    timeframe: str | None = Field(None, description="base timeframe; that of the bars if left out")
+    bars: str | BarsSource | None = Field(None, description="a file of bars, or `simulate:`")
+    seed: int = Field(42, ge=0, le=2**31 - 1, description="the one source of randomness of the run")
+    features: FeaturesConfig = FeaturesConfig()
+    labels: LabelConfig = LabelConfig()
+    splits: SplitConfig = SplitConfig()
+    validation: ValidationConfig = ValidationConfig()
+    base_models: tuple[ModelEntry, ...] = Field(min_length=1, description="the models, all under the same controls")
+    ensemble: EnsembleConfig = EnsembleConfig()
+    inference: InferenceConfig = InferenceConfig()
+    policy: PolicyConfig = PolicyConfig()
+    rule: TradingRule = TradingRule()
+    random_signals: int = Field(200, ge=20, le=10_000, description="signals in the random band of the net Sharpe ratio")
+
+    @field_validator("base_models")
+    @classmethod
+    def _each_name_once(cls, entries: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
+        labels = [entry.label for entry in entries]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"'{label}' stands {labels.count(label)} times; give each an `alias` of its own")
+        return entries

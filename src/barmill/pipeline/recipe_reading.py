@@ -1,0 +1,220 @@
+"""From the text of a recipe to a `Recipe` that can run, or to one error that tells every problem with its line."""
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path as FilePath
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from barmill.errors import RecipeError
+from barmill.models.catalogue import spec_of
+from barmill.models.contract import OUTPUTS
+from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.pipeline.yaml_reading import Document, Path, dotted, read_scalar, read_yaml
+
+QUANTILES = ("q05", "q50", "q95")
+
+
+def read_recipe(source: FilePath | str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, complete and check the recipe at `source`, with `--set` overrides (`key.path=value`) laid over it.
+
+    Raises RecipeError with every problem that was found, a line each. Imports no learning library.
+    """
+    path = FilePath(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RecipeError(str(path), "there is no such file", mend=_nearby(path)) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(str(path), "this is not UTF-8 text", mend="Save the recipe as UTF-8.") from error
+    except OSError as error:
+        raise RecipeError(str(path), f"cannot be read: {error.strerror}", mend="Name a recipe file.") from error
+    return recipe_from_text(text, path.name, overrides)
+
+
+def recipe_from_text(text: str, place: str, overrides: Sequence[str] = ()) -> Recipe:
+    """As `read_recipe`, from text; `place` is what messages call it, and its stem names a run without a name."""
+    document = read_yaml(text, place)
+    if not isinstance(document.value, dict):
+        raise RecipeError(place, "this holds no recipe", expected="keys such as base_models and labels", mend="Start from recipes/quickstart.yaml.")
+    for override in overrides:
+        _lay_over(document, override)
+    document.value.setdefault("name", FilePath(place).stem)
+    return _complete(document)
+
+
+def _complete(document: Document) -> Recipe:
+    try:
+        recipe = Recipe.model_validate_json(json.dumps(document.value), strict=True)
+    except ValidationError as error:
+        raise RecipeError.gathered([_told(problem, document) for problem in error.errors()]) from error
+    problems = [*_not_yet(recipe, document)]
+    entries: list[ModelEntry] = []
+    for index, entry in enumerate(recipe.base_models):
+        found, completed = _checked_entry(entry, ("base_models", index), document)
+        problems += found
+        entries.append(completed)
+    if problems:
+        raise RecipeError.gathered(problems)
+    return recipe.model_copy(update={"base_models": tuple(entries)})
+
+
+def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[list[RecipeError], ModelEntry]:
+    """The entry with its parameters, view and outputs filled in, or what is wrong with it."""
+    try:
+        spec = spec_of(entry.name)
+    except RecipeError as error:
+        return [RecipeError(document.where((*path, "name")), error.found, mend=error.mend)], entry
+    problems: list[RecipeError] = []
+    if entry.view not in (None, spec.view):
+        problems.append(RecipeError(document.where((*path, "view")), f"'{entry.view}'", expected=f"'{spec.view}', the view of {spec.name}"))
+    if entry.zero_shot and not spec.zero_shot:
+        problems.append(RecipeError(document.where((*path, "zero_shot")), f"{spec.name} must be fitted", mend="Remove zero_shot."))
+    offered = (*spec.outputs, *QUANTILES)
+    for output in entry.outputs:
+        if output not in offered:
+            hint = f"no output '{output}'" if output not in OUTPUTS else f"{spec.name} has no output '{output}'"
+            problems.append(RecipeError(document.where((*path, "outputs")), hint, expected=f"some of {', '.join(offered)}"))
+    try:
+        params = spec.params.model_validate_json(json.dumps(dict(entry.config)), strict=True)
+    except ValidationError as error:
+        problems += [_told(problem, document, (*path, "config"), spec.params) for problem in error.errors()]
+        return problems, entry
+    completed = {"view": spec.view, "outputs": entry.outputs or offered, "config": params.model_dump(mode="json")}
+    return problems, entry.model_copy(update=completed)
+
+
+def _not_yet(recipe: Recipe, document: Document) -> list[RecipeError]:
+    """Parts of a recipe that this version reads but cannot run."""
+    problems: list[RecipeError] = []
+    if recipe.ensemble.enabled:
+        what = f"ensembles ({recipe.ensemble.method}) come with a later version"
+        mend = "Set ensemble.enabled: false to train and compare the base models alone."
+        problems.append(RecipeError(document.where(("ensemble", "enabled")), what, mend=mend))
+    if recipe.inference.uncertainty is not None:
+        what = f"conformal bands ({recipe.inference.uncertainty.method}) come with a later version"
+        mend = "Set inference.uncertainty: null; q05, q50 and q95 are forecast without it."
+        problems.append(RecipeError(document.where(("inference", "uncertainty")), what, mend=mend))
+    if recipe.policy.enabled:
+        what = "learned policies come with a later version"
+        mend = "Set policy.enabled: false; the threshold rule of `rule:` is judged instead."
+        problems.append(RecipeError(document.where(("policy", "enabled")), what, mend=mend))
+    return problems
+
+
+def _lay_over(document: Document, override: str) -> None:
+    """Set one `key.path=value`, in place. Whether the key exists is checked with everything else."""
+    key, sign, text = override.partition("=")
+    parts: list[str | int] = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key)]
+    if not sign or not parts:
+        raise RecipeError(f"--set {override}", "not of the form key=value", mend="Write for example --set labels.horizon=30.")
+    target = document.value
+    for part, following in zip(parts[:-1], parts[1:], strict=True):
+        if isinstance(target, list) and isinstance(part, int) and part < len(target):
+            target = target[part]
+        elif isinstance(target, dict) and isinstance(part, str):
+            if not isinstance(target.get(part), dict | list):
+                target[part] = [] if isinstance(following, int) else {}
+            target = target[part]
+        else:
+            raise RecipeError(f"--set {override}", f"the recipe has no '{dotted(tuple(parts))}'", mend="Look at the recipe's keys.")
+    last = parts[-1]
+    if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
+        raise RecipeError(f"--set {override}", f"the recipe has no '{dotted(tuple(parts))}'", mend="Look at the recipe's keys.")
+    target[last] = read_scalar(text)
+
+
+def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseModel] = Recipe) -> RecipeError:
+    """One of Pydantic's findings as a sentence with the place, what was found and what was expected."""
+    path = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part[:1].isupper()) and part not in ("str", "function-wrap"))
+    kind, context, given = problem["type"], problem.get("ctx", {}), problem.get("input")
+    where = document.where((*prefix, *path))
+    if kind == "extra_forbidden":
+        known = _keys_at(model, path[:-1])
+        return RecipeError(where, f"unknown key '{path[-1]}'", mend=nearest(str(path[-1]), known))
+    if kind == "missing":
+        return RecipeError(document.where((*prefix, *path[:-1])), f"the key '{path[-1]}' is missing", mend="Add it.")
+    if kind == "literal_error":
+        names = re.findall(r"'([^']*)'", str(context["expected"]))
+        return RecipeError(where, f"no '{given}'", expected=str(context["expected"]), mend=nearest(str(given), names) if given else "")
+    if kind in ("value_error", "assertion_error"):
+        return RecipeError(where, str(context.get("error", problem["msg"])))
+    if "type" in kind or "parsing" in kind:
+        return RecipeError(where, f"{_shown(given)} is {_kind(given)}", expected=_EXPECTED.get(kind, problem["msg"].lower()))
+    bounds = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below", "less_than_equal": "at most"}
+    if kind in bounds:
+        limit = next(context[key] for key in ("gt", "ge", "lt", "le") if key in context)
+        return RecipeError(where, f"{_shown(given)} is out of range", expected=f"a number {bounds[kind]} {limit}")
+    return RecipeError(where, f"{_shown(given)} will not do: {problem['msg'].lower()}")
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a word",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "keys and values",
+    "mapping_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "model_dict_type": "keys and values",
+}
+
+
+def _kind(value: Any) -> str:
+    kinds: list[tuple[Any, str]] = [
+        (bool, "true or false"),
+        (int, "a whole number"),
+        (float, "a number"),
+        (str, "a word"),
+        (list, "a list"),
+        (dict, "keys and values"),
+    ]
+    return next((name for kind, name in kinds if isinstance(value, kind)), "empty")
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
+    """Keys that are known at `path` below `model`."""
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        below = _models_in(field.annotation) if field else []
+        if not below:
+            return list(model.model_fields)
+        model = below[0]
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """`Did you mean 'x'?` where something close is known, else what is known."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"Known are: {', '.join(sorted(known))}." if known else ""
+
+
+def _nearby(path: FilePath) -> str:
+    folder = path.parent
+    names = [entry.name for entry in sorted(folder.glob("*.y*ml"))] if folder.is_dir() else []
+    return nearest(path.name, names) if names else "Name a recipe file, such as recipes/quickstart.yaml."
+
+
+__all__ = ["nearest", "read_recipe", "recipe_from_text"]

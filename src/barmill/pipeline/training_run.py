@@ -1,0 +1,237 @@
+"""The whole run, as a list of named steps."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from barmill.artefacts import readable_json, write_bytes, write_json
+from barmill.errors import MissingDependency, RecipeError
+from barmill.evaluation import Ledger
+from barmill.market import Bars
+from barmill.models.catalogue import missing_requirements, spec_of
+from barmill.pipeline.events import Listener, Plan, Silence
+from barmill.pipeline.executor import Job, run_jobs
+from barmill.pipeline.fingerprints import code_fingerprint, core_versions, environment, family_versions
+from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs, gather_inputs
+from barmill.pipeline.job import ModelJob, StageRef
+from barmill.pipeline.judging import judge
+from barmill.pipeline.memory_watch import MemoryWatch
+from barmill.pipeline.plan import Stages, plan_run, portable_recipe, recipe_fingerprint, stages_of
+from barmill.pipeline.prepare import prepare
+from barmill.pipeline.recipe import Recipe
+from barmill.pipeline.recipe_reading import read_recipe
+from barmill.pipeline.run import Run
+from barmill.pipeline.workspace import Workspace
+
+
+def run_recipe(
+    recipe: Recipe | Path | str,
+    bars: Bars | Path | str | None = None,
+    *,
+    symbol: str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+    resume: bool = False,
+    plan_only: bool = False,
+    engine: str = "local",
+    listener: Listener | None = None,
+    render: Callable[[Path], bytes],
+) -> Run | None:
+    """Run a recipe: from bars to verified bundles, judged on bars that nothing was fitted on, and a report.
+
+    Stages are addressed by content: what is there already is not computed again, so the same call goes on where a
+    killed one stopped, to the identical result.
+
+    Parameters
+    ----------
+    recipe : path of a recipe file, or a `Recipe`
+    bars : bars, or a file of them, instead of those that the recipe names
+    symbol : what the bars are of, where the file's name does not say it
+    overrides : "key.path=value" strings laid over the recipe file
+    out : the run folder; runs/<name> if None
+    resume : refuse to begin a new run
+    plan_only : tell the plan and return None
+    listener : where the run tells what it does
+    render : makes the report of the finished run folder, as HTML
+
+    Raises
+    ------
+    InputError of some kind before any work, if recipe or bars will not do; TrainingError, StorageError later.
+    """
+    telling = listener or Silence()
+    if engine != "local":
+        raise RecipeError(f"--engine {engine}", "no such engine in this version", expected="local", mend="Leave --engine out.")
+    if isinstance(recipe, Recipe):
+        completed, beside = recipe, None
+    else:
+        completed, beside = read_recipe(recipe, overrides), Path(recipe).parent
+    root = Path(out) if out is not None else Path("runs") / completed.name
+    if resume and not (root / "recipe.json").exists():
+        raise RecipeError(str(root), "there is no run to resume", mend="Leave --resume out to begin one.")
+    _require_libraries(completed)
+    inputs = gather_inputs(completed, bars, symbol, beside)
+    workspace, stages = Workspace(root), stages_of(inputs)
+    if plan_only:
+        telling.planned(plan_run(inputs, stages, workspace))
+        return None
+    with workspace.locked():
+        plan = plan_run(inputs, stages, workspace)
+        telling.planned(plan)
+        if not plan.to_do and _is_complete(root, inputs):
+            telling.said(f"nothing to do: {root} is complete")
+            return Run(root)
+        clock = _Clock(telling)
+        _work(inputs, stages, workspace, plan, clock)
+        _report(root, render, clock)
+    return Run(root)
+
+
+def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, clock: "_Clock") -> None:
+    began = time.perf_counter()
+    root = workspace.root
+    with MemoryWatch() as memory:
+        _write_recipe(root, inputs)
+        for note in (*inputs.bars.notes, *(finding.message for finding in inputs.bars.findings)):
+            clock.said(f"bars: {note}")
+        prepare(inputs, stages, workspace, clock)
+        _fit_models(inputs, stages, workspace, plan.workers, clock)
+        ledger = Ledger.of(inputs.bars.fingerprint)
+        if workspace.record(stages.judgement) is None:
+            _enter_trials(ledger, inputs, stages, workspace)
+            _forecast_test(inputs, stages, workspace, plan.workers, clock)
+        judge(inputs, stages, workspace, clock)
+    _publish(inputs, stages, workspace, ledger)
+    timings = {
+        "stages": clock.seconds,
+        "wall_s": time.perf_counter() - began,
+        "peak_memory_mb": memory.peak_mb,
+        "estimated_memory_mb": plan.memory_mb,
+    }
+    write_json(root / "timings.json", timings)
+
+
+class _Clock:
+    """A listener that passes everything on and keeps the seconds of each stage."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.seconds: dict[str, float] = {}
+        self.planned = listener.planned
+        self.said = listener.said
+        self.started = listener.started
+        self.progressed = listener.progressed
+        self._finished = listener.finished
+
+    def finished(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = round(seconds, 3)
+        self._finished(stage, seconds)
+
+
+def _require_libraries(recipe: Recipe) -> None:
+    for entry in recipe.base_models:
+        spec = spec_of(entry.name)
+        missing = missing_requirements(spec)
+        if missing:
+            found = f"{', '.join(missing)} is not installed"
+            mend = f'Install it with: pip install "barmill[{spec.extra}]", or take {entry.label} out of the recipe.'
+            raise MissingDependency(f"model {entry.label}", found, mend=mend)
+
+
+def _write_recipe(root: Path, inputs: RunInputs) -> None:
+    completed = inputs.recipe.model_dump(mode="json")
+    write_bytes(root / "recipe.yaml", yaml.safe_dump(completed, sort_keys=False, allow_unicode=True).encode())
+    write_json(root / "recipe.json", completed)
+    write_json(root / "environment.json", environment())
+
+
+def _jobs(inputs: RunInputs, stages: Stages, workspace: Workspace, module: str, roles: tuple[str, ...]) -> list[Job]:
+    """One job for each model of which some stage among `roles` is not done."""
+    jobs: list[Job] = []
+    for label, model in stages.models.items():
+        own = {"fit": model.fit, "calibrate": model.calibrate, "bundle": model.bundle, "forecast": model.forecast}
+        if all(workspace.record(own[role]) is not None for role in roles):
+            continue
+        shared = {"bars": stages.bars, "features": stages.features, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
+        job = ModelJob(
+            root=workspace.root.absolute(),
+            label=label,
+            recipe=inputs.recipe,
+            portable_recipe=portable_recipe(inputs),
+            fingerprints=_origins(inputs, label),
+            stages={role: StageRef.of(stage) for role, stage in {**shared, **own}.items()},
+            window=inputs.windows[label],
+            volatility=VOLATILITY_FEATURE,
+        )
+        file = workspace.root / ".scratch" / f"{module.rsplit('.', 1)[1]}-{label}.json"
+        write_bytes(file, readable_json(job.model_dump(mode="json")))
+        jobs.append(Job(f"model {label}", module, file, workspace.root / "logs" / f"{label}.log"))
+    return jobs
+
+
+def _origins(inputs: RunInputs, label: str) -> dict[str, Any]:
+    """Fingerprints that a bundle carries: equal ones mean equal bytes."""
+    family = next(spec_of(entry.name).family for entry in inputs.recipe.base_models if entry.label == label)
+    return {
+        "data": inputs.bars.fingerprint,
+        "recipe": recipe_fingerprint(inputs),
+        "code": code_fingerprint(),
+        "seed": inputs.recipe.seed,
+        "libraries": {**core_versions(), **family_versions(family)},
+    }
+
+
+def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
+    run_jobs(_jobs(inputs, stages, workspace, "barmill.pipeline.fitting", ("fit", "calibrate", "bundle")), workers, listener)
+
+
+def _enter_trials(ledger: Ledger, inputs: RunInputs, stages: Stages, workspace: Workspace) -> None:
+    """Write to the ledger, before the test block is looked at, what is about to be judged on it."""
+    for label, model in stages.models.items():
+        ledger.append("fit", {"fit": model.fit.key, "model": label, "run": inputs.recipe.name})
+    bundles = {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()}
+    ledger.append("test_opened", {"run": inputs.recipe.name, "bundles": bundles})
+
+
+def _forecast_test(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
+    run_jobs(_jobs(inputs, stages, workspace, "barmill.pipeline.forecasting", ("forecast",)), workers, listener)
+
+
+def _published(workspace: Workspace, stage: Any) -> dict[str, Any]:
+    return json.loads((workspace.path(stage) / "published.json").read_bytes())
+
+
+def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Ledger) -> None:
+    """Put the judgement where people look for it, and the fingerprints last: they say that the run is finished."""
+    root, judged = workspace.root, workspace.path(stages.judgement)
+    judgement = json.loads((judged / "judgement.json").read_bytes())
+    fingerprints = {
+        "data": inputs.bars.fingerprint,
+        "recipe": recipe_fingerprint(inputs),
+        "code": code_fingerprint(),
+        "seed": inputs.recipe.seed,
+        "stages": {stage.name: stage.key for stage in stages.all},
+        "results": {stage.name: (workspace.record(stage) or {})["digest"] for stage in stages.all},
+        "bundles": {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()},
+    }
+    judgement["ledger"] = ledger.summary()
+    judgement["fingerprints"] = {name: fingerprints[name] for name in ("data", "recipe", "code", "seed", "stages", "bundles")}
+    write_json(root / "metrics" / "judgement.json", judgement)
+    write_bytes(root / "metrics" / "equity.parquet", (judged / "equity.parquet").read_bytes())
+    places = {"bars": f"{stages.bars.folder}/bars.parquet", "features": stages.features.folder, "labels": stages.labels.folder}
+    write_json(root / "fingerprints.json", {**fingerprints, "files": {**places, "splits": stages.splits.folder}})
+
+
+def _is_complete(root: Path, inputs: RunInputs) -> bool:
+    if not all((root / name).exists() for name in ("fingerprints.json", "report.html", "timings.json", "metrics/judgement.json")):
+        return False
+    return Run(root).fingerprints["recipe"] == recipe_fingerprint(inputs)
+
+
+def _report(root: Path, render: Callable[[Path], bytes], listener: Listener) -> None:
+    listener.started("report")
+    began = time.perf_counter()
+    write_bytes(root / "report.html", render(root))
+    listener.finished("report", time.perf_counter() - began)
