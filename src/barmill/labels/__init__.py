@@ -1,0 +1,32 @@
+"""The outcome of a decision: triple barrier and fixed horizon, net of costs, with weights by uniqueness.
+
+A decision falls at the close of bar t0, is filled at the next open, and is settled at bar t1; nothing before t0 + 1 but
+the ATR at t0 goes into it, and nothing after t1. What the data do not cover is not labelled, and counted. `make_labels`
+is the way from bars; the functions below it take plain arrays. What a trade costs is asked of the market, never computed here.
+"""
+
+from barmill.labels.config import LabelConfig
+from barmill.labels.events import cusum_filter, ewm_volatility
+from barmill.labels.fixed_horizon import fixed_horizon
+from barmill.labels.make import make_labels
+from barmill.labels.outcomes import BARRIERS, CLASS_NAMES, Labels, check_classes
+from barmill.labels.triple_barrier import CloseOutcome, NetOutcome, triple_barrier_close, triple_barrier_net
+from barmill.labels.uniqueness import average_uniqueness, concurrency
+
+__all__ = [
+    "BARRIERS",
+    "CLASS_NAMES",
+    "CloseOutcome",
+    "LabelConfig",
+    "Labels",
+    "NetOutcome",
+    "average_uniqueness",
+    "check_classes",
+    "concurrency",
+    "cusum_filter",
+    "ewm_volatility",
+    "fixed_horizon",
+    "make_labels",
+    "triple_barrier_close",
+    "triple_barrier_net",
+]
