@@ -43,15 +43,15 @@ def show(
         return
     print(f"{spec.name}: {spec.summary}\n")
     for heading, value in _described(spec).items():
-        if heading not in ("name", "summary"):
+        if heading not in ("name", "summary") and value is not None:
             print(f"  {heading:<10} {_cell(value)}")
     print()
-    rows = [[parameter.name, _cell(parameter.default), parameter.range, parameter.description] for parameter in parameters]
+    rows = [
+        [parameter.name, "none" if parameter.default is None else str(parameter.default), parameter.range, parameter.description]
+        for parameter in parameters
+    ]
     _print_table(("parameter", "default", "range", "meaning"), rows)
-    if spec.outputs:
-        print(
-            "\nq05, q50 and q95 are added to every model in the same way. Set parameters under `config:` of the model's entry in a recipe."
-        )
+    print("\nq05, q50 and q95 are added to every model in the same way. Set parameters under `config:` of the model's entry in a recipe.")
 
 
 def _described(spec: "ModelSpec") -> dict[str, Any]:
