@@ -1,0 +1,177 @@
+"""A chain of calibrators as one value: fitted once on held-out rows, applied with NumPy alone, kept as plain JSON."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
+from barmill.uncertainty.checked import at_least_one_row, class_indices, logit_array
+from barmill.uncertainty.isotonic import IsotonicCurve, fit_isotonic
+from barmill.uncertainty.links import logits_of, probabilities_of
+from barmill.uncertainty.temperature import temperature_scaling
+
+Float64Array = npt.NDArray[np.float64]
+
+METHODS = ("temperature_scaling", "isotonic")
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """Logits divided by one temperature."""
+
+    temperature: float
+
+    def apply(self, logits: Float64Array) -> Float64Array:
+        return probabilities_of(logits / self.temperature)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"method": "temperature_scaling", "temperature": self.temperature}
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """One curve on p_up for two classes; for three, one curve per class (that class against the rest), then scaled to sum 1.
+
+    A row to which all three curves give 0 keeps the probabilities that it came with.
+    """
+
+    curves: tuple[IsotonicCurve, ...]
+
+    def apply(self, logits: Float64Array) -> Float64Array:
+        p = probabilities_of(logits)
+        if len(self.curves) == 1:
+            return self.curves[0].apply(p)
+        raised = np.column_stack([curve.apply(p[:, k]) for k, curve in enumerate(self.curves)])
+        total = (raised[:, 0] + raised[:, 1] + raised[:, 2])[:, None]
+        return np.where(total > 0, raised / np.where(total > 0, total, 1.0), p)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"method": "isotonic", "curves": [{"x": curve.x.tolist(), "y": curve.y.tolist()} for curve in self.curves]}
+
+
+Step: TypeAlias = Temperature | Isotonic
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What turns a model's logits into probabilities; without steps, the plain sigmoid or softmax.
+
+    n_classes : int, 2 or 3
+    steps : the calibrators in the order in which they are applied
+    """
+
+    n_classes: int
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        return tuple(str(step.to_json()["method"]) for step in self.steps)
+
+    def apply(self, logits: npt.ArrayLike) -> Float64Array:
+        """Probabilities: p_up of shape (n,) for two classes, (n, 3) in class order (down, neither, up) for three.
+
+        A row's result depends on that row alone. Raises: ShapeError for another shape, ForecastError for a logit that
+        is not finite.
+        """
+        scores = np.asarray(logits, dtype=np.float64)
+        if scores.ndim != (1 if self.n_classes == 2 else 2) or (scores.ndim == 2 and scores.shape[1] != self.n_classes):
+            expected = "(n,)" if self.n_classes == 2 else f"(n, {self.n_classes})"
+            raise ShapeError("logits", f"has shape {scores.shape}", expected=expected)
+        if not np.isfinite(scores).all():
+            row = int(np.argwhere(~np.isfinite(scores))[0][0])
+            raise ForecastError(f"logits row {row}", f"is {scores[row].tolist()}", expected="finite numbers")
+        return _run(self.steps, scores)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, exact: `from_json` gives the same value to the bit."""
+        return {"n_classes": self.n_classes, "steps": [step.to_json() for step in self.steps]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Calibration":
+        """Read what `to_json` wrote. Raises BundleError where it is something else."""
+        try:
+            n_classes = int(value["n_classes"])
+            steps = tuple(_step_from_json(step, n_classes) for step in value["steps"])
+        except (KeyError, TypeError, ValueError, ShapeError) as error:
+            raise BundleError("calibrator", f"cannot be read: {error!r}", mend="Build the bundle again.") from error
+        if n_classes not in (2, 3):
+            raise BundleError("calibrator.n_classes", f"is {n_classes}", expected="2 or 3")
+        return cls(n_classes, steps)
+
+
+def _run(steps: Sequence[Step], logits: Float64Array) -> Float64Array:
+    if not steps:
+        return probabilities_of(logits)
+    p = steps[0].apply(logits)
+    for step in steps[1:]:
+        p = step.apply(logits_of(p))
+    return p
+
+
+def _step_from_json(value: Mapping[str, Any], n_classes: int) -> Step:
+    if value["method"] == "temperature_scaling":
+        temperature = float(value["temperature"])
+        if not (np.isfinite(temperature) and temperature > 0):
+            raise ValueError(f"temperature {temperature} is not above 0")
+        return Temperature(temperature)
+    if value["method"] == "isotonic":
+        curves = tuple(IsotonicCurve(np.array(c["x"], np.float64), np.array(c["y"], np.float64)) for c in value["curves"])
+        if len(curves) != _n_curves(n_classes):
+            raise ValueError(f"{len(curves)} isotonic curves for {n_classes} classes")
+        return Isotonic(curves)
+    raise ValueError(f"no calibrator named {value['method']!r}")
+
+
+def _n_curves(n_classes: int) -> int:
+    return 1 if n_classes == 2 else n_classes
+
+
+def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayLike, n_classes: int) -> Calibration:
+    """Fit `methods` one after the other on rows that neither trained the model nor judge the result.
+
+    Each calibrator sees the output of the one before it. Weights are not taken: they bias probabilities.
+
+    Parameters
+    ----------
+    methods : any of METHODS, in the order of application; empty for the plain sigmoid or softmax (nothing is fitted)
+    logits : float64 of shape (n,) for two classes (log-odds of up), (n, 3) for three (scores of down, neither, up)
+    y : integers of shape (n,), class index
+    n_classes : int, 2 or 3
+
+    Raises: RecipeError for an unknown method; ShapeError for arrays that do not fit; SplitError if a class is missing
+    from the rows, because then nothing can be learned about it.
+    """
+    if n_classes not in (2, 3):
+        raise ShapeError("n_classes", f"is {n_classes}", expected="2 or 3")
+    for method in methods:
+        if method not in METHODS:
+            raise RecipeError("calibrate", f"no calibrator named '{method}'", expected=" or ".join(METHODS))
+    if not methods:
+        return Calibration(n_classes)
+    scores = logit_array(logits, n_classes)
+    at_least_one_row(scores.shape[0], "calibration rows")
+    classes = class_indices(y, n_classes, length=scores.shape[0])
+    counts = np.bincount(classes, minlength=n_classes)
+    if (counts == 0).any():
+        found = f"the {classes.size} calibration rows hold no row of class {int(np.argmin(counts))}"
+        raise SplitError("calibration slice", found, mend="Use more bars, a larger calibration share, or other barriers.")
+    steps: list[Step] = []
+    for method in methods:
+        inputs = scores if not steps else logits_of(_run(steps, scores))
+        steps.append(_fit_step(method, inputs, classes))
+    return Calibration(n_classes, tuple(steps))
+
+
+def _fit_step(method: str, logits: Float64Array, y: npt.NDArray[np.int64]) -> Step:
+    if method == "temperature_scaling":
+        return Temperature(temperature_scaling(logits, y).temperature)
+    p = probabilities_of(logits)
+    if p.ndim == 1:
+        return Isotonic((fit_isotonic(p, y),))
+    return Isotonic(tuple(fit_isotonic(np.minimum(p[:, k], 1.0), y == k) for k in range(p.shape[1])))
+
+
+__all__ = ["METHODS", "Calibration", "Isotonic", "Temperature", "fit_calibration"]

@@ -1,0 +1,49 @@
+"""Between log-odds and probabilities, without overflow, and each row's result depending on that row alone."""
+
+import numpy as np
+import numpy.typing as npt
+
+Float64Array = npt.NDArray[np.float64]
+
+SMALLEST = 1e-15  # definitions.md, section 11: probabilities are clipped to [1e-15, 1 - 1e-15] before a logarithm
+
+
+def sigmoid(z: Float64Array) -> Float64Array:
+    """1 / (1 + exp(-z)), shape kept."""
+    decay = np.exp(-np.abs(z))
+    return np.where(z >= 0, 1.0, decay) / (1.0 + decay)
+
+
+def softmax(z: Float64Array) -> Float64Array:
+    """exp(z) / sum(exp(z)) over the last axis of shape (n, K).
+
+    The columns are added one by one: NumPy's own sum may choose another order for one row than for many.
+    """
+    scaled = np.exp(z - z.max(axis=1, keepdims=True))
+    total = scaled[:, 0].copy()
+    for column in range(1, scaled.shape[1]):
+        total += scaled[:, column]
+    return scaled / total[:, None]
+
+
+def probabilities_of(logits: Float64Array) -> Float64Array:
+    """Sigmoid of (n,), softmax of (n, K)."""
+    return sigmoid(logits) if logits.ndim == 1 else softmax(logits)
+
+
+def logits_of(p: Float64Array) -> Float64Array:
+    """Log-odds of (n,), logarithms of (n, K); probabilities are clipped, so that 0 and 1 stay finite."""
+    clipped = np.clip(p, SMALLEST, 1 - SMALLEST)
+    return np.log(clipped) - np.log1p(-clipped) if p.ndim == 1 else np.log(clipped)
+
+
+def mean_log_loss(logits: Float64Array, y: npt.NDArray[np.int64]) -> float:
+    """Mean natural log loss of softmax(logits) (or of the sigmoid), computed from the logits and therefore never clipped."""
+    if logits.ndim == 1:
+        return float(np.mean(np.logaddexp(0.0, np.where(y == 1, -logits, logits))))
+    top = logits.max(axis=1)
+    normaliser = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+    return float(np.mean(normaliser - logits[np.arange(y.size), y]))
+
+
+__all__ = ["logits_of", "mean_log_loss", "probabilities_of", "sigmoid", "softmax"]
