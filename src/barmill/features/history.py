@@ -19,7 +19,7 @@ def columns(function: str, **given: npt.ArrayLike) -> dict[str, Float64Array]:
     return arrays
 
 
-def whole(function: str, **given: int) -> None:
+def whole(function: str, **given: object) -> None:
     """Raise InputError unless each number is whole and above 0."""
     for name, value in given.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:

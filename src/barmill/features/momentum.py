@@ -267,7 +267,7 @@ FEATURES = (
         kernel_params=lambda p: (p.window, 0.0),
         lookback=lambda p: 2 * p.window - 1,
         unit="0 to 100",
-        formula="Wilder's mean over n bars of 100·|+DI - -DI|/(+DI + -DI); bars without directional movement leave it as it was, 0 before any",
+        formula="Wilder's mean over n bars of 100·|+DI - -DI|/(+DI + -DI); a bar without movement leaves it as it was, 0 before any",
         source="Wilder (1978), New Concepts in Technical Trading Systems",
     ),
     FeatureSpec(
@@ -282,7 +282,7 @@ FEATURES = (
         kernel_params=lambda p: (*p.values(), 50.0),
         lookback=lambda p: p.window + p.smooth - 2,
         unit="0 to 100",
-        formula="mean over `smooth` bars of 100·(C - lowest low)/(highest high - lowest low) over `window` bars; 50 where high and low are one",
+        formula="mean over `smooth` bars of 100·(C - lowest)/(highest - lowest) of `window` bars; 50 where high and low are one",
         source="Lane (1984), Technical Analysis of Stocks & Commodities 2",
     ),
     FeatureSpec(

@@ -36,7 +36,7 @@ class FeaturePlan:
         cls,
         base: str | Timeframe = "1m",
         timeframes: Sequence[str | Timeframe] = ("1m", "5m", "15m"),
-        set: str = "core",  # noqa: A002
+        set: str = "core",
         add: Sequence[str] = (),
         remove: Sequence[str] = (),
         needs: Sequence[str] = ("realised_volatility_60",),

@@ -43,14 +43,13 @@ class FeatureStream:
         -------
         float64 array of shape (n_features,), known at the bar's close: bit for bit the row that `compute` gives; NaN in warm-up.
 
-        Raises: DataError for a bar that is not after the last one or has a value that is not finite; the state is then as before.
+        Raises: DataError for a bar that comes late or cannot be right; the state is then as before.
         """
         self._check_order(bar.open_time)
+        _check_bar(bar)
         column = self._bar[:, 0]
         column[0], column[1] = bar.open_time, bar.open_time + self.plan.base.ms
         column[2:] = bar[1:6]
-        if not math.isfinite(column.sum()):
-            raise DataError(f"bar {bar.open_time}", f"{bar}", expected="finite prices and volume")
         for _ in self._scan.advance(self._bar, self._row):
             pass
         self._clock += 1, bar.open_time - self._clock[1]
@@ -89,6 +88,13 @@ class FeatureStream:
         if self._clock[0] and open_time <= self._clock[1]:
             found = f"is not after the last bar, {int(self._clock[1])}"
             raise DataError(f"bar {open_time}", found, mend="Send each closed bar once, in time order.")
+
+
+def _check_bar(bar: Bar) -> None:
+    _, open_, high, low, close, volume = bar
+    if not (low <= open_ <= high and low <= close <= high and 0.0 <= volume < math.inf and math.isfinite(high - low)):
+        found = f"open {open_}, high {high}, low {low}, close {close}, volume {volume}"
+        raise DataError(f"bar {bar.open_time}", found, expected="finite numbers, low <= open, close <= high and volume not negative")
 
 
 __all__ = ["FeatureStream"]

@@ -36,7 +36,7 @@ class FeatureTable:
     @cached_property
     def ready(self) -> npt.NDArray[np.bool_]:
         """Bool of shape (n_bars,): the rows of which every value is finite."""
-        return np.isfinite(self.values).all(axis=1)
+        return np.logical_and.reduce(np.isfinite(self.values), axis=1)
 
     def column(self, name: str) -> Float64Array:
         """One feature, float64 of shape (n_bars,). Raises SchemaError with the nearest name."""

@@ -9,7 +9,7 @@ MONDAY_MS = 4.0 * DAY_MS  # 1970-01-05 was the first Monday
 
 
 @kernel("cycles", ("day_sin", "day_cos", "week_sin", "week_cos"), lambda _: 0)
-def cycles(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+def cycles(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:  # noqa: ARG001  as all kernels
     """No params and no state: the clock of the close, in UTC; the week starts on Monday."""
     for t in range(bars.shape[1]):
         day = 2.0 * math.pi * ((bars[CLOSE_TIME, t] % DAY_MS) / DAY_MS)

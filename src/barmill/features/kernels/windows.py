@@ -251,7 +251,7 @@ def volume_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, 
 
 
 @kernel("obv", ("obv",), lambda _: 3)
-def obv(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+def obv(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:  # noqa: ARG001  as all kernels
     """state: bars seen, last close, on-balance volume."""
     seen, last, balance = state[0], state[1], state[2]
     for t in range(bars.shape[1]):
