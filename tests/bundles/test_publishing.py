@@ -67,5 +67,5 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(sealed, tmp_path: Path)
 
 
 def test_a_model_name_cannot_leave_the_repository(sealed, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="name: '../m'"):
+    with pytest.raises(BundleError, match=r"name: '\.\./m'"):
         publish(sealed(), tmp_path, "../m")

@@ -5,7 +5,6 @@ again succeeds, and nothing is left in staging. (`openat` is not injected: a nai
 importing, and proves nothing.)
 """
 
-import os
 import re
 import subprocess
 import sys
@@ -69,7 +68,7 @@ def _repository(place: Path, sealed, *, state: str) -> Path:
 def _invariants(repository: Path) -> None:
     """What must hold after any fault, before anything is mended."""
     folder = repository / MODEL
-    versions = [folder / name for name in os.listdir(folder) if VERSION_NAME.fullmatch(name)] if folder.exists() else []
+    versions = [path for path in folder.iterdir() if VERSION_NAME.fullmatch(path.name)] if folder.exists() else []
     for version in versions:
         assert inspect(version).problems == ()
     if (folder / POINTER).exists():

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +52,24 @@ class VerifiedFiles:
     digest: str
     manifest: Manifest
     files: Mapping[str, bytes]
+
+
+def read_bundle(path: Path) -> VerifiedFiles:
+    """The verified files of the bundle at `path`: a version's folder, or a model's, whose `current.json` is followed.
+
+    Raises BundleError (all that is wrong in one).
+    """
+    folder, expected = find_version(path)
+    verified = read_version(folder)
+    if expected and expected != verified.digest:
+        raise pointer_mismatch(folder, verified.digest, expected)
+    return verified
+
+
+def pointer_mismatch(folder: Path, found: str, expected: str) -> BundleCorruption:
+    """What is said of a version that is not the one that `current.json` was written for."""
+    wanted = f"{expected[:12]}.. of {POINTER}"
+    return BundleCorruption(str(folder), f"digest {found[:12]}..", expected=wanted, mend="Publish again, or name another version.")
 
 
 def read_version(folder: Path) -> VerifiedFiles:
@@ -117,7 +135,7 @@ def _list(folder: Path, root: int) -> tuple[dict[str, int], list[BundleError]]:
                 if len(sizes) + len(strangers) > 4 * MAX_FILES:
                     return
                 if path == WEIGHTS and stat.S_ISDIR(status.st_mode):
-                    with _subfolder(folder, descriptor, path) as inner:
+                    with _subfolder(descriptor, path) as inner:
                         visit(inner, f"{path}/")
                 elif kind := _kind(status):
                     strangers.append(BundleCorruption(str(folder / path), f"is {kind}", expected="a plain file of its own", mend=_MEND))
@@ -190,7 +208,7 @@ def _read(folder: Path, root: int, path: str, size: int, most: int) -> bytes:
     try:
         with contextlib.ExitStack() as stack:
             parent, _, name = path.rpartition("/")
-            inside = stack.enter_context(_subfolder(folder, root, parent)) if parent else root
+            inside = stack.enter_context(_subfolder(root, parent)) if parent else root
             descriptor = os.open(name, _READ_FLAGS, dir_fd=inside)
             with os.fdopen(descriptor, "rb", buffering=0) as file:
                 if kind := _kind(os.fstat(descriptor)):
@@ -212,7 +230,7 @@ def _read_up_to(descriptor: int, most: int) -> bytes:
 
 
 @contextlib.contextmanager
-def _subfolder(folder: Path, root: int, name: str) -> Iterator[int]:
+def _subfolder(root: int, name: str) -> Generator[int]:
     descriptor = os.open(name, _FOLDER_FLAGS, dir_fd=root)
     try:
         yield descriptor
@@ -261,4 +279,15 @@ def read_pointer(model_folder: Path) -> tuple[int, str]:
             )
 
 
-__all__ = ["POINTER", "VERSION_NAME", "Inspection", "VerifiedFiles", "find_version", "inspect", "read_pointer", "read_version"]
+__all__ = [
+    "POINTER",
+    "VERSION_NAME",
+    "Inspection",
+    "VerifiedFiles",
+    "find_version",
+    "inspect",
+    "pointer_mismatch",
+    "read_bundle",
+    "read_pointer",
+    "read_version",
+]

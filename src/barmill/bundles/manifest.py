@@ -213,10 +213,10 @@ def parse_manifest(data: bytes, place: str) -> Manifest:
 
 
 def _check_format(value: Mapping[str, Any], place: str) -> None:
-    found = value.get("format")
-    if found == FORMAT and not isinstance(found, bool):
+    found: object = value.get("format")
+    if type(found) is int and found == FORMAT:
         return
-    if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
+    if type(found) is int and found > FORMAT:
         reader = value.get("reads_with")
         needs = f"Barmill {reader} or newer" if isinstance(reader, str) and _VERSION.fullmatch(reader) else "a newer Barmill"
         raise BundleVersionError(
@@ -227,8 +227,8 @@ def _check_format(value: Mapping[str, Any], place: str) -> None:
 
 def _first_problem(value: Mapping[str, Any]) -> str:
     """What is wrong with the shape of a format-1 manifest; empty if nothing."""
-    if set(value) != _KEYS:
-        missing, unknown = sorted(_KEYS - set(value)), sorted(set(value) - _KEYS)
+    missing, unknown = sorted(_KEYS - set(value)), sorted(set(value) - _KEYS)
+    if missing or unknown:
         return f"lacks {', '.join(missing)}" if missing else f"has the unknown key {unknown[0]!r}"
     for key, pattern in (("name", _NAME), ("version", _VERSION), ("schema_hash", _DIGEST)):
         if not isinstance(value[key], str) or not pattern.fullmatch(value[key]):

@@ -15,7 +15,7 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from barmill.artefacts import canonical_json, sha256, storage_errors, sync_folder, write_bytes, write_new
@@ -86,7 +86,7 @@ def _make_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Generator[None]:
     """One publisher of a model at a time; the system frees the lock of a killed one."""
     with storage_errors(folder):
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
@@ -118,7 +118,7 @@ def _published(folder: Path, digest: str) -> int | None:
 
 
 def _versions(folder: Path) -> list[int]:
-    return [int(name) for name in os.listdir(folder) if VERSION_NAME.fullmatch(name)]  # noqa: PTH208 - names alone are asked for
+    return [int(path.name) for path in folder.iterdir() if VERSION_NAME.fullmatch(path.name)]
 
 
 def _write_version(folder: Path, files: Mapping[str, bytes]) -> int:
@@ -145,7 +145,7 @@ def _take_number(folder: Path, staging: Path) -> int:
     version = max(_versions(folder), default=0) + 1
     while True:
         try:
-            os.rename(staging, folder / str(version))
+            staging.rename(folder / str(version))
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise

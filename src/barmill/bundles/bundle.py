@@ -1,0 +1,150 @@
+"""A loaded bundle: raw bars in, forecasts out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from barmill.bundles.first_load import pass_first_load
+from barmill.bundles.folder import VerifiedFiles, read_bundle
+from barmill.bundles.forecast import Forecast
+from barmill.bundles.forecasting import ForecastPipeline
+from barmill.bundles.golden import Replay, replay
+from barmill.bundles.manifest import PARTS, Manifest
+from barmill.bundles.parts import read_instrument, read_part, read_pipeline, read_plan
+from barmill.errors import BundleCorruption, DataError
+from barmill.features import FeaturePlan, FeatureTable
+from barmill.market import Bars, Instrument, Timeframe
+from barmill.models.contract import Progress
+
+if TYPE_CHECKING:
+    from barmill.bundles.stream import BundleStream
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle, ready to forecast. Immutable, safe to share between threads (each stream belongs to one).
+
+    >>> import barmill as bm  # doctest: +SKIP
+    >>> bm.Bundle.load("runs/crypto-1m/bundle/lightgbm").forecast(bars).frame  # doctest: +SKIP
+
+    folder : the version's folder
+    digest : SHA-256 of the manifest, which names every other byte
+    replay : how the golden samples came out on this machine
+    """
+
+    folder: Path
+    digest: str
+    manifest: Manifest
+    plan: FeaturePlan
+    instrument: Instrument
+    pipeline: ForecastPipeline
+    replay: Replay
+    _files: Mapping[str, bytes]
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Bundle":
+        """Verify, load and replay a bundle.
+
+        Every file is read once, through a descriptor that follows no link, hashed, and only then parsed, from the bytes that
+        were hashed. A bundle that this machine has not seen is first loaded in a child process with limits on memory and time, so
+        that weights which crash or hang their library leave this process alive.
+
+        Parameters
+        ----------
+        path : folder of a version, or of a model, whose `current.json` is followed
+
+        Raises
+        ------
+        BundleCorruption naming each file that differs; BundleVersionError for a newer format; SchemaError if its features are not
+        those that this version computes; BundleError if the first load failed, or the golden samples come out differently.
+        """
+        verified = read_bundle(Path(path))
+        pass_first_load(verified)
+        return cls.from_verified(verified)
+
+    @classmethod
+    def from_verified(cls, verified: VerifiedFiles) -> "Bundle":
+        """Parse and replay, in this process, files that were verified; `load` is what others use."""
+        files, manifest, place = verified.files, verified.manifest, str(verified.folder)
+        plan = read_plan(files, manifest.schema_hash, place)
+        instrument = read_instrument(files, place)
+        if (instrument.symbol, str(plan.base)) != (manifest.symbol, manifest.timeframe):
+            found = f"{manifest.symbol} {manifest.timeframe} in the manifest, {instrument.symbol} {plan.base} in its parts"
+            raise BundleCorruption(place, found, mend="Publish the run again.")
+        pipeline = read_pipeline(files, manifest.model, plan, place)
+        if pipeline.columns != manifest.model.outputs:
+            raise BundleCorruption(place, f"outputs {', '.join(manifest.model.outputs)}", expected=", ".join(pipeline.columns))
+        result = replay(files[PARTS["golden"]], pipeline, plan, instrument, f"{place}/{PARTS['golden']}")
+        return cls(verified.folder, verified.digest, manifest, plan, instrument, pipeline, result, files)
+
+    @property
+    def timeframe(self) -> Timeframe:
+        """Timeframe of the bars that go in."""
+        return self.plan.base
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Columns of a forecast, after `open_time` and `known_at`."""
+        return self.pipeline.columns
+
+    @property
+    def needed_bars(self) -> int:
+        """Gapless bars after which there is a forecast."""
+        return self.plan.warmup_bars + (self.pipeline.window or 1)
+
+    def part(self, name: str) -> Any:
+        """The JSON of a part, such as "metrics", "thresholds", "reference_profile", "recipe" or "provenance"."""
+        return read_part(self._files, name, str(self.folder))
+
+    @property
+    def model_card(self) -> str:
+        """The model card, in Markdown."""
+        return self._files[PARTS["model_card"]].decode()
+
+    def forecast(self, bars: Bars, *, since: int | None = None, progress: Progress | None = None) -> Forecast:
+        """Forecast every bar that is ready.
+
+        Parameters
+        ----------
+        bars : closed bars of the bundle's instrument and timeframe, with the history that warms up its features
+        since : open time in UTC ms of the first bar that is wanted; None for all. Earlier bars warm up
+
+        Returns
+        -------
+        Forecast, one row per ready bar. A row depends on bars up to and including its own: known at `known_at`, its close.
+
+        Raises: DataError for bars of something else; ForecastError rather than give a value out of bounds.
+        """
+        self.check_bars(bars)
+        table = self.plan.compute(bars, progress)
+        return self.forecast_table(table, since=since)
+
+    def forecast_table(self, table: FeatureTable, *, since: int | None = None) -> Forecast:
+        """Forecast from features of this bundle's plan that were computed before."""
+        wanted = np.ones(len(table), dtype=bool) if since is None else table.open_time >= since
+        ready = self.pipeline.ready(table.ready)
+        rows = np.flatnonzero(ready & wanted)
+        columns = self.pipeline.run(table.values, rows, place=str(self.folder))
+        frame = pl.DataFrame({"open_time": table.open_time[rows], "known_at": table.close_time[rows], **columns})
+        return Forecast(frame, int(np.count_nonzero(wanted & ~ready)))
+
+    def check_bars(self, bars: Bars) -> None:
+        """Raise DataError unless `bars` are of the bundle's instrument and timeframe."""
+        offered, wanted = (bars.instrument.symbol, bars.timeframe.ms), (self.instrument.symbol, self.timeframe.ms)
+        if offered != wanted:
+            found = f"bars of {bars.instrument.symbol} {bars.timeframe}"
+            mend = "Give bars of what it was trained on, or train on these."
+            raise DataError(f"bundle {self.manifest.name}", found, expected=f"{self.instrument.symbol} {self.timeframe}", mend=mend)
+
+    def stream(self) -> "BundleStream":
+        """A stream that forecasts bar by bar what `forecast` says of the same bars at once."""
+        from barmill.bundles.stream import BundleStream
+
+        return BundleStream(self)
+
+
+__all__ = ["Bundle"]

@@ -1,0 +1,188 @@
+"""The first load of a bundle on a machine: in a child process, with limits, so that weights that crash take nobody along.
+
+Digests prove that bytes are those that were published, not that a library survives them: a damaged LightGBM text crashes
+the process that parses it, and 65 bytes of ONNX can ask for 32 GiB. So a bundle whose digest is not in the cache is loaded
+and replayed by a child first; one that fails is refused here, with the reason, until its mark is removed.
+
+`python -m barmill.bundles.first_load FOLDER DIGEST` is the child.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import barmill
+from barmill.artefacts import canonical_json, sha256, write_json
+from barmill.bundles.folder import VerifiedFiles, read_version
+from barmill.errors import BarmillError, BundleError, SetupError, StorageError
+
+MEMORY_BYTES = 12 << 30  # address space, of which the libraries map most without using it
+CPU_SECONDS = 30
+WALL_SECONDS = 30.0
+START_SECONDS = 300.0  # imports, and compiling the feature kernels for the first time: our code, before the bundle is touched
+_READY = b"ready\n"
+_LIBRARIES = ("lightgbm", "numpy", "onnxruntime", "polars", "safetensors", "xgboost-cpu", "xgboost")
+
+
+def pass_first_load(verified: VerifiedFiles) -> None:
+    """Return if this bundle has loaded on this machine before, or does so now in a child process.
+
+    Raises BundleError if the child crashes, runs out of its limits or refuses the bundle, or did so before.
+    """
+    place, passed, failed = str(verified.folder), _mark("verified", verified.digest), _mark("quarantined", verified.digest)
+    if passed.exists():
+        return
+    if failed.exists():
+        reason = _reason(failed)
+        raise BundleError(
+            place, f"is quarantined: {reason}", mend=f"Publish it again from its run; remove {failed} to try this one once more."
+        )
+    problem = _load_in_child(verified)
+    if problem:
+        _write(failed, {"bundle": place, "reason": problem})
+        raise BundleError(
+            place, f"failed its first load, in a child process: {problem}", mend="It is quarantined; publish it again from its run."
+        )
+    _write(passed, {"bundle": place})
+
+
+def cache_folder() -> Path:
+    """Where marks of verified and quarantined bundles are kept: $BARMILL_CACHE, or barmill in the user's cache."""
+    if given := os.environ.get("BARMILL_CACHE"):
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "barmill"
+
+
+def _mark(kind: str, digest: str) -> Path:
+    """The mark of a bundle under these libraries: another version of one may load, or crash, where this one does not."""
+    return cache_folder() / kind / f"{digest}-{_environment()[:12]}.json"
+
+
+def _environment() -> str:
+    versions: dict[str, str] = {"barmill": barmill.__version__, "python": platform.python_version()}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            versions[library] = ""
+    return sha256(canonical_json(versions))
+
+
+def _reason(mark: Path) -> str:
+    try:
+        return str(json.loads(mark.read_bytes())["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "the reason cannot be read"
+
+
+def _write(mark: Path, content: dict[str, str]) -> None:
+    try:
+        write_json(mark, content)
+    except StorageError:
+        # A machine without a cache folder pays with a child process at every load; that is no reason to refuse the bundle.
+        return
+
+
+def _load_in_child(verified: VerifiedFiles) -> str:
+    """What went wrong in the child; empty if nothing did."""
+    if not sys.executable:
+        raise SetupError("python", "its program cannot be found", mend="Run Barmill with an ordinary Python.")
+    root = str(Path(barmill.__file__).parents[1])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"), "1")
+    # -P: a file in the current folder must not pass for one of our modules.
+    command = [sys.executable, "-P", "-m", "barmill.bundles.first_load", str(verified.folder.absolute()), verified.digest]
+    environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)}
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as child:
+        try:
+            said, errors, late = _listen(child)
+        finally:
+            child.kill()
+        code = child.wait()
+    if late:
+        return late
+    answer = said.partition(_READY)[2]
+    if code == 0 and answer:
+        return str(json.loads(answer)["problem"])
+    return _crash(code, errors)
+
+
+def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes, str]:
+    """What the child says until it ends, and why it was cut short; its time begins to count when it says that it is ready."""
+    assert child.stdout is not None
+    assert child.stderr is not None
+    said: dict[Any, bytes] = {child.stdout: b"", child.stderr: b""}
+    deadline, allowed = time.monotonic() + START_SECONDS, START_SECONDS
+    with selectors.DefaultSelector() as selector:
+        for stream in said:
+            selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map():
+            events = selector.select(max(deadline - time.monotonic(), 0))
+            if not events:
+                return said[child.stdout], said[child.stderr], f"it had not finished after {allowed:g} s"
+            for key, _ in events:
+                piece = os.read(key.fd, 1 << 16)
+                if not piece:
+                    selector.unregister(key.fileobj)
+                said[key.fileobj] = (said[key.fileobj] + piece)[-(1 << 16) :]
+            if allowed == START_SECONDS and said[child.stdout].startswith(_READY):
+                deadline, allowed = time.monotonic() + WALL_SECONDS, WALL_SECONDS
+    return said[child.stdout], said[child.stderr], ""
+
+
+def _crash(code: int, errors: bytes) -> str:
+    lines = errors.decode(errors="replace").strip().splitlines()
+    last = "".join(letter for letter in lines[-1] if letter.isprintable())[:200] if lines else "it said nothing"
+    if code < 0:
+        name = signal.Signals(-code).name
+        more = f" (more than {CPU_SECONDS} s of processor time)" if name == "SIGXCPU" else ""
+        return f"it was ended by {name}{more}; its last words: {last}"
+    return f"it ended with code {code}; its last words: {last}"
+
+
+def _limit() -> None:
+    """Bound what the bundle may take from here on. No core dumps: they would be gigabytes."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + CPU_SECONDS
+    for what, most in ((resource.RLIMIT_AS, MEMORY_BYTES), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
+        _, hard = resource.getrlimit(what)
+        bound = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (bound, bound if what != resource.RLIMIT_CPU else hard))
+
+
+def main(folder: str, digest: str) -> None:
+    """The child: load and replay the bundle within limits, and say on standard output what went wrong."""
+    from barmill.bundles.bundle import Bundle
+    from barmill.features import warm_kernels
+
+    warm_kernels()
+    sys.stdout.buffer.write(_READY)
+    sys.stdout.buffer.flush()
+    _limit()
+    problem = ""
+    try:
+        verified = read_version(Path(folder))
+        if verified.digest != digest:
+            problem = "it was replaced while it was loaded"
+        else:
+            Bundle.from_verified(verified)
+    except BarmillError as error:
+        problem = str(error)
+    except MemoryError:
+        problem = f"it asked for more than {MEMORY_BYTES >> 30} GiB of memory"
+    sys.stdout.buffer.write(canonical_json({"problem": problem}))
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:3])

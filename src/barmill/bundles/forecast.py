@@ -1,0 +1,31 @@
+"""The forecast of a stretch of bars, as a value."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+
+def forecast_columns(n_classes: int, outputs: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns of a forecast in their order: p_up, p_down (three classes), E_r (where the model learned it), q05, q50, q95."""
+    p = ("p_up",) if n_classes == 2 else ("p_up", "p_down")
+    return (*p, *(("E_r",) if "E_r" in outputs else ()), "q05", "q50", "q95")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a bundle says of each bar that it can forecast.
+
+    frame : one row per ready bar, in time order. `open_time` (UTC ms) is that of the bar at whose close the decision falls,
+        `known_at` is that close; `p_up` (and `p_down`) are probabilities; `E_r`, `q05`, `q50` and `q95` are net log returns from
+        entry to the label's end
+    n_not_ready : bars that are given but still warm up the features or the window, and so have no row
+    """
+
+    frame: pl.DataFrame
+    n_not_ready: int
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+
+__all__ = ["Forecast", "forecast_columns"]

@@ -1,0 +1,175 @@
+"""The one code that turns feature rows into forecasts, in training's judgement, in replay and in serving alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.bundles.forecast import forecast_columns
+from barmill.errors import ForecastError, SchemaError, ShapeError
+from barmill.models.contract import Forecaster, View
+from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
+
+Float64Array = npt.NDArray[np.float64]
+Columns = dict[str, Float64Array]
+
+LEVELS = (0.05, 0.5, 0.95)  # of q05, q50 and q95
+
+
+@dataclass(frozen=True, slots=True)
+class Volatility:
+    """The unit in which returns are learned: what a label's horizon moves, as known at the decision.
+
+    feature : str, per-bar volatility in the plan
+    horizon : int, bars
+    floor : float, least per-bar volatility, so that bars that stood still do not make a forecast of nothing
+    """
+
+    feature: str
+    horizon: int
+    floor: float
+
+    def scale(self, per_bar: Float64Array) -> Float64Array:
+        """Volatility of the horizon, float64 like `per_bar`: max(per_bar, floor) sqrt(horizon)."""
+        return np.maximum(per_bar, self.floor) * np.sqrt(self.horizon)
+
+
+@dataclass(frozen=True)
+class ForecastPipeline:
+    """Scaler, view, model, calibration, quantiles and guard, in this order.
+
+    names : features of the plan, the columns of what `run` is given
+    input_names : those that the model sees, in the model's order
+    scaler : over `names`
+    window : bars of a window, None for a model that sees one row
+    outputs : what the model learned ("p_up", perhaps "E_r"); the quantiles are added to every model
+
+    A row's forecast depends on that row (or window) alone; nothing here is fitted or changed by forecasting.
+    """
+
+    names: tuple[str, ...]
+    input_names: tuple[str, ...]
+    scaler: RobustScaler
+    forecaster: Forecaster
+    calibration: Calibration
+    quantiles: ResidualQuantiles
+    volatility: Volatility
+    window: int | None
+    n_classes: int
+    outputs: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if tuple(self.scaler.names) != self.names:
+            raise SchemaError("scaler", "its features differ from those of the plan", mend="Fit the scaler on the plan's own table.")
+        for name in (*self.input_names, self.volatility.feature):
+            if name not in self.names:
+                raise SchemaError("forecast pipeline", f"feature '{name}' is not in the plan", mend="Build the plan with it.")
+        if self.quantiles.levels != LEVELS:
+            raise SchemaError("quantiles", f"levels {self.quantiles.levels}", expected=f"{LEVELS}", mend="Fit the quantiles at these.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the forecast's columns."""
+        return forecast_columns(self.n_classes, self.outputs)
+
+    @cached_property
+    def _input_columns(self) -> npt.NDArray[np.int64]:
+        return np.array([self.names.index(name) for name in self.input_names], dtype=np.int64)
+
+    @cached_property
+    def _input_scaler(self) -> RobustScaler:
+        columns = self._input_columns
+        return replace(self.scaler, names=self.input_names, center=self.scaler.center[columns], scale=self.scaler.scale[columns])
+
+    def scaled(self, values: Float64Array) -> npt.NDArray[np.float32]:
+        """The model's inputs, float32 (n, n_inputs), of feature rows `values`, float64 (n, n_features)."""
+        if values.ndim != 2 or values.shape[1] != len(self.names):
+            raise ShapeError("features", f"shape {values.shape}", expected=f"(n_bars, {len(self.names)})")
+        whole = self.input_names == self.names
+        return self._input_scaler.transform(values if whole else np.ascontiguousarray(values[:, self._input_columns]))
+
+    def scale(self, values: Float64Array) -> Float64Array:
+        """Volatility of the horizon for each feature row, float64 (n,)."""
+        return self.volatility.scale(np.ascontiguousarray(values[:, self.names.index(self.volatility.feature)]))
+
+    def view(self, base: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> View:
+        """What the model sees at `rows` of the scaled inputs `base`."""
+        return FeatureMatrix(base, rows) if self.window is None else WindowTensor(base, rows, self.window)
+
+    def ready(self, ready: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Rows that can be forecast: ready themselves, and with a window full of ready rows."""
+        if self.window is None:
+            return ready
+        missing = np.concatenate(([0], np.cumsum(~ready)))
+        full = np.zeros(len(ready), dtype=bool)
+        if len(ready) >= self.window:
+            full[self.window - 1 :] = missing[self.window :] == missing[: -self.window]
+        return full
+
+    def run(self, values: Float64Array, rows: npt.NDArray[np.int64], *, place: str = "forecast") -> Columns:
+        """Forecast the bars `rows`.
+
+        Parameters
+        ----------
+        values : float64 (n_bars, n_features), features of the plan; `rows` (and their windows) are finite
+        rows : int64 (n,), bars to forecast
+
+        Returns
+        -------
+        float64 (n,) per name of `columns`, known at the bar's close. Raises ForecastError rather than give a value that is not
+        finite, a probability outside [0, 1], or quantiles that cross.
+        """
+        if self.window is None:
+            base, seen = self.scaled(values[rows]), np.arange(len(rows), dtype=np.int64)
+        else:
+            base, seen = self.scaled(values), rows
+        return self.forecast(self.view(base, seen), self.scale(values[rows]), rows, place=place)
+
+    def forecast(self, view: View, scale: Float64Array, rows: npt.NDArray[np.int64], *, place: str = "forecast") -> Columns:
+        """Forecast the samples of `view`, whose returns come in units of `scale` (n,); `rows` names them in an error."""
+        raw = self.forecaster.raw(view)
+        if len(raw.logits) != len(rows):
+            raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in")
+        p = self.calibration.apply(raw.logits)
+        z = self.quantiles.apply(raw.expected, raw.logits)
+        found: Columns = {"p_up": p} if p.ndim == 1 else {"p_up": p[:, 2], "p_down": p[:, 0]}
+        if "E_r" in self.outputs:
+            if raw.expected is None:
+                raise ForecastError(place, "the model gives no E_r, which the bundle declares")
+            found["E_r"] = raw.expected * scale
+        for level, column in enumerate(("q05", "q50", "q95")):
+            found[column] = z[:, level] * scale
+        checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
+        guard(checked, rows, place=place)
+        return checked
+
+
+def guard(columns: Mapping[str, Float64Array], rows: npt.NDArray[np.int64], *, place: str) -> None:
+    """Let nothing out but finite values, probabilities in [0, 1] and quantiles in order.
+
+    Raises ForecastError naming the first row, the output and its value.
+    """
+    for name, values in columns.items():
+        _refuse(~np.isfinite(values), rows, name, values, place, "a finite number")
+    for name in ("p_up", "p_down"):
+        if name in columns:
+            _refuse((columns[name] < 0) | (columns[name] > 1), rows, name, columns[name], place, "a probability in [0, 1]")
+    if "p_down" in columns:
+        total = columns["p_up"] + columns["p_down"]
+        _refuse(total > 1 + 1e-9, rows, "p_up + p_down", total, place, "at most 1")
+    for low, high in (("q05", "q50"), ("q50", "q95")):
+        if low in columns and high in columns:
+            _refuse(columns[low] > columns[high], rows, low, columns[low], place, f"at most {high}")
+
+
+def _refuse(wrong: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64], name: str, values: Float64Array, place: str, expected: str) -> None:
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        found = f"row {int(rows[first])}, {name} is {float(values[first])!r} ({int(wrong.sum())} of {len(values)} rows)"
+        raise ForecastError(place, found, expected=expected, mend="Report the bundle and the bars: a forecast must never look like this.")
+
+
+__all__ = ["ForecastPipeline", "Volatility", "guard"]
