@@ -6,17 +6,16 @@ Source: Ke et al. (2017), LightGBM: a highly efficient gradient boosting decisio
 from typing import Any
 
 import lightgbm as lgb
-import numpy as np
-import numpy.typing as npt
 
 from barmill.models.admission import admit
 from barmill.models.boosting.params import LightGBMParams
+from barmill.models.boosting.validation_loss import ValidationLoss, log_loss, return_loss
 from barmill.models.catalogue import spec_of
 from barmill.models.class_weights import class_weights
 from barmill.models.contract import FitContext, FittedModel, Progress, Samples
 from barmill.views import FeatureMatrix
 
-_CLASS_LOSSES = {2: ("binary", "binary_logloss"), 3: ("multiclass", "multi_logloss")}
+_CLASS_LOSSES: dict[int, dict[str, Any]] = {2: {"objective": "binary"}, 3: {"objective": "multiclass", "num_class": 3}}
 
 
 def fit_lightgbm(params: LightGBMParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
@@ -29,22 +28,20 @@ def fit_lightgbm(params: LightGBMParams, train: Samples, valid: Samples, context
     # Binned once: the second booster swaps the labels of the same dataset.
     names = list(context.feature_names)
     train_rows = lgb.Dataset(train.view.values, train.y, weight=train.weight * per_class[train.y], feature_name=names, params=settings)
-    valid_rows = train_rows.create_valid(valid.view.values, valid.y, weight=valid.weight * per_class[valid.y])
-    objective, metric = _CLASS_LOSSES[context.n_classes]
-    losses = {"objective": objective, "metric": metric}
-    if context.n_classes == 3:
-        losses["num_class"] = "3"
+    valid_rows = train_rows.create_valid(valid.view.values, valid.y)
     returns_too = "E_r" in context.outputs
     total = params.n_estimators * (2 if returns_too else 1)
     files, summary = {}, {}
-    files["p_up.txt"], summary["p_up"] = _grow({**settings, **losses}, params, train_rows, valid_rows, _Told(context.progress, 0, total))
+    loss = log_loss(valid.y, valid.weight * per_class[valid.y], context.n_classes)
+    told = _Told(context.progress, 0, total)
+    files["p_up.txt"], summary["p_up"] = _grow(settings | _CLASS_LOSSES[context.n_classes], params, train_rows, valid_rows, loss, told)
     if returns_too:
-        for rows, samples in ((train_rows, train), (valid_rows, valid)):
-            rows.set_label(samples.z)
-            rows.set_weight(samples.weight)
-        losses = {"objective": params.return_loss, "metric": params.return_loss, "alpha": params.huber_delta}
+        train_rows.set_label(train.z)
+        train_rows.set_weight(train.weight)
+        objective = {"objective": params.return_loss, "alpha": params.huber_delta}
+        loss = return_loss(valid.z, valid.weight, params.return_loss, params.huber_delta)
         told = _Told(context.progress, params.n_estimators, total)
-        files["E_r.txt"], summary["E_r"] = _grow({**settings, **losses}, params, train_rows, valid_rows, told)
+        files["E_r.txt"], summary["E_r"] = _grow(settings | objective, params, train_rows, valid_rows, loss, told)
     context.progress.update(total, total)
     return FittedModel("lightgbm", files=files, summary=summary)
 
@@ -69,21 +66,21 @@ def _settings(params: LightGBMParams, context: FitContext) -> dict[str, Any]:
 
 
 def _grow(
-    settings: dict[str, Any], params: LightGBMParams, train: lgb.Dataset, valid: lgb.Dataset, told: "_Told"
+    settings: dict[str, Any], params: LightGBMParams, train: lgb.Dataset, valid: lgb.Dataset, loss: ValidationLoss, told: "_Told"
 ) -> tuple[bytes, dict[str, Any]]:
     """One booster as text, and how its growth went."""
     history: dict[str, dict[str, list[float]]] = {}
-    callbacks = [lgb.early_stopping(params.early_stopping_rounds, verbose=False), lgb.record_evaluation(history), told]
-    booster = lgb.train(settings, train, params.n_estimators, valid_sets=[valid], valid_names=["valid"], callbacks=callbacks)
-    metric = str(settings["metric"])
-    curve = history["valid"][metric]
-    summary = {
-        "trees": booster.best_iteration,
-        "trees_grown": len(curve),
-        "loss": metric,
-        "best_valid_loss": float(np.min(curve)),
-        "history": {"valid": curve},
-    }
+    booster = lgb.train(
+        settings | {"metric": "none"},
+        train,
+        params.n_estimators,
+        valid_sets=[valid],
+        valid_names=["valid"],
+        feval=lambda predictions, _rows: ("loss", loss(predictions), False),
+        callbacks=[lgb.early_stopping(params.early_stopping_rounds, verbose=False), lgb.record_evaluation(history), told],
+    )
+    curve = history["valid"]["loss"]
+    summary = {"trees": booster.best_iteration, "best_valid_loss": curve[booster.best_iteration - 1], "history": {"valid": curve}}
     return _text(booster), summary
 
 
@@ -104,11 +101,5 @@ class _Told:
         self._progress, self._done, self._total = progress, done, total
 
     def __call__(self, env: Any) -> None:
-        loss = env.evaluation_result_list[0][2] if env.evaluation_result_list else float("nan")
+        loss = env.evaluation_result_list[0][2]
         self._progress.update(self._done + env.iteration + 1, self._total, f"tree {env.iteration + 1}, valid loss {loss:.5f}")
-
-
-def gains(text: bytes) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
-    """Names and total gain of each feature, read from a booster's text."""
-    booster = lgb.Booster(model_str=text.decode())
-    return tuple(booster.feature_name()), np.asarray(booster.feature_importance("gain"), dtype=np.float64)

@@ -12,38 +12,37 @@ from xgboost.callback import TrainingCallback
 
 from barmill.models.admission import admit
 from barmill.models.boosting.params import XGBoostParams
+from barmill.models.boosting.validation_loss import ValidationLoss, log_loss, return_loss
 from barmill.models.catalogue import spec_of
 from barmill.models.class_weights import class_weights
 from barmill.models.contract import FitContext, FittedModel, Progress, Samples, View
 from barmill.views import FeatureMatrix
 
-_CLASS_LOSSES: dict[int, dict[str, Any]] = {
-    2: {"objective": "binary:logistic", "eval_metric": "logloss"},
-    3: {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": 3},
-}
+_CLASS_LOSSES: dict[int, dict[str, Any]] = {2: {"objective": "binary:logistic"}, 3: {"objective": "multi:softprob", "num_class": 3}}
 
 
 def fit_xgboost(params: XGBoostParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
-    """Fit with early stopping on `valid`."""
+    """Fit with early stopping on `valid`; bits do not depend on `context.threads`."""
     admit(spec_of("xgboost"), train, valid, context)
     per_class = class_weights(train.y, context.n_classes, params.class_weight)
     settings = _settings(params, context)
-    returns_too = "E_r" in context.outputs
-    total = params.n_estimators * (2 if returns_too else 1)
     # Binned once: the second booster swaps the labels of the same matrices.
     train_rows = xgb.QuantileDMatrix(_values(train.view), train.y, max_bin=params.max_bin, nthread=context.threads)
     valid_rows = xgb.QuantileDMatrix(_values(valid.view), valid.y, ref=train_rows, max_bin=params.max_bin, nthread=context.threads)
-    for rows, samples in ((train_rows, train), (valid_rows, valid)):
-        rows.set_weight(samples.weight * per_class[samples.y])
+    train_rows.set_weight(train.weight * per_class[train.y])
+    returns_too = "E_r" in context.outputs
+    total = params.n_estimators * (2 if returns_too else 1)
     files, summary = {}, {}
-    losses = _CLASS_LOSSES[context.n_classes]
-    files["p_up.ubj"], summary["p_up"] = _grow({**settings, **losses}, params, train_rows, valid_rows, _Told(context.progress, 0, total))
+    loss = log_loss(valid.y, valid.weight * per_class[valid.y], context.n_classes)
+    told = _Told(context.progress, 0, total)
+    files["p_up.ubj"], summary["p_up"] = _grow(settings | _CLASS_LOSSES[context.n_classes], params, train_rows, valid_rows, loss, told)
     if returns_too:
-        for rows, samples in ((train_rows, train), (valid_rows, valid)):
-            rows.set_label(samples.z)
-            rows.set_weight(samples.weight)
+        train_rows.set_label(train.z)
+        train_rows.set_weight(train.weight)
+        valid_rows.set_label(valid.z)  # not looked at, but XGBoost checks that labels suit the objective
+        loss = return_loss(valid.z, valid.weight, params.return_loss, params.huber_delta)
         told = _Told(context.progress, params.n_estimators, total)
-        files["E_r.ubj"], summary["E_r"] = _grow({**settings, **_return_loss(params)}, params, train_rows, valid_rows, told)
+        files["E_r.ubj"], summary["E_r"] = _grow(settings | _return_objective(params), params, train_rows, valid_rows, loss, told)
     context.progress.update(total, total)
     return FittedModel("xgboost", files=files, summary=summary)
 
@@ -72,40 +71,33 @@ def _settings(params: XGBoostParams, context: FitContext) -> dict[str, Any]:
     }
 
 
-def _return_loss(params: XGBoostParams) -> dict[str, Any]:
+def _return_objective(params: XGBoostParams) -> dict[str, Any]:
     if params.return_loss == "l2":
-        return {"objective": "reg:squarederror", "eval_metric": "rmse"}
-    # XGBoost has the smooth form of Huber's loss; mphe is its mean.
-    return {"objective": "reg:pseudohubererror", "huber_slope": params.huber_delta, "eval_metric": "mphe"}
+        return {"objective": "reg:squarederror"}
+    return {"objective": "reg:pseudohubererror", "huber_slope": params.huber_delta}  # XGBoost has Huber's loss in its smooth form
 
 
 def _grow(
-    settings: dict[str, Any], params: XGBoostParams, train: xgb.DMatrix, valid: xgb.DMatrix, told: "_Told"
+    settings: dict[str, Any], params: XGBoostParams, train: xgb.DMatrix, valid: xgb.DMatrix, loss: ValidationLoss, told: "_Told"
 ) -> tuple[bytes, dict[str, Any]]:
     """One booster as UBJSON, and how its growth went."""
     history: dict[str, dict[str, list[float]]] = {}
     booster = xgb.train(
-        settings,
+        settings | {"disable_default_eval_metric": True},
         train,
         params.n_estimators,
         evals=[(valid, "valid")],
+        custom_metric=lambda predictions, _rows: ("loss", loss(predictions)),
         early_stopping_rounds=params.early_stopping_rounds,
         evals_result=history,
         verbose_eval=False,
         callbacks=[told],
     )
-    metric = str(settings["eval_metric"])
-    curve = [float(loss) for loss in history["valid"][metric]]
+    curve = [float(value) for value in history["valid"]["loss"]]
     trees = int(booster.best_iteration) + 1
     kept = booster[:trees]
     kept.set_attr(best_iteration=None, best_score=None)
-    summary = {
-        "trees": trees,
-        "trees_grown": len(curve),
-        "loss": metric,
-        "best_valid_loss": float(np.min(curve)),
-        "history": {"valid": curve},
-    }
+    summary = {"trees": trees, "best_valid_loss": curve[trees - 1], "history": {"valid": curve}}
     return bytes(kept.save_raw("ubj")), summary
 
 

@@ -1,0 +1,381 @@
+"""The laws of models, over the whole catalogue with no exceptions."""
+
+import functools
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from sklearn.metrics import roc_auc_score
+
+from barmill.artefacts import write_folder
+from barmill.errors import DataError, ForecastError, LabelError, MissingDependency, RecipeError, SchemaError, ShapeError
+from barmill.models import (
+    MODELS,
+    FitContext,
+    FittedModel,
+    ModelSpec,
+    RawForecast,
+    Samples,
+    catalogue,
+    load_fit,
+    load_forecaster,
+    window_of,
+)
+from barmill.models.parameters import Parameter, parameters_of
+from barmill.training import train_network
+from barmill.views import FeatureMatrix, WindowTensor
+
+N_BARS, N_FEATURES = 2400, 6
+TRAIN, VALID, TEST = (50, 1400), (1400, 1700), (1700, 2400)
+NAMES = tuple(f"feature_{i}" for i in range(N_FEATURES))
+SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes about a second
+    "logistic": {},
+    "lightgbm": {"n_estimators": 80, "num_leaves": 7, "learning_rate": 0.1},
+    "xgboost": {"n_estimators": 80, "max_depth": 3, "learning_rate": 0.1},
+    "lstm": {"seq_len": 8, "hidden_size": 8, "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "num_layers": 1},
+}
+# The interval that an AUC of 700 rows without a signal leaves once in 16,000 (4 standard deviations).
+NOISE_BAND = 4 * np.sqrt((350 + 350 + 1) / (12 * 350 * 350))
+
+every_model = pytest.mark.parametrize("spec", MODELS.values(), ids=lambda spec: spec.name)
+
+
+@functools.cache
+def base() -> np.ndarray[Any, np.dtype[np.float32]]:
+    values = np.random.default_rng(1).standard_normal((N_BARS, N_FEATURES)).astype(np.float32)
+    values[:5] = np.nan  # bars before the features are ready, which no sample touches
+    values.flags.writeable = False  # a fit that wrote into its inputs would fail
+    return values
+
+
+@functools.cache
+def returns(strength: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return strength * np.nan_to_num(base()[:, 2].astype(np.float64)) + np.random.default_rng(2).standard_normal(N_BARS)
+
+
+def samples(spec: ModelSpec, part: tuple[int, int], strength: float = 1.0, n_classes: int = 2) -> Samples:
+    at = np.arange(*part)
+    window = window_of(spec, params(spec))
+    view = FeatureMatrix(base(), at) if window is None else WindowTensor(base(), at, window)
+    z = returns(strength)[at]
+    y = (z > 0).astype(np.int8) if n_classes == 2 else np.digitize(z, [-0.5, 0.5]).astype(np.int8)
+    weight = np.random.default_rng(3).uniform(0.5, 1.5, at.size)
+    return Samples(view, y, z, weight / weight.mean())
+
+
+def params(spec: ModelSpec, **changed: Any) -> Any:
+    return spec.params(**{**SMALL[spec.name], **changed})
+
+
+def context(spec: ModelSpec, n_classes: int = 2, outputs: tuple[str, ...] | None = None, **more: Any) -> FitContext:
+    outputs = spec.outputs if outputs is None else outputs
+    return FitContext(seed=7, n_classes=n_classes, outputs=outputs, feature_names=NAMES, train_network=train_network, **more)
+
+
+@functools.cache
+def fitted(name: str, strength: float = 1.0, n_classes: int = 2, outputs: tuple[str, ...] | None = None, **changed: Any) -> FittedModel:
+    spec = MODELS[name]
+    train, valid = (samples(spec, part, strength, n_classes) for part in (TRAIN, VALID))
+    return load_fit(spec)(params(spec, **changed), train, valid, context(spec, n_classes, outputs))
+
+
+def forecast(spec: ModelSpec, model: FittedModel, part: tuple[int, int] = TEST) -> RawForecast:
+    return load_forecaster(spec, model.files).raw(samples(spec, part).view)
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+
+
+@every_model
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_forecasts_are_finite_and_of_the_declared_shape(spec: ModelSpec, n_classes: int) -> None:
+    raw = forecast(spec, fitted(spec.name, n_classes=n_classes))
+    n = TEST[1] - TEST[0]
+    assert raw.logits.shape == ((n,) if n_classes == 2 else (n, 3))
+    assert raw.logits.dtype == np.float64
+    assert np.isfinite(raw.logits).all()
+    assert (raw.expected is not None) == ("E_r" in spec.outputs)
+    if raw.expected is not None:
+        assert raw.expected.shape == (n,)
+        assert raw.expected.dtype == np.float64
+        assert np.isfinite(raw.expected).all()
+
+
+@every_model
+def test_files_written_and_read_back_forecast_the_same(spec: ModelSpec, tmp_path: Path) -> None:
+    model = fitted(spec.name)
+    write_folder(tmp_path / "model", model.files)
+    read = {name: (tmp_path / "model" / name).read_bytes() for name in model.files}
+    again = load_forecaster(spec, read).raw(samples(spec, TEST).view)
+    _assert_equal(again, forecast(spec, model))
+
+
+@every_model
+def test_learns_a_planted_signal(spec: ModelSpec) -> None:
+    raw = forecast(spec, fitted(spec.name))
+    test = samples(spec, TEST)
+    assert roc_auc_score(test.y, raw.logits) > 0.7  # an oracle that sees the planted part gets 0.75
+    if raw.expected is not None:
+        assert np.corrcoef(raw.expected, test.z)[0, 1] > 0.55  # the planted part itself correlates by 0.71
+
+
+@every_model
+def test_finds_nothing_in_noise(spec: ModelSpec) -> None:
+    raw = forecast(spec, fitted(spec.name, strength=0.0))
+    assert abs(roc_auc_score(samples(spec, TEST, strength=0.0).y, raw.logits) - 0.5) < NOISE_BAND
+
+
+@every_model
+def test_three_classes_put_the_planted_signal_into_the_right_columns(spec: ModelSpec) -> None:
+    raw = forecast(spec, fitted(spec.name, n_classes=3))
+    y = samples(spec, TEST, n_classes=3).y
+    assert roc_auc_score(y == 2, raw.logits[:, 2] - raw.logits[:, 0]) > 0.7
+    assert roc_auc_score(y == 0, raw.logits[:, 0] - raw.logits[:, 2]) > 0.7
+
+
+@every_model
+def test_gives_the_outputs_that_were_asked_for_and_no_more(spec: ModelSpec) -> None:
+    assert forecast(spec, fitted(spec.name, outputs=("p_up",))).expected is None
+
+
+@every_model
+def test_forecast_of_a_row_does_not_depend_on_its_batch(spec: ModelSpec) -> None:
+    forecaster = load_forecaster(spec, fitted(spec.name).files)
+    view = samples(spec, TEST).view
+    whole = forecaster.raw(view)
+    order = np.random.default_rng(5).permutation(len(view))
+    parts = [order[:1], order[1:3], order[3:70], order[70:]]
+    pieces = [forecaster.raw(view.take(part)) for part in parts]
+    tolerance = 0.0 if spec.view == "feature_matrix" else 1e-6
+    np.testing.assert_allclose(np.concatenate([piece.logits for piece in pieces]), whole.logits[order], rtol=0, atol=tolerance)
+    if whole.expected is not None:
+        expected = np.concatenate([piece.expected for piece in pieces if piece.expected is not None])
+        np.testing.assert_allclose(expected, whole.expected[order], rtol=0, atol=tolerance)
+
+
+@every_model
+def test_forecasting_no_rows_gives_no_rows(spec: ModelSpec) -> None:
+    raw = load_forecaster(spec, fitted(spec.name, n_classes=3).files).raw(samples(spec, TEST).view.take(np.arange(0)))
+    assert raw.logits.shape == (0, 3)
+
+
+@every_model
+def test_another_number_of_features_is_refused(spec: ModelSpec) -> None:
+    window = window_of(spec, params(spec))
+    narrow = np.ascontiguousarray(base()[:, :-1])
+    view = FeatureMatrix(narrow, np.arange(*TEST)) if window is None else WindowTensor(narrow, np.arange(*TEST), window)
+    with pytest.raises(SchemaError, match="5 features are offered; expected 6"):
+        load_forecaster(spec, fitted(spec.name).files).raw(view)
+    with pytest.raises(SchemaError, match="6 features are offered; expected 7"):
+        load_fit(spec)(params(spec), samples(spec, TRAIN), samples(spec, VALID), FitContext(1, 2, ("p_up",), (*NAMES, "seventh")))
+
+
+@every_model
+def test_another_view_or_window_is_refused(spec: ModelSpec) -> None:
+    at = np.arange(*TEST)
+    window = window_of(spec, params(spec))
+    others = [WindowTensor(base(), at, 9)] if window is None else [FeatureMatrix(base(), at), WindowTensor(base(), at, window + 1)]
+    for other in others:
+        with pytest.raises(SchemaError, match="offered"):
+            load_forecaster(spec, fitted(spec.name).files).raw(other)
+
+
+@every_model
+def test_inputs_that_are_not_finite_are_refused_by_fit_and_forecast(spec: ModelSpec) -> None:
+    unready = samples(spec, (9, 1400))
+    view: Any = unready.view
+    at = np.r_[4, view.rows[1:]] if isinstance(view, FeatureMatrix) else np.r_[8, view.ends[1:]]
+    unready = Samples(
+        type(view)(view.base, at, *([view.window] if isinstance(view, WindowTensor) else [])), unready.y, unready.z, unready.weight
+    )
+    with pytest.raises(DataError, match=r"feature 'feature_0' is nan at bar [1-4]"):
+        load_fit(spec)(params(spec), unready, samples(spec, VALID), context(spec))
+    with pytest.raises(ForecastError, match="row 0, feature 0 is nan"):
+        load_forecaster(spec, fitted(spec.name).files).raw(unready.view)
+
+
+@every_model
+def test_samples_that_do_not_fit_together_are_refused(spec: ModelSpec) -> None:
+    train, valid = samples(spec, TRAIN), samples(spec, VALID)
+
+    def fit(changed: Samples, asked: FitContext | None = None) -> None:
+        load_fit(spec)(params(spec), changed, valid, asked or context(spec))
+
+    with pytest.raises(ShapeError, match=r"z has shape \(1349,\); expected \(1350,\)"):
+        fit(Samples(train.view, train.y, train.z[1:], train.weight))
+    with pytest.raises(ShapeError, match="there are none"):
+        fit(Samples(train.view.take(np.arange(0)), train.y[:0], train.z[:0], train.weight[:0]))
+    with pytest.raises(LabelError, match="no row of class 1 among 1350"):
+        fit(Samples(train.view, np.zeros_like(train.y), train.z, train.weight))
+    with pytest.raises(LabelError, match="row 3 has class 2; expected 0 to 1"):
+        fit(Samples(train.view, np.where(np.arange(1350) == 3, 2, train.y).astype(np.int8), train.z, train.weight))
+    with pytest.raises(DataError, match="z of row 5 is inf"):
+        fit(Samples(train.view, train.y, np.where(np.arange(1350) == 5, np.inf, train.z), train.weight))
+    with pytest.raises(DataError, match="weight of row 5 is -1"):
+        fit(Samples(train.view, train.y, train.z, np.where(np.arange(1350) == 5, -1.0, train.weight)))
+    with pytest.raises(RecipeError, match="has no output 'q05'"):
+        fit(train, context(spec, outputs=("p_up", "q05")))
+    with pytest.raises(RecipeError, match="4 classes; expected 2 or 3"):
+        fit(train, context(spec, n_classes=4))
+
+
+@every_model
+def test_balanced_classes_lift_the_rarer_one(spec: ModelSpec) -> None:
+    train, valid = samples(spec, TRAIN), samples(spec, VALID)
+    rare = [Samples(part.view, (part.z > 1.0).astype(np.int8), part.z, part.weight) for part in (train, valid)]
+    is_rare = samples(spec, TEST).z > 1.0
+    up: list[np.ndarray[Any, np.dtype[np.float64]]] = []
+    for weighting in (None, "balanced"):
+        model = load_fit(spec)(params(spec, class_weight=weighting), *rare, context(spec, outputs=("p_up",)))
+        up.append(1 / (1 + np.exp(-forecast(spec, model).logits)))
+    plain, balanced = up
+    assert plain.mean() == pytest.approx(is_rare.mean(), abs=0.05)
+    assert (balanced[is_rare].mean() + balanced[~is_rare].mean()) / 2 == pytest.approx(0.5, abs=0.05)
+
+
+@every_model
+def test_fit_says_how_it_went_in_plain_json(spec: ModelSpec) -> None:
+    summary = json.loads(json.dumps(dict(fitted(spec.name).summary), allow_nan=False))
+    assert summary
+    assert "seconds" not in json.dumps(summary)  # a clock would make two equal fits differ
+
+
+@every_model
+def test_tells_its_progress_to_the_end(spec: ModelSpec) -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.told: list[tuple[int, int]] = []
+
+        def update(self, done: int, total: int, note: str = "") -> None:
+            self.told.append((done, total))
+
+    changed = {"epochs": 1} if spec.family == "recurrent" else {}
+    listener = Listener()
+    load_fit(spec)(params(spec, **changed), samples(spec, TRAIN), samples(spec, VALID), context(spec, progress=listener))
+    assert listener.told[-1][0] == listener.told[-1][1] > 0
+    assert all(before <= after for (before, _), (after, _) in zip(listener.told, listener.told[1:], strict=False))
+
+
+def _bad_values(parameter: Parameter) -> list[Any]:
+    bad: list[Any] = ["a lot", [1], True if parameter.kind != "choice" else 3]
+    if parameter.kind == "integer":
+        bad.append(1.5)
+    if parameter.low is not None:
+        bad.append(parameter.low - 1 if parameter.low_in else parameter.low)
+    if parameter.high is not None:
+        bad.append(parameter.high + 1 if parameter.high_in else parameter.high)
+    if parameter.kind == "number":
+        bad += [float("nan"), float("inf")]
+    else:
+        bad = [int(value) if isinstance(value, float) and value.is_integer() else value for value in bad]
+    return bad
+
+
+@pytest.mark.parametrize(
+    ("spec", "parameter"), [(spec, parameter) for spec in MODELS.values() for parameter in parameters_of(spec.params)], ids=str
+)
+def test_a_parameter_out_of_its_range_is_refused_and_its_ends_are_not(spec: ModelSpec, parameter: Parameter) -> None:
+    for value in _bad_values(parameter):
+        with pytest.raises(ValidationError, match=parameter.name):
+            spec.params.model_validate({parameter.name: value}, strict=True)
+    ends = [end for end, inside in ((parameter.low, parameter.low_in), (parameter.high, parameter.high_in)) if end is not None and inside]
+    for value in (*ends, *parameter.choices, parameter.default):
+        given = int(value) if parameter.kind == "integer" else value
+        assert getattr(spec.params.model_validate({parameter.name: given}, strict=True), parameter.name) == given
+
+
+@every_model
+def test_every_parameter_says_what_it_is_and_unknown_ones_are_refused(spec: ModelSpec) -> None:
+    assert all(parameter.description for parameter in parameters_of(spec.params))
+    with pytest.raises(ValidationError, match="no_such_parameter"):
+        spec.params.model_validate({"no_such_parameter": 1})
+    assert spec.params() == spec.params.model_validate_json("{}")
+
+
+@every_model
+def test_a_missing_library_is_told_with_the_line_that_installs_it(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not spec.requires:
+        assert load_fit(spec)
+        return
+    monkeypatch.setattr(catalogue, "_is_installed", lambda name: name != spec.requires[0])
+    with pytest.raises(MissingDependency, match=rf'needs {spec.requires[0]}, not installed here\. .*pip install "barmill\[{spec.extra}\]"'):
+        load_fit(spec)
+
+
+_SUBPROCESS_FIT = """
+import json, sys
+sys.path.insert(0, {folder!r})
+import test_every_model as common
+from barmill.models import MODELS, load_fit
+told = {{}}
+for spec in MODELS.values():
+    train, valid = common.samples(spec, common.TRAIN), common.samples(spec, common.VALID)
+    model = load_fit(spec)(common.params(spec), train, valid, common.context(spec, threads=2))
+    told[spec.name] = [common.digests(model.files), common.digests(model.training_files), dict(model.summary)]
+print(json.dumps(told))
+"""
+
+
+def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed() -> None:
+    code = _SUBPROCESS_FIT.format(folder=str(Path(__file__).parent))
+    environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    for spec in MODELS.values():
+        model = fitted(spec.name)
+        files, training_files, summary = told[spec.name]
+        assert files == digests(model.files), spec.name
+        assert training_files == digests(model.training_files), spec.name
+        assert summary == json.loads(json.dumps(dict(model.summary))), spec.name
+
+
+_SUBPROCESS_FORECAST = """
+import sys
+class Refuse:  # SciPy looks torch up in sys.modules, so a None there would break SciPy and not only us
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "onnx", "onnxscript", "sklearn.linear_model", "barmill.training"):
+            raise ImportError(f"{name} must not be imported")
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+from pathlib import Path
+from barmill.models import MODELS, load_forecaster
+from barmill.views import FeatureMatrix, WindowTensor
+base = np.load("base.npy")
+at = np.load("at.npy")
+for spec in MODELS.values():
+    files = {path.name: path.read_bytes() for path in Path(spec.name).iterdir()}
+    view = FeatureMatrix(base, at) if spec.view == "feature_matrix" else WindowTensor(base, at, 8)
+    raw = load_forecaster(spec, files).raw(view)
+    np.save(spec.name + ".logits.npy", raw.logits)
+    if raw.expected is not None:
+        np.save(spec.name + ".expected.npy", raw.expected)
+"""
+
+
+def test_forecasts_in_a_process_without_torch_are_the_same(tmp_path: Path) -> None:
+    np.save(tmp_path / "base.npy", base())
+    np.save(tmp_path / "at.npy", np.arange(*TEST))
+    for spec in MODELS.values():
+        write_folder(tmp_path / spec.name, fitted(spec.name).files)
+    done = subprocess.run([sys.executable, "-c", _SUBPROCESS_FORECAST], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for spec in MODELS.values():
+        expected = tmp_path / f"{spec.name}.expected.npy"
+        there = RawForecast(np.load(tmp_path / f"{spec.name}.logits.npy"), np.load(expected) if expected.exists() else None)
+        _assert_equal(there, forecast(spec, fitted(spec.name)))
+
+
+def _assert_equal(one: RawForecast, other: RawForecast) -> None:
+    np.testing.assert_array_equal(one.logits, other.logits)
+    assert (one.expected is None) == (other.expected is None)
+    if one.expected is not None and other.expected is not None:
+        np.testing.assert_array_equal(one.expected, other.expected)
