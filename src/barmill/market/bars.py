@@ -1,0 +1,355 @@
+"""Bars: an immutable value. Read from any source through every check, sliced, appended, written, fingerprinted."""
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from barmill.artefacts import write_bytes
+from barmill.errors import DataError, InstrumentError, ShapeError
+from barmill.market.calendar import Calendar
+from barmill.market.checks import check_frame
+from barmill.market.columns import CORE, normalise
+from barmill.market.findings import Finding, refuse
+from barmill.market.instrument import Instrument, builtin_symbols
+from barmill.market.sources import SYMBOL_KEY, TIMEFRAME_KEY, Source, open_source
+from barmill.market.timeframe import Timeframe
+from barmill.market.times import utc_text
+
+Float64Array = npt.NDArray[np.float64]
+Int64Array = npt.NDArray[np.int64]
+
+BAR_COLUMNS = ("open_time", "close_time", "open", "high", "low", "close", "volume")  # the rows of `Bars.matrix`
+_MONTH_CODE = r"[FGHJKMNQUVXZ]\d{1,2}"  # of a single futures contract: 6EH4 is a 6E
+
+
+class Bar(NamedTuple):
+    """One closed bar of the base timeframe; `open_time` in ms UTC."""
+
+    open_time: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Checked bars of one instrument in time order.
+
+    Parameters
+    ----------
+    instrument, timeframe : what and how long
+    frame : Polars frame with open_time (int64, ms UTC), open, high, low, close, volume (float64), then the source's extras
+    notes : what was detected when the bars were read
+    findings : warnings and infos of the checks (errors were refused)
+
+    Every array handed out is read-only. Row t is known at `close_time[t]`.
+
+    Examples
+    --------
+    >>> bars = Bars.from_columns(Instrument.builtin("SIM"), "1m", [0, 60_000], [1, 2], [2, 3], [1, 2], [2, 2], [5, 6])
+    >>> len(bars), bars.bar(1).close
+    (2, 2.0)
+    """
+
+    instrument: Instrument
+    timeframe: Timeframe
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @classmethod
+    def read(
+        cls,
+        source: Any,
+        symbol: str | None = None,
+        instrument: Instrument | None = None,
+        timeframe: Timeframe | str | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
+        time_unit: str | None = None,
+    ) -> "Bars":
+        """Read and check bars.
+
+        Parameters
+        ----------
+        source : path (.parquet .csv .txt .npz .arrow .feather .ipc), Polars or pandas frame, or PyArrow table
+        symbol : built-in symbol, or the rows to take from a file with a symbol column. None: what the file says, or what
+            its name starts with
+        instrument : costs and calendar; None takes the built-in one of `symbol`
+        timeframe : length of the bars; None takes the most common step
+        columns : our name to the source's, where the source's is not recognised
+        time_unit : "s", "ms", "us" or "ns" of integer times; None detects it, and `notes` say so
+
+        Raises
+        ------
+        DataError telling everything that is wrong, with file, row and time; InstrumentError for an unknown symbol.
+        """
+        raw = read_unchecked(source, symbol, instrument, timeframe, columns=columns, time_unit=time_unit)
+        findings = check_frame(raw.frame, raw.timeframe, Calendar.named(raw.instrument.calendar))
+        refuse(findings, raw.place)
+        if raw.timeframe is None:  # one bar alone is refused above, so this is a step of no whole minutes
+            raise DataError(raw.place, "the length of the bars cannot be told", mend="Give the timeframe.")
+        return cls(raw.instrument, raw.timeframe, _with_volume(raw.frame), raw.notes, findings)
+
+    @classmethod
+    def from_columns(
+        cls,
+        instrument: Instrument,
+        timeframe: Timeframe | str,
+        open_time: npt.ArrayLike,
+        open: npt.ArrayLike,
+        high: npt.ArrayLike,
+        low: npt.ArrayLike,
+        close: npt.ArrayLike,
+        volume: npt.ArrayLike,
+        **extra: npt.ArrayLike,
+    ) -> "Bars":
+        """Bars from arrays of shape (n_bars,): open_time in ms UTC, the rest float64. Order and lengths are checked, nothing else."""
+        given = {"open": open, "high": high, "low": low, "close": close, "volume": volume, **extra}
+        times = np.ascontiguousarray(open_time, dtype=np.int64)
+        arrays = {name: np.array(values, dtype=np.int64 if name == "close_time" else np.float64) for name, values in given.items()}
+        for name, values in arrays.items():
+            if values.shape != times.shape or times.ndim != 1:
+                raise ShapeError(f"bars:{name}", f"shape {values.shape}", expected=f"{times.shape}, that of open_time")
+        if times.size > 1 and not (np.diff(times) > 0).all():
+            row = int(np.argmax(np.diff(times) <= 0)) + 1
+            raise DataError(f"bars row {row}", f"{utc_text(int(times[row]))} is not after the bar before it", mend="Sort the bars.")
+        parsed = Timeframe.parse(timeframe) if isinstance(timeframe, str) else timeframe
+        return cls(instrument, parsed, pl.DataFrame({"open_time": times.copy(), **arrays}))
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bars) and self.instrument == other.instrument and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        span = f", {utc_text(int(self.open_time[0]))} to {utc_text(int(self.open_time[-1]))}" if len(self) else ""
+        return f"Bars({self.instrument.symbol} {self.timeframe}, {len(self):,} bars{span})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bars, (self.instrument, self.timeframe, self.frame, self.notes, self.findings)  # caches stay behind
+
+    @cached_property
+    def open_time(self) -> Int64Array:
+        """int64 (n_bars,), ms UTC."""
+        return _read_only(self.frame["open_time"].to_numpy())
+
+    @cached_property
+    def close_time(self) -> Int64Array:
+        """int64 (n_bars,), ms UTC: when the bar is known."""
+        return _read_only(self.open_time + self.timeframe.ms)
+
+    @cached_property
+    def open(self) -> Float64Array:
+        """float64 (n_bars,)."""
+        return self.column("open")
+
+    @cached_property
+    def high(self) -> Float64Array:
+        """float64 (n_bars,)."""
+        return self.column("high")
+
+    @cached_property
+    def low(self) -> Float64Array:
+        """float64 (n_bars,)."""
+        return self.column("low")
+
+    @cached_property
+    def close(self) -> Float64Array:
+        """float64 (n_bars,)."""
+        return self.column("close")
+
+    @cached_property
+    def volume(self) -> Float64Array:
+        """float64 (n_bars,), 0 where the source has none."""
+        return self.column("volume")
+
+    def column(self, name: str) -> Float64Array:
+        """A float64 column by name, read-only, shape (n_bars,). Raises DataError with the names there are."""
+        if name not in self.frame.columns:
+            raise DataError(
+                f"bars of {self.instrument.symbol}", f"there is no column '{name}'", expected=f"one of {', '.join(self.frame.columns)}"
+            )
+        return _read_only(self.frame[name].cast(pl.Float64).to_numpy())
+
+    @cached_property
+    def matrix(self) -> Float64Array:
+        """float64 (7, n_bars), C-contiguous, rows as in BAR_COLUMNS; times are exact in float64."""
+        rows = (self.open_time, self.close_time, self.open, self.high, self.low, self.close, self.volume)
+        made = np.empty((len(rows), len(self)), dtype=np.float64)
+        for place, row in enumerate(rows):
+            made[place] = row
+        return _read_only(made)
+
+    @cached_property
+    def has_volume(self) -> bool:
+        """Whether any bar has volume."""
+        return bool((self.volume > 0).any())
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """The instrument's calendar."""
+        return Calendar.named(self.instrument.calendar)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the logical content: symbol, timeframe, column names in order, little-endian values. No file format enters it."""
+        digest = hashlib.sha256(f"{self.instrument.symbol}\n{self.timeframe}\n{len(self)}\n".encode())
+        for name in self.frame.columns:
+            series = self.frame[name]
+            whole = series.dtype == pl.Int64
+            values = series.to_numpy() if whole else series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+            if not whole:
+                values = np.where(np.isnan(values), np.nan, values)  # one bit pattern for every NaN
+            digest.update(f"{name}:{'i8' if whole else 'f8'}\n".encode())
+            digest.update(np.ascontiguousarray(values, dtype="<i8" if whole else "<f8").tobytes())
+        return digest.hexdigest()
+
+    def bar(self, row: int) -> Bar:
+        """The bar at position `row`; negative counts from the end."""
+        return Bar(
+            int(self.open_time[row]),
+            float(self.open[row]),
+            float(self.high[row]),
+            float(self.low[row]),
+            float(self.close[row]),
+            float(self.volume[row]),
+        )
+
+    def slice(self, start: int, stop: int | None = None) -> "Bars":
+        """Bars at positions [start, stop), as Python slices count."""
+        first, last, _ = slice(start, stop).indices(len(self))
+        return replace(self, frame=self.frame.slice(first, max(last - first, 0)), findings=())
+
+    def append(self, other: "Bars") -> "Bars":
+        """These bars, then `other`, which must be of the same instrument, timeframe and columns, and later."""
+        place = f"bars of {self.instrument.symbol}"
+        if (self.instrument, self.timeframe) != (other.instrument, other.timeframe):
+            found = f"{other.instrument.symbol} {other.timeframe} to append"
+            raise DataError(place, found, expected=f"{self.instrument.symbol} {self.timeframe} with the same costs")
+        if self.frame.columns != other.frame.columns:
+            raise DataError(place, f"columns {', '.join(other.frame.columns)} to append", expected=", ".join(self.frame.columns))
+        if len(self) and len(other) and other.open_time[0] <= self.open_time[-1]:
+            found = f"{utc_text(int(other.open_time[0]))} to append is not after the last bar, {utc_text(int(self.open_time[-1]))}"
+            raise DataError(place, found, mend="Append bars that are newer.")
+        return replace(self, frame=pl.concat([self.frame, other.frame]), findings=())
+
+    def write(self, path: str | Path) -> None:
+        """Write Parquet, at once; symbol and timeframe travel in its metadata. Raises StorageError."""
+        buffer = io.BytesIO()
+        named = {SYMBOL_KEY: self.instrument.symbol, TIMEFRAME_KEY: str(self.timeframe)}
+        self.frame.write_parquet(buffer, compression="zstd", metadata=named)
+        write_bytes(Path(path), buffer.getvalue())
+
+
+@dataclass(frozen=True, slots=True)
+class UncheckedBars:
+    """What a source holds under our names, before the checks; `volume` may be absent, `timeframe` unknown."""
+
+    place: str
+    frame: pl.DataFrame
+    instrument: Instrument
+    timeframe: Timeframe | None
+    notes: tuple[str, ...]
+
+
+def read_unchecked(
+    source: Any,
+    symbol: str | None = None,
+    instrument: Instrument | None = None,
+    timeframe: Timeframe | str | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    time_unit: str | None = None,
+) -> UncheckedBars:
+    """The part of `Bars.read` before the checks; parameters as there."""
+    opened = open_source(source)
+    wanted = symbol or (instrument.symbol if instrument else None)
+    rows, symbol_found = _rows_of(opened, wanted)
+    made = normalise(rows, opened.place, columns, time_unit)
+    notes = [*opened.notes, *made.notes]
+    if instrument is None:
+        instrument = Instrument.builtin(symbol_found or _symbol_of(opened))
+    elif symbol is not None and instrument.symbol != symbol:
+        raise InstrumentError(f"symbol '{symbol}'", f"the instrument given is {instrument.symbol}", mend="Give one of the two.")
+    length = Timeframe.parse(timeframe) if isinstance(timeframe, str) else timeframe
+    if length is None and opened.timeframe:
+        length = Timeframe.parse(opened.timeframe)
+    if length is None:
+        length = _usual_step(made.frame)
+        if length is not None:
+            notes.append(f"timeframe {length}, the most common step")
+    if "volume" not in made.frame.columns and "close" in made.frame.columns:
+        notes.append("no volume column; volume is 0")
+    return UncheckedBars(opened.place, made.frame, instrument, length, tuple(notes))
+
+
+def _rows_of(opened: Source, wanted: str | None) -> tuple[pl.DataFrame, str | None]:
+    """The rows of one symbol where the file has a symbol column, and the symbol if it is known."""
+    column = next((name for name in opened.frame.columns if name.lower() in ("symbol", "ticker")), None)
+    if column is None or opened.frame.schema[column] != pl.String:
+        return opened.frame, wanted
+    there = [str(name) for name in opened.frame[column].unique(maintain_order=True).drop_nulls()]
+    if wanted is None and len(there) == 1:
+        return opened.frame, there[0] if there[0] in builtin_symbols() else None
+    listed = ", ".join(there[:30]) + (f" and {len(there) - 30} more" if len(there) > 30 else "")
+    if wanted is None:
+        raise DataError(opened.place, f"bars of {len(there)} symbols: {listed}", mend="Choose one with symbol (--symbol).")
+    if wanted not in there:
+        if len(there) == 1:
+            return opened.frame, wanted  # a renamed single symbol: what was asked for wins
+        raise DataError(opened.place, f"no rows of symbol '{wanted}'", expected=f"one of {listed}")
+    return opened.frame.filter(pl.col(column) == wanted), wanted
+
+
+def _symbol_of(opened: Source) -> str:
+    """The symbol that the file states or that its name starts with. Raises DataError asking for it."""
+    if opened.symbol:
+        return opened.symbol
+    word = re.split(r"[_ .]", opened.stem)[0]
+    known = builtin_symbols()
+    for candidate in (word, word.upper(), re.sub(f"{_MONTH_CODE}$", "", word.upper())):
+        if candidate in known:
+            return candidate
+    found = f"the name '{opened.stem}' starts with no built-in symbol" if opened.stem else "a frame names no symbol"
+    raise DataError(opened.place, found, mend="Say what it is with symbol (--symbol), such as BTCUSDT.")
+
+
+def _usual_step(frame: pl.DataFrame) -> Timeframe | None:
+    """The most common step between neighbouring open times; the smaller where two are as common."""
+    if "open_time" not in frame.columns:
+        return None
+    steps = np.diff(np.unique(frame["open_time"].drop_nulls().to_numpy()))
+    if not steps.size:
+        return None
+    values, counts = np.unique(steps, return_counts=True)
+    step = int(values[np.argmax(counts)])
+    return Timeframe.of_ms(step) if step % 60_000 == 0 else None
+
+
+def _with_volume(frame: pl.DataFrame) -> pl.DataFrame:
+    if "volume" not in frame.columns:
+        frame = frame.with_columns(pl.lit(0.0).alias("volume"))
+    rest = [name for name in frame.columns if name not in CORE]
+    return frame.select(*CORE, *rest).rechunk()
+
+
+def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if values.flags.writeable:
+        values.setflags(write=False)
+    return values

@@ -1,0 +1,126 @@
+"""Tables from the places where bars are kept: files by their ending, and frames of other libraries."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from barmill.errors import DataError
+
+READABLE = (".parquet", ".csv", ".txt", ".npz", ".arrow", ".feather", ".ipc")
+SYMBOL_KEY, TIMEFRAME_KEY = "barmill.symbol", "barmill.timeframe"
+_BINANCE = (
+    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades", "taker_buy_base", "taker_buy_quote", "ignore",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table as it was found.
+
+    place : what messages call it
+    stem : the name without its ending, which may begin with the symbol; empty for frames
+    symbol, timeframe : what the file itself says, or None
+    """
+
+    place: str
+    stem: str
+    frame: pl.DataFrame
+    notes: tuple[str, ...] = ()
+    symbol: str | None = None
+    timeframe: str | None = None
+
+
+def open_source(source: Any) -> Source:
+    """Read a path (Parquet, CSV, NPZ, Arrow), a Polars or pandas frame, or a PyArrow table. Raises DataError."""
+    if isinstance(source, str | Path):
+        return _open_file(Path(source))
+    if isinstance(source, pl.DataFrame):
+        return Source("the frame", "", source)
+    kind = type(source).__module__.split(".")[0]
+    if kind == "pandas":
+        frame = source.reset_index() if source.index.name or ("open_time" not in source.columns and not _is_plain(source.index)) else source
+        return Source("the frame", "", pl.from_pandas(frame))
+    if kind == "pyarrow":
+        made = pl.from_arrow(source)
+        assert isinstance(made, pl.DataFrame)
+        return Source("the table", "", made)
+    raise DataError("bars", f"{type(source).__name__} cannot be read", expected="a path, a Polars or pandas frame, or a PyArrow table")
+
+
+def _is_plain(index: Any) -> bool:
+    """Whether a pandas index only counts the rows."""
+    return type(index).__name__ == "RangeIndex" or index.dtype.kind in "iu"
+
+
+def _open_file(path: Path) -> Source:
+    place, ending = str(path), path.suffix.lower()
+    if ending not in READABLE:
+        raise DataError(place, f"files ending in '{ending}' are not read", expected=f"one of {' '.join(READABLE)}")
+    if not path.is_file():
+        raise DataError(place, "there is no such file" if not path.exists() else "this is a folder", mend="Look at the path.")
+    if path.stat().st_size == 0:
+        raise DataError(place, "the file is empty (0 bytes)", mend="Give a file with bars.")
+    try:
+        if ending == ".parquet":
+            known = pl.read_parquet_metadata(path)
+            frame = pl.read_parquet(path, hive_partitioning=False)
+            return Source(place, path.stem, frame, symbol=known.get(SYMBOL_KEY), timeframe=known.get(TIMEFRAME_KEY))
+        if ending in (".csv", ".txt"):
+            frame, notes = _read_csv(path)
+            return Source(place, path.stem, frame, notes)
+        return Source(place, path.stem, _read_npz(path) if ending == ".npz" else pl.read_ipc(path, memory_map=False))
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, pl.exceptions.PolarsError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(place, f"not a readable {ending[1:]} file: {reason}", mend="Is it whole? Fetch or export it again.") from error
+    except pl.exceptions.PolarsPanic if hasattr(pl.exceptions, "PolarsPanic") else pl.exceptions.PanicException as error:  # damaged bytes
+        raise DataError(place, f"not a readable {ending[1:]} file", mend="Is it whole? Fetch or export it again.") from error
+
+
+def _read_csv(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    with path.open("rb") as file:
+        head = file.read(65_536)
+    first = head.decode("utf-8-sig", errors="replace").splitlines()[0]
+    separator = max(",;\t|", key=first.count)
+    cells = [cell.strip() for cell in first.split(separator)]
+    headless = len(cells) >= 5 and all(_is_number(cell) for cell in cells[1:]) and cells[0][:1].isdigit()
+    frame = pl.read_csv(
+        path,
+        separator=separator,
+        has_header=not headless,
+        infer_schema_length=None,
+        try_parse_dates=False,
+        null_values=["", "NaN", "nan", "NULL", "null"],
+    )
+    notes = () if separator == "," else (f"columns separated by {separator!r}",)
+    if not headless:
+        return frame, notes
+    names = _BINANCE[: frame.width]
+    if frame.width not in (5, 6, 11, 12):
+        raise DataError(
+            str(path), f"no header and {frame.width} columns", expected="5, 6, 11 or 12 columns, or a first line with their names"
+        )
+    frame.columns = list(names)
+    return frame, (*notes, f"no header; columns taken as {', '.join(names)}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_npz(path: Path) -> pl.DataFrame:
+    with np.load(path, allow_pickle=False) as arrays:
+        columns = {name: arrays[name] for name in arrays.files}
+    wrong = [name for name, values in columns.items() if values.ndim != 1]
+    if wrong or len({values.size for values in columns.values()}) > 1:
+        shapes = ", ".join(f"{name} {values.shape}" for name, values in columns.items())
+        raise DataError(str(path), f"arrays of shapes {shapes}", expected="one-dimensional arrays of equal length, one a column")
+    return pl.DataFrame(columns)
