@@ -213,7 +213,7 @@ def scaler_fit(X: npt.ArrayLike, train: npt.ArrayLike) -> ScaledColumns:
     constant = chosen.max(axis=0) == chosen.min(axis=0)
     # The mean of equal numbers may differ from them in the last digit; a constant column is centred on itself.
     mean = np.where(constant, chosen[0], chosen.mean(axis=0))
-    scale = np.where(constant, 1.0, chosen.std(axis=0, ddof=0))
+    scale = np.where(constant, 1.0, [_deviation(chosen[:, column]) for column in range(values.shape[1])])
     return ScaledColumns(mean, scale, (values - mean) / scale)
 
 
@@ -252,6 +252,13 @@ def _center_and_scale(column: Float64Array) -> tuple[float, float]:
         lower, median, upper = (float(value) for value in np.quantile(column, (0.25, 0.5, 0.75), method="linear"))
         if upper > lower:
             return median, (upper - lower) / IQR_TO_SIGMA
-        deviation = float(column.std(ddof=0))
-    # Squares of very small numbers underflow; the range then still says how far the column reaches.
-    return median, deviation if deviation > 0 else high - low
+        return median, _deviation(column)
+
+
+def _deviation(column: Float64Array) -> float:
+    """Population standard deviation; not 0 for a column that varies, though the squares of tiny numbers underflow."""
+    deviation = float(column.std(ddof=0))
+    if deviation > 0:
+        return deviation
+    reach = float(np.abs(column - column.mean()).max())
+    return reach * float((column / reach).std(ddof=0)) if reach > 0 else 0.0
