@@ -16,7 +16,8 @@ by adding one and dropping another, which would drift.
 
 **Trap.** Numba's cache on disk is keyed by the source file of the kernel alone; it does not notice a change in a
 function that the kernel calls in another file, and would go on running the old code. So a kernel calls nothing that
-is compiled outside its own file; kernels are grouped in files by mechanism, and a test holds the rule.
+is compiled outside its own file; kernels are grouped in files by mechanism, and a test holds the rule. The row numbers
+below and the options of `compile_cached` are not seen either: they are fixed.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from typing import Any, Final
 import numba
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
 Float64Array = npt.NDArray[np.float64]
 Step = Callable[[Any, Any, Any, Any], None]
@@ -40,10 +42,13 @@ CLOSE: Final = 5
 VOLUME: Final = 6
 COLUMNS: Final = ("open_time", "close_time", "open", "high", "low", "close", "volume")
 
-SIGNATURE = "void(float64[::1], float64[::1], float64[:, :], float64[:, :])"
+VALUES: Final = types.float64[::1]
+TABLE: Final = types.float64[:, :]
+BARS: Final = types.Array(types.float64, 2, "A", readonly=True)  # what `Bars` hands out cannot be written to
+SIGNATURE: Final = types.void(VALUES, VALUES, BARS, TABLE)
 
 
-def compile_cached(function: Callable[..., None], signature: str) -> Callable[..., None]:
+def compile_cached(function: Callable[..., None], signature: Any) -> Callable[..., None]:
     """Machine code of `function` for exactly this `signature`, from the cache on disk or newly compiled.
 
     Numba keeps it beside the source or, where that folder is read-only, in the user's cache folder; where neither can
@@ -63,7 +68,7 @@ class Routine:
     """A function of the engine itself, compiled when first needed and not before."""
 
     name: str
-    signature: str
+    signature: Any
     function: Callable[..., None]
 
     @cached_property
@@ -72,7 +77,7 @@ class Routine:
         return compile_cached(self.function, self.signature)
 
 
-def routine(signature: str) -> Callable[[Callable[..., None]], Routine]:
+def routine(signature: Any) -> Callable[[Callable[..., None]], Routine]:
     """Decorate a function of the engine with its one signature."""
 
     def declare(function: Callable[..., None]) -> Routine:
@@ -131,6 +136,7 @@ def kernel(name: str, outputs: tuple[str, ...], state_size: Callable[[tuple[floa
 
 
 __all__ = [
+    "BARS",
     "CLOSE",
     "CLOSE_TIME",
     "COLUMNS",
@@ -139,6 +145,8 @@ __all__ = [
     "OPEN",
     "OPEN_TIME",
     "SIGNATURE",
+    "TABLE",
+    "VALUES",
     "VOLUME",
     "Float64Array",
     "Kernel",

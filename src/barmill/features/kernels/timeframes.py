@@ -9,13 +9,27 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
 
-from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, OPEN, OPEN_TIME, VOLUME, Float64Array, routine
+from barmill.features.kernels.kernel import (
+    BARS,
+    CLOSE,
+    CLOSE_TIME,
+    HIGH,
+    LOW,
+    OPEN,
+    OPEN_TIME,
+    TABLE,
+    VALUES,
+    VOLUME,
+    Float64Array,
+    routine,
+)
 
 AGGREGATE_STATE = 7  # bucket end (0: none is open), open time, open, high, low, close, volume
 
 
-@routine("void(float64, float64[::1], float64[:, :], float64[:, ::1], int64[::1])")
+@routine(types.void(types.float64, VALUES, BARS, types.float64[:, ::1], types.int64[::1]))
 def aggregate(step: float, state: Float64Array, bars: Float64Array, higher: Float64Array, closed: npt.NDArray[np.int64]) -> None:
     """Write the higher bars that close here into `higher` (7, n + 1), and into `closed` (n,) how many have by bar t."""
     count = 0
@@ -46,7 +60,7 @@ def aggregate(step: float, state: Float64Array, bars: Float64Array, higher: Floa
         closed[t] = count
 
 
-@routine("void(float64[:, :], int64[::1], float64[::1], float64[:, :])")
+@routine(types.void(TABLE, types.int64[::1], VALUES, TABLE))
 def show(values: Float64Array, closed: npt.NDArray[np.int64], held: Float64Array, out: Float64Array) -> None:
     """Give each base bar the value of the last closed higher bar: `values` (k, m) or, before the first here, `held` (k,)."""
     for row in range(out.shape[0]):
@@ -60,7 +74,7 @@ def show(values: Float64Array, closed: npt.NDArray[np.int64], held: Float64Array
         held[row] = last
 
 
-@routine("void(float64[:, ::1], int64[::1], float64[:, ::1])")
+@routine(types.void(types.float64[:, ::1], types.int64[::1], types.float64[:, ::1]))
 def gather(rows: Float64Array, columns: npt.NDArray[np.int64], out: Float64Array) -> None:
     """out[t, j] = rows[columns[j], t]: from a kernel's layout to the table's."""
     for t in range(out.shape[0]):
