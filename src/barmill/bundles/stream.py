@@ -9,6 +9,7 @@ from barmill.bundles.forecast import Forecast
 from barmill.errors import DataError
 from barmill.features import FeatureStream, FeatureTable
 from barmill.market import Bar, Bars
+from barmill.market.times import PLAUSIBLE_MS
 
 if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
@@ -86,9 +87,12 @@ class BundleStream:
             raise DataError(place, _shown(bar), expected=expected, mend="Send the bar again as it closed.")
         if bar.volume < 0:
             raise DataError(place, f"volume {bar.volume}", expected="0 or more", mend="Send the bar again as it closed.")
-        if bar.open_time % step:
-            expected = f"a multiple of {step} ms ({self.bundle.timeframe})"
-            raise DataError(place, "is off the grid", expected=expected, mend="Send the open time in UTC milliseconds.")
+        if not PLAUSIBLE_MS[0] <= bar.open_time < PLAUSIBLE_MS[1]:
+            raise DataError(place, "lies outside 1970 to 2100", expected="the open time in UTC milliseconds", mend="Send it in that unit.")
+        # Daily bars may open at the hour of a session, which moves with the clocks; others lie on the grid of the first one.
+        if self._last is not None and self.bundle.timeframe.minutes < 1440 and (bar.open_time - self._last) % step:
+            expected = f"steps of {step} ms ({self.bundle.timeframe}) from the bars before, the last at {self._last}"
+            raise DataError(place, "is off the grid", expected=expected, mend="Send bars of one timeframe, with their open times.")
         if self._last is None or bar.open_time > self._last:
             return
         found = "was sent before" if bar.open_time == self._last else f"is older than the last bar, {self._last}"

@@ -1,0 +1,107 @@
+"""`barmill predict`: forecast with a bundle, of the last bar, of all bars, or of each bar as it closes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from barmill.bundles import Bundle
+    from barmill.bundles.stream import ForecastRow
+    from barmill.market import Bars
+
+
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle's version, or of a model (its current version).")],
+    bars: Annotated[
+        str, typer.Option(help="A file of bars, with the history that warms up the features; '-' for lines of JSON on standard input.")
+    ],
+    all_: Annotated[
+        bool, typer.Option("--all", help="Forecast every bar, as CSV (or lines of JSON with --json), not the last alone.")
+    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with bars that are appended, a line of JSON for each.")] = False,
+    symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print lines of JSON.")] = False,
+    until_idle: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="End --follow once no bar has come for so long.", min=0)
+    ] = None,
+) -> None:
+    """Forecast from raw bars: of the last bar, of --all bars, or, with --follow, of each bar as it is appended.
+
+    A followed file is CSV or lines of JSON that grow, or Parquet that is replaced; its first bars are history, forecast only with --all.
+    Lines on standard input ('--bars -', which follows by itself) look like
+    {"open_time": 1690848000000, "open": 1.0, "high": 1.2, "low": 0.9, "close": 1.1, "volume": 42}.
+
+    Example: barmill predict runs/quickstart/bundle/lightgbm --bars bars.parquet --all > forecasts.csv
+    """
+    from barmill.bundles import Bundle
+
+    loaded = Bundle.load(bundle)
+    if follow or bars == "-":
+        _follow(loaded, bars, symbol, with_history=all_, until_idle=until_idle)
+        return
+    from barmill.bundles.bars_for import read_bars_for
+
+    offered = read_bars_for(loaded, Path(bars), symbol)
+    if all_:
+        _print_all(loaded, offered, as_json=json_)
+    else:
+        _print_last(loaded, offered, as_json=json_)
+
+
+def _print_all(bundle: "Bundle", bars: "Bars", *, as_json: bool) -> None:
+    import sys
+
+    forecast = bundle.forecast(bars)
+    print(f"{len(forecast)} bars forecast, {forecast.n_not_ready} not ready (warming up)", file=sys.stderr)
+    print(_json_lines(forecast.frame) if as_json else forecast.frame.write_csv(), end="")
+
+
+def _print_last(bundle: "Bundle", bars: "Bars", *, as_json: bool) -> None:
+    from barmill.errors import DataError
+
+    frame = bundle.forecast(bars, since=int(bars.open_time[-1])).frame
+    if frame.is_empty():
+        mend = f"Give more history: {bundle.needed_bars} bars without gaps are enough."
+        raise DataError(f"{bars.instrument.symbol}, {len(bars)} bars", "the last bar is not ready", mend=mend)
+    print(_json_lines(frame) if as_json else _summary(bundle, frame.row(0, named=True)), end="")
+
+
+def _json_lines(frame: "pl.DataFrame") -> str:
+    return frame.write_ndjson()
+
+
+def _summary(bundle: "Bundle", row: "ForecastRow") -> str:
+    from datetime import UTC, datetime
+
+    opened, known = (datetime.fromtimestamp(row[name] / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC") for name in ("open_time", "known_at"))
+    lines = [
+        f"bundle    {bundle.manifest.name} {bundle.manifest.version} ({bundle.digest[:12]}), {bundle.instrument.symbol} {bundle.timeframe}",
+        f"bar       {opened}, known at {known}",
+        *(f"{name:<9} {row[name]:.4f}" if name.startswith("p_") else f"{name:<9} {row[name] * 1e4:+.2f} bps" for name in bundle.outputs),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _follow(bundle: "Bundle", bars: str, symbol: str | None, *, with_history: bool, until_idle: float | None) -> None:
+    import json
+    import os
+    import sys
+
+    from barmill.bundles.following import follow_file, follow_lines
+
+    def tell(row: "ForecastRow") -> None:
+        print(json.dumps(row), flush=True)
+
+    try:
+        if bars == "-":
+            follow_lines(bundle.stream(), sys.stdin.buffer, tell, symbol=symbol)
+        else:
+            follow_file(bundle.stream(), Path(bars), tell, symbol=symbol, with_history=with_history, until_idle=until_idle)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+    except BrokenPipeError:
+        # The reader of our lines has gone, which is how `| head` ends us. Python would complain while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

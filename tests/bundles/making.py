@@ -1,0 +1,105 @@
+"""Real bundles of tiny models on random bars, made through the public interface alone."""
+
+import numpy as np
+
+from barmill.bundles import BundleContents, Volatility, assemble
+from barmill.features import FeaturePlan
+from barmill.market import Bars, Instrument
+from barmill.models import FitContext, Samples, load_fit, load_forecaster, spec_of, window_of
+from barmill.uncertainty import fit_calibration, fit_residual_quantiles
+from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
+
+HORIZON = 30
+START = 1_700_000_040_000  # 2023-11-14 22:14 UTC, on the grid of a minute
+PARAMS = {
+    "logistic": {},
+    "lightgbm": {"n_estimators": 12, "num_leaves": 7},
+    "xgboost": {"n_estimators": 12, "max_depth": 3},
+    "lstm": {"seq_len": 8, "hidden_size": 6, "num_layers": 1, "dropout": 0.0, "epochs": 1, "batch_size": 512},
+}
+
+
+def walk(n_bars: int, seed: int = 7, gaps: tuple[int, ...] = (), start: int = START) -> Bars:
+    """Random bars of SIM, one a minute; before each position in `gaps` some bars are missing."""
+    rng = np.random.default_rng(seed)
+    volatility = 5e-4 * np.exp(0.3 * np.sin(np.arange(n_bars) / 97))
+    steps = rng.standard_normal((n_bars, 4)) * volatility[:, None] / 2
+    close = 100 * np.exp(np.cumsum(steps.sum(axis=1)))
+    open_ = np.concatenate(([100.0], close[:-1]))
+    spread = np.abs(steps[:, :2]) * close[:, None]
+    high, low = np.maximum(open_, close) + spread[:, 0], np.minimum(open_, close) - spread[:, 1]
+    minutes = np.arange(n_bars) + np.sum([np.arange(n_bars) >= gap for gap in gaps], axis=0) * 7
+    volume = np.round(rng.gamma(2.0, 50.0, n_bars), 3)
+    return Bars.from_columns(Instrument.builtin("SIM"), "1m", start + 60_000 * minutes, open_, high, low, close, volume)
+
+
+def contents_of(model: str, n_classes: int = 2, seed: int = 7) -> BundleContents:
+    """A small model fitted on random bars, with everything that its bundle holds."""
+    bars = walk(4000, seed)
+    plan = FeaturePlan.build(base="1m", timeframes=("1m", "5m"), set="core")
+    table = plan.compute(bars)
+    spec = spec_of(model)
+    params = spec.params.model_validate(PARAMS[model])
+    window = window_of(spec, params)
+    rows = np.flatnonzero(table.ready)[window or 1 : -HORIZON]
+    volatility = Volatility("realised_volatility_60", HORIZON, 1e-6)
+    scaler = RobustScaler.fit(table.values, rows[:2000], names=plan.names)
+    base = scaler.transform(table.values)
+    z = np.log(bars.close[rows + HORIZON] / bars.close[rows]) / volatility.scale(table.column("realised_volatility_60")[rows])
+    y = (z > 0).astype(np.int8) if n_classes == 2 else np.searchsorted([-0.4, 0.4], z).astype(np.int8)
+
+    def samples(part: slice) -> Samples:
+        at = np.ascontiguousarray(rows[part])
+        view = FeatureMatrix(base, at) if window is None else WindowTensor(base, at, window)
+        return Samples(view, y[part], z[part], np.ones(len(at)))
+
+    train, valid, held_out = samples(slice(0, 2000)), samples(slice(2000, 2600)), samples(slice(2600, None))
+    fitted = load_fit(spec)(params, train, valid, FitContext(3, n_classes, spec.outputs, plan.names, train_network=_trainer(model)))
+    raw = load_forecaster(spec, fitted.files).raw(held_out.view)
+    return BundleContents(
+        name=model,
+        version="1.2.3",
+        recipe={"name": "test", "model": model},
+        plan=plan,
+        instrument=bars.instrument,
+        timeframe=bars.timeframe,
+        scaler=scaler,
+        model_name=model,
+        model_files=fitted.files,
+        input_names=plan.names,
+        window=window,
+        n_classes=n_classes,
+        outputs=spec.outputs,
+        calibration=fit_calibration(["temperature_scaling", "isotonic"], raw.logits, held_out.y, n_classes),
+        quantiles=fit_residual_quantiles(raw.expected, raw.logits, held_out.z),
+        volatility=volatility,
+        golden_bars=bars.slice(0, 2600),
+        fingerprints={"code": "c", "data": bars.fingerprint, "libraries": {"numpy": np.__version__}, "recipe": "r", "seed": seed},
+        thresholds={"long_above": 0.55, "short_below": 0.45},
+        metrics={"selection": {"auc": 0.51}},
+        reference_profile={"n_rows": 2000},
+        provenance=[{"what": "scaler", "fitted_on": "train"}],
+        model_card="# A test bundle\n",
+    )
+
+
+def _trainer(model: str):
+    if model != "lstm":
+        return None
+    from barmill.training import train_network
+
+    return train_network
+
+
+def files_of(model: str, n_classes: int = 2, seed: int = 7) -> dict[str, bytes]:
+    """The files of a bundle of `contents_of`."""
+    return assemble(contents_of(model, n_classes, seed))
+
+
+if __name__ == "__main__":
+    # A second process assembles the same bundle: `python making.py MODEL` prints its digest.
+    import sys
+
+    from barmill.artefacts import sha256
+
+    print(sha256(files_of(sys.argv[1])["manifest.json"]))
