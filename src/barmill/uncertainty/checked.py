@@ -36,15 +36,15 @@ def probabilities(p: npt.ArrayLike, name: str = "p", length: int | None = None) 
 
 
 def class_probabilities(p: npt.ArrayLike, name: str = "P") -> Float64Array:
-    """`p` as float64 of shape (n, n_classes): rows in [0, 1] that sum to 1 (within 1e-6)."""
+    """`p` as float64 of shape (n, n_classes): rows that sum to 1, each in [0, 1]; rounding up to 1e-6 is clipped away."""
     array = np.asarray(p, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] < 2:
         raise ShapeError(name, f"has shape {array.shape}", expected="(n, n_classes)")
-    wrong = ~(np.isfinite(array) & (array >= 0) & (array <= 1)).all(axis=1) | ~(np.abs(array.sum(axis=1) - 1) <= 1e-6)
+    wrong = ~(np.isfinite(array) & (array >= -1e-6) & (array <= 1 + 1e-6)).all(axis=1) | ~(np.abs(array.sum(axis=1) - 1) <= 1e-6)
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ShapeError(f"{name} row {row}", f"is {array[row].tolist()}", expected="probabilities that sum to 1")
-    return array
+    return np.clip(array, 0.0, 1.0)
 
 
 def class_indices(y: npt.ArrayLike, n_classes: int, name: str = "y", length: int | None = None) -> IntArray:

@@ -1,0 +1,81 @@
+"""Judging: metrics, one backtest, baselines, provenance and the ledger that counts every trial.
+
+Pure functions on arrays, with the formulas of the definitions page; nothing here fits a model, prints or draws. What may
+be touched: a new metric is a function in the module of its kind and a name below. Only `ledger.py` writes to the disk,
+and its format is for ever: it is the memory of what was tried.
+"""
+
+from barmill.evaluation.auc_interval import Interval, auc_interval
+from barmill.evaluation.backtest import BacktestResult, backtest, backtest_net_returns
+from barmill.evaluation.baselines import Baselines, RandomBand, baselines, random_band
+from barmill.evaluation.calibration_error import (
+    CalibrationError,
+    ReliabilityCurve,
+    expected_calibration_error,
+    reliability_curve,
+    top_label_calibration_error,
+)
+from barmill.evaluation.classification import ClassificationScores, classification_metrics, classification_scores
+from barmill.evaluation.fitted_on import LabelSpans, Provenance, check_provenance, provenance
+from barmill.evaluation.forecasts import forecast_metrics, information_coefficient, linear_correlation, pinball_loss
+from barmill.evaluation.importance import permutation_importance
+from barmill.evaluation.ledger import Ledger, LedgerEntry, ledger_folder
+from barmill.evaluation.performance import (
+    Kept,
+    TradeStats,
+    calmar_ratio,
+    drop_missing,
+    equity_curve,
+    max_drawdown,
+    sharpe_ratio,
+    sortino_ratio,
+    trade_stats,
+)
+from barmill.evaluation.trades import Trades
+from barmill.evaluation.trading_rule import Thresholds, TradingRule, fit_thresholds, positions
+
+__all__ = [
+    "BacktestResult",
+    "Baselines",
+    "CalibrationError",
+    "ClassificationScores",
+    "Interval",
+    "Kept",
+    "LabelSpans",
+    "Ledger",
+    "LedgerEntry",
+    "Provenance",
+    "RandomBand",
+    "ReliabilityCurve",
+    "Thresholds",
+    "TradeStats",
+    "Trades",
+    "TradingRule",
+    "auc_interval",
+    "backtest",
+    "backtest_net_returns",
+    "baselines",
+    "calmar_ratio",
+    "check_provenance",
+    "classification_metrics",
+    "classification_scores",
+    "drop_missing",
+    "equity_curve",
+    "expected_calibration_error",
+    "fit_thresholds",
+    "forecast_metrics",
+    "information_coefficient",
+    "ledger_folder",
+    "linear_correlation",
+    "max_drawdown",
+    "permutation_importance",
+    "pinball_loss",
+    "positions",
+    "provenance",
+    "random_band",
+    "reliability_curve",
+    "sharpe_ratio",
+    "sortino_ratio",
+    "top_label_calibration_error",
+    "trade_stats",
+]
