@@ -40,7 +40,8 @@ class Batches:
             positions = view.rows
         self._positions = torch.from_numpy(np.array(positions, dtype=np.int64)).to(device)
         self._y = torch.from_numpy(samples.y.astype(np.int64)).to(device)
-        self._z = torch.from_numpy(samples.z.astype(np.float32)).to(device)
+        with np.errstate(over="ignore"):  # a return beyond float32 becomes an infinite loss, which the loop names
+            self._z = torch.from_numpy(samples.z.astype(np.float32)).to(device)
         self._weight = torch.from_numpy(samples.weight.astype(np.float32)).to(device)
         self._device = device
 
