@@ -9,19 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import DataError, ForecastError, LabelError, RecipeError, SchemaError, ShapeError
-from barmill.models.contract import FitContext, ModelSpec, Samples, View
+from barmill.models.catalogue import window_of
+from barmill.models.contract import FitContext, ModelParams, ModelSpec, Samples, View
 from barmill.views import FeatureMatrix, WindowTensor
 
 ROWS_AT_ONCE = 65_536  # rows per pass, so that a check never holds a second copy of the inputs
 
 
-def admit(spec: ModelSpec, train: Samples, valid: Samples, context: FitContext) -> None:
+def admit(spec: ModelSpec, params: ModelParams, train: Samples, valid: Samples, context: FitContext) -> None:
     """Refuse what cannot be learned from; called first by every fit.
 
     Raises
     ------
     RecipeError : outputs that the model does not have, or a number of classes other than 2 and 3
-    SchemaError : columns that differ in number from the features named, or another view than the model's
+    SchemaError : columns that differ in number from the features named, or another view or window than the model's
     ShapeError : arrays of unequal length, or no rows
     LabelError : class indices out of range, or a class without a row to train on
     DataError : inputs, targets or weights that are not finite
@@ -33,7 +34,7 @@ def admit(spec: ModelSpec, train: Samples, valid: Samples, context: FitContext) 
     if context.n_classes not in (2, 3):
         raise RecipeError(place, f"{context.n_classes} classes", expected="2 or 3")
     for name, samples in (("train", train), ("valid", valid)):
-        check_view(f"{place}, {name} rows", samples.view, spec.view, len(context.feature_names))
+        check_view(f"{place}, {name} rows", samples.view, spec.view, len(context.feature_names), window_of(spec, params))
         _check_targets(f"{place}, {name} rows", samples, context.n_classes)
         _check_inputs(f"{place}, {name} rows", samples.view, context.feature_names)
     counts = np.bincount(train.y, minlength=context.n_classes)
@@ -51,7 +52,7 @@ def check_view(place: str, view: View, kind: str, n_features: int, window: int |
     if columns != n_features:
         raise SchemaError(place, f"{columns} features are offered", expected=f"{n_features}", mend="Use the feature plan that was trained.")
     if window is not None and isinstance(view, WindowTensor) and view.window != window:
-        raise SchemaError(place, f"windows of {view.window} bars are offered", expected=f"{window} bars, the seq_len that was trained")
+        raise SchemaError(place, f"windows of {view.window} bars are offered", expected=f"{window} bars, the model's seq_len")
 
 
 def check_finite(place: str, inputs: npt.NDArray[np.float32], first_row: int) -> None:

@@ -37,7 +37,7 @@ def fit_network(
     ------
     TrainingError : a loss that is not finite, no training loop in the context, or an export that forecasts otherwise
     """
-    admit(spec, train, valid, context)
+    admit(spec, params, train, valid, context)
     assert isinstance(train.view, WindowTensor)
     assert isinstance(valid.view, WindowTensor)
     if context.train_network is None:

@@ -20,7 +20,7 @@ _CLASS_LOSSES: dict[int, dict[str, Any]] = {2: {"objective": "binary"}, 3: {"obj
 
 def fit_lightgbm(params: LightGBMParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
     """Fit with early stopping on `valid`; bits do not depend on `context.threads`."""
-    admit(spec_of("lightgbm"), train, valid, context)
+    admit(spec_of("lightgbm"), params, train, valid, context)
     assert isinstance(train.view, FeatureMatrix)
     assert isinstance(valid.view, FeatureMatrix)
     per_class = class_weights(train.y, context.n_classes, params.class_weight)

@@ -23,10 +23,10 @@ _CLASS_LOSSES: dict[int, dict[str, Any]] = {2: {"objective": "binary:logistic"},
 
 def fit_xgboost(params: XGBoostParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
     """Fit with early stopping on `valid`; bits do not depend on `context.threads`."""
-    admit(spec_of("xgboost"), train, valid, context)
+    admit(spec_of("xgboost"), params, train, valid, context)
     per_class = class_weights(train.y, context.n_classes, params.class_weight)
     settings = _settings(params, context)
-    # Binned once: the second booster swaps the labels of the same matrices.
+    # Binned once, by unweighted quantiles: the second booster swaps labels and weights of the same matrices.
     train_rows = xgb.QuantileDMatrix(_values(train.view), train.y, max_bin=params.max_bin, nthread=context.threads)
     valid_rows = xgb.QuantileDMatrix(_values(valid.view), valid.y, ref=train_rows, max_bin=params.max_bin, nthread=context.threads)
     train_rows.set_weight(train.weight * per_class[train.y])

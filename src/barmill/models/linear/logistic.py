@@ -24,7 +24,7 @@ def fit_logistic(params: LogisticParams, train: Samples, valid: Samples, context
 
     `valid` is not looked at: there is nothing to stop early. Not having converged is told in the summary.
     """
-    admit(spec_of("logistic"), train, valid, context)
+    admit(spec_of("logistic"), params, train, valid, context)
     assert isinstance(train.view, FeatureMatrix)
     weights = train.weight * class_weights(train.y, context.n_classes, params.class_weight)[train.y]
     model = LogisticRegression(C=params.C, max_iter=params.max_iter, tol=params.tol, solver="lbfgs")

@@ -1,0 +1,32 @@
+from typing import Literal
+
+from pydantic import Field
+
+from barmill.models import ModelParams
+from barmill.models.parameters import parameters_of
+
+
+class Family(ModelParams):
+    rounds: int = Field(10, ge=1, le=20, description="how often")
+
+
+class Member(Family):
+    share: float = Field(0.5, gt=0, lt=1, description="how much")
+    step: float = Field(1.0, gt=0, description="how far")
+    kind: Literal["one", "other"] | None = Field(None, description="which")
+
+
+def test_reads_kind_range_default_and_meaning_off_the_declaration() -> None:
+    told = {
+        parameter.name: (parameter.kind, parameter.range, parameter.default, parameter.description) for parameter in parameters_of(Member)
+    }
+    assert told == {
+        "share": ("number", "(0, 1)", 0.5, "how much"),
+        "step": ("number", "(0, inf)", 1.0, "how far"),
+        "kind": ("choice", "none, one, other", None, "which"),
+        "rounds": ("integer", "[1, 20]", 10, "how often"),
+    }
+
+
+def test_the_members_own_parameters_come_first() -> None:
+    assert [parameter.name for parameter in parameters_of(Member)] == ["share", "step", "kind", "rounds"]
