@@ -7,19 +7,20 @@ No `fastmath`: a level that is reached exactly is touched, and rounding must not
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from numba.core.types import boolean, float64, int64
+from numba.core.types import Array, boolean, float64, int64
 
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
 _f8 = float64[::1]
+_read = Array(float64, 1, "C", readonly=True)  # what `Bars` hands out cannot be written to
 _i8 = int64[::1]
 
 NOT_REFUSED = -1
 
 
 @njit(
-    int64(_f8, _f8, _f8, _f8, _f8, _f8, _i8, _f8, _f8, _f8, float64, float64, int64, boolean, _f8, _f8, _f8, _f8, _f8),
+    int64(_read, _read, _read, _read, _read, _read, _i8, _read, _read, _read, float64, float64, int64, boolean, _f8, _f8, _f8, _f8, _f8),
     cache=True,
     error_model="numpy",
     nogil=True,
