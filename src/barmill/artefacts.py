@@ -1,7 +1,8 @@
 """Artefacts on disk: canonical JSON, digests, and files and folders that appear whole or not at all.
 
 Every write goes beside its place, is flushed to the disk, and is then renamed; a killed process leaves the old
-or the new, never half (Pillai et al., OSDI 2014). Nothing else in Barmill opens a file for writing.
+or the new, never half (Pillai et al., OSDI 2014). Nothing else in Barmill writes outside a folder that
+`new_folder` gave it.
 """
 
 import contextlib
@@ -23,6 +24,8 @@ _MENDS = {
     errno.EACCES: "Choose a folder that you may write to.",
     errno.EPERM: "Choose a folder that you may write to.",
     errno.EROFS: "Choose a folder on a disk that is not read-only.",
+    errno.EIO: "The disk failed: look at it before anything else.",
+    errno.EFBIG: "The file would be larger than this disk or process allows.",
 }
 
 
@@ -47,9 +50,22 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        # NumPy reports a short write without an error number
         reason = os.strerror(error.errno).lower() if error.errno else str(error)
         mend = _MENDS.get(error.errno or 0, "Look at the disk, then run the same command again.")
         raise StorageError(str(path), f"cannot be written: {reason}", mend=mend) from error
+
+
+@contextlib.contextmanager
+def full_disk_errors(path: Path) -> Iterator[None]:
+    """As `storage_errors`, for a block that does more than write: only what a disk says is told so, the rest passes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.errno not in _MENDS:
+            raise
+        with storage_errors(path):
+            raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -136,6 +152,7 @@ def flush_tree(folder: Path) -> None:
 __all__ = [
     "canonical_json",
     "flush_tree",
+    "full_disk_errors",
     "new_folder",
     "readable_json",
     "sha256",

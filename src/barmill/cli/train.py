@@ -29,7 +29,9 @@ def train(
     from barmill.cli.terminal import Terminal
 
     terminal = Terminal()
-    run = factory.train(recipe, bars=bars, symbol=symbol, overrides=set_ or (), out=out, resume=resume, plan_only=plan, engine=engine, listener=terminal)
+    run = factory.train(
+        recipe, bars=bars, symbol=symbol, overrides=set_ or (), out=out, resume=resume, plan_only=plan, engine=engine, listener=terminal
+    )
     if run is None:
         return
     if json_:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from barmill.artefacts import readable_json, write_folder, write_new
 from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds, permutation_importance
 from barmill.features import FeaturePlan
-from barmill.market import Bars
 from barmill.models.catalogue import load_fit, load_forecaster, spec_of
 from barmill.models.contract import FitContext, Forecaster
 from barmill.pipeline.bundling import publish_bundle
@@ -102,8 +102,8 @@ def _calibrate(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller
     chosen = data.samples("selection", job.window, entry.inputs)
     said = forecaster.raw(chosen.view)
     p, uncalibrated = calibration.apply(said.logits), fit_calibration([], raw.logits, held_out.y, n_classes).apply(said.logits)
+    up = (chosen.y == n_classes - 1).astype(np.int8)
     low, high = fit_thresholds(_up(p), recipe.rule)
-    up = chosen.y == n_classes - 1
     selection = {
         "metrics": classification_metrics(p, chosen.y),
         "ece_before": expected_calibration_error(_up(uncalibrated), up, 15).ece,
@@ -116,20 +116,20 @@ def _calibrate(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     write_new(folder / "selection.json", readable_json(selection))
     write_new(folder / "importance.json", readable_json(importance))
-    write_new(folder / "provenance.json", readable_json(provenance_of(data)))
+    write_new(folder / "provenance.json", readable_json([record.to_json() for record in provenance_of(data)]))
 
 
-def _up(p: "np.ndarray[Any, np.dtype[np.float64]]") -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _up(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """p_up of two classes or three."""
     return p if p.ndim == 1 else np.ascontiguousarray(p[:, 2])
 
 
 def _bundle(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> None:
     data = dataset_of(job, workspace)
-    bars = Bars.read(
-        workspace.path(job.stages["bars"].stage) / "bars.parquet", symbol=job.portable_recipe["symbol"], instrument=job.recipe.instrument
-    )
+    bars = job.read_bars()
     plan = FeaturePlan.from_json(json.loads((data.features / "plan.json").read_bytes()))
-    published = publish_bundle(job, workspace, data, bars, plan)
+    weights = fitted_files(workspace, job.stages["fit"].stage)
+    published = publish_bundle(job, workspace, data, bars, plan, weights)
     write_new(folder / "published.json", readable_json(published))
 
 

@@ -6,17 +6,17 @@
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
+
+from safetensors.numpy import load as load_tensors
 
 from barmill.bundles import Bundle
 from barmill.errors import ProvenanceError
 from barmill.market import Bars
+from barmill.pipeline.dataset import load_labels
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
-from barmill.pipeline.dataset import load_labels
-from safetensors.numpy import load as load_tensors
 
 
 def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
@@ -30,20 +30,16 @@ def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
     bundle = Bundle.load(job.root / published["path"])
     if bundle.digest != published["digest"]:
         found = f"digest {bundle.digest[:12]}"
-        raise ProvenanceError(str(job.root / published["path"]), found, expected=published["digest"][:12], mend="Run the same command again.")
-    bars = read_bars(job, workspace)
+        raise ProvenanceError(
+            str(job.root / published["path"]), found, expected=published["digest"][:12], mend="Run the same command again."
+        )
+    bars = job.read_bars()
     forecast = bundle.forecast(bars, since=_first_test_time(job, workspace, bars))
     if "torch" in sys.modules:
         raise ProvenanceError("forecasting", "torch was imported by what a server runs", mend="Report this: it is a fault of Barmill.")
     with workspace.writing(stage) as folder:
         forecast.frame.write_parquet(folder / "forecasts.parquet")
     teller.finished(stage.name, time.perf_counter() - began)
-
-
-def read_bars(job: ModelJob, workspace: Workspace) -> Bars:
-    """The bars of the run, as its first stage kept them."""
-    file: Path = workspace.path(job.stages["bars"].stage) / "bars.parquet"
-    return Bars.read(file, symbol=job.portable_recipe["symbol"], instrument=job.recipe.instrument)
 
 
 def _first_test_time(job: ModelJob, workspace: Workspace, bars: Bars) -> int:

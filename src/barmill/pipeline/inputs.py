@@ -68,7 +68,9 @@ def _read_bars(
     if bars is None and isinstance(recipe.bars, BarsSource):
         source = recipe.bars.simulate
         name = recipe.timeframe or "1m"
-        simulation = simulate(source.n_bars, source.seed, strength=source.strength, start=source.start, timeframe=name, horizon=recipe.labels.horizon)
+        simulation = simulate(
+            source.n_bars, source.seed, strength=source.strength, start=source.start, timeframe=name, horizon=recipe.labels.horizon
+        )
         return simulation.bars, simulation.oracle
     place = bars if bars is not None else recipe.bars
     if place is None or isinstance(place, BarsSource):
@@ -105,7 +107,7 @@ def _check_length(inputs: RunInputs) -> None:
     """Refuse bars that cannot fill warm-up, labels and every block, before any work."""
     recipe, bars = inputs.recipe, inputs.bars
     warmup = inputs.plan.warmup_bars + inputs.longest_window - 1
-    embargo = recipe.splits.bars_of("embargo", bars.timeframe)
+    embargo = recipe.splits.embargo_bars(bars.timeframe)
     gaps = 2 * (embargo + recipe.labels.horizon)
     least = 200 * recipe.labels.every  # so that the smallest block holds at least a few dozen decisions
     needed = warmup + recipe.labels.atr_window + gaps + least

@@ -5,8 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from barmill.market import Bars
 from barmill.pipeline.recipe import ModelEntry, Recipe
-from barmill.pipeline.workspace import Stage
+from barmill.pipeline.workspace import Stage, Workspace
 
 
 class StageRef(BaseModel):
@@ -48,3 +49,8 @@ class ModelJob(BaseModel):
     @property
     def entry(self) -> ModelEntry:
         return next(entry for entry in self.recipe.base_models if entry.label == self.label)
+
+    def read_bars(self) -> Bars:
+        """The bars of the run, as its first stage kept them."""
+        file = Workspace(self.root).path(self.stages["bars"].stage) / "bars.parquet"
+        return Bars.read(file, symbol=self.portable_recipe["symbol"], instrument=self.recipe.instrument)

@@ -137,7 +137,11 @@ def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> Mo
             code=code_fingerprint("uncertainty", "evaluation", "pipeline"),
         ),
     )
-    bundle = Stage(f"bundle {label}", f"models/{label}-bundled", key_of(calibrate=calibrate.key, recipe=recipe_fingerprint(inputs), code=code_fingerprint()))
+    bundle = Stage(
+        f"bundle {label}",
+        f"models/{label}-bundled",
+        key_of(calibrate=calibrate.key, recipe=recipe_fingerprint(inputs), code=code_fingerprint()),
+    )
     forecast = Stage(f"forecast {label}", f"metrics/forecasts-{label}", key_of(bundle=bundle.key, data=inputs.bars.fingerprint))
     return ModelStages(fit, calibrate, bundle, forecast)
 

@@ -13,13 +13,13 @@ from barmill.features import warm_kernels
 from barmill.labels import check_classes, make_labels
 from barmill.pipeline.dataset import Dataset, load_labels, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
+from barmill.pipeline.facts import BLOCKS
 from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import holdout, validation_slices
 from barmill.views import RobustScaler
 
-BLOCKS = ("train", "early_stopping", "calibration", "selection", "test")
 VOLATILITY_FLOOR_QUANTILE = 0.01  # bars that stood still must not make a target infinite
 
 
@@ -82,8 +82,9 @@ def _window_ready(ready: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.b
 def _splits(inputs: RunInputs, labels_folder: Path, folder: Path) -> None:
     recipe = inputs.recipe
     labels = load_labels(labels_folder)
+    purge = recipe.splits.purge_bars(inputs.bars.timeframe)
     cut = holdout(labels, recipe.splits, inputs.bars.timeframe)
-    blocks = {"train": cut.train, **validation_slices(labels, cut.validation, recipe.validation.shares), "test": cut.test}
+    blocks = {"train": cut.train, **validation_slices(labels, cut.validation, recipe.validation.shares, purge), "test": cut.test}
     y = labels.classes(recipe.labels.classes)
     for name in BLOCKS:
         check_classes(y[blocks[name]], recipe.labels.classes, f"the {name.replace('_', ' ')} block")

@@ -39,7 +39,9 @@ def recipe_from_text(text: str, place: str, overrides: Sequence[str] = ()) -> Re
     """As `read_recipe`, from text; `place` is what messages call it, and its stem names a run without a name."""
     document = read_yaml(text, place)
     if not isinstance(document.value, dict):
-        raise RecipeError(place, "this holds no recipe", expected="keys such as base_models and labels", mend="Start from recipes/quickstart.yaml.")
+        raise RecipeError(
+            place, "this holds no recipe", expected="keys such as base_models and labels", mend="Start from recipes/quickstart.yaml."
+        )
     for override in overrides:
         _lay_over(document, override)
     document.value.setdefault("name", FilePath(place).stem)
@@ -129,7 +131,9 @@ def _lay_over(document: Document, override: str) -> None:
 
 def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseModel] = Recipe) -> RecipeError:
     """One of Pydantic's findings as a sentence with the place, what was found and what was expected."""
-    path = tuple(part for part in problem["loc"] if not (isinstance(part, str) and part[:1].isupper()) and part not in ("str", "function-wrap"))
+    path = tuple(
+        part for part in problem["loc"] if not (isinstance(part, str) and part[:1].isupper()) and part not in ("str", "function-wrap")
+    )
     kind, context, given = problem["type"], problem.get("ctx", {}), problem.get("input")
     where = document.where((*prefix, *path))
     if kind == "extra_forbidden":

@@ -154,7 +154,13 @@ def _jobs(inputs: RunInputs, stages: Stages, workspace: Workspace, module: str, 
         own = {"fit": model.fit, "calibrate": model.calibrate, "bundle": model.bundle, "forecast": model.forecast}
         if all(workspace.record(own[role]) is not None for role in roles):
             continue
-        shared = {"bars": stages.bars, "features": stages.features, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
+        shared = {
+            "bars": stages.bars,
+            "features": stages.features,
+            "labels": stages.labels,
+            "splits": stages.splits,
+            "scaled": stages.scaled,
+        }
         job = ModelJob(
             root=workspace.root.absolute(),
             label=label,
@@ -190,9 +196,9 @@ def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers
 def _enter_trials(ledger: Ledger, inputs: RunInputs, stages: Stages, workspace: Workspace) -> None:
     """Write to the ledger, before the test block is looked at, what is about to be judged on it."""
     for label, model in stages.models.items():
-        ledger.append("fit", {"fit": model.fit.key, "model": label, "run": inputs.recipe.name})
+        ledger.append("fit", {"fit": model.fit.key}, {"model": label, "run": inputs.recipe.name})
     bundles = {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()}
-    ledger.append("test_opened", {"run": inputs.recipe.name, "bundles": bundles})
+    ledger.append("test_opened", {"bundles": bundles}, {"run": inputs.recipe.name})
 
 
 def _forecast_test(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from barmill.artefacts import canonical_json, new_folder, readable_json, sha256, storage_errors, write_new
+from barmill.artefacts import canonical_json, full_disk_errors, new_folder, readable_json, sha256, storage_errors, write_new
 from barmill.errors import SetupError
 
 _RECORD = "stage.json"
@@ -73,7 +73,8 @@ class Workspace:
         if final.exists():  # `record` said that it is damaged
             shutil.rmtree(final)
         with new_folder(final) as folder:
-            yield folder
+            with full_disk_errors(final):
+                yield folder
             names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
             files = {name: _digest(folder / name) for name in names}
             record = {"stage": stage.name, "key": stage.key, "files": files, "digest": sha256(canonical_json(files))}

@@ -1,0 +1,213 @@
+"""The judgement: what the forecasts of the test block were worth, under identical controls, net of costs."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+import barmill
+from barmill.artefacts import readable_json, write_new
+from barmill.evaluation import (
+    BacktestResult,
+    auc_interval,
+    backtest,
+    classification_metrics,
+    classification_scores,
+    expected_calibration_error,
+    forecast_metrics,
+    positions,
+    random_band,
+    reliability_curve,
+)
+from barmill.labels import CLASS_NAMES
+from barmill.market import Bars, Calendar, cost_rate
+from barmill.models.catalogue import spec_of
+from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.events import Listener
+from barmill.pipeline.facts import facts
+from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.plan import Stages
+from barmill.pipeline.prepare import dataset_of
+from barmill.pipeline.recipe import ModelEntry
+from barmill.pipeline.workspace import Workspace
+
+Float64Array = npt.NDArray[np.float64]
+REFERENCES = {"buy_and_hold": 1.0, "always_flat": 0.0}
+CURVE_BINS = 10
+ECE_BINS = 15
+
+
+def judge(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Listener) -> None:
+    """Compute the judgement stage if it is not there: metrics, equity, baselines, provenance."""
+    stage = stages.judgement
+    if workspace.record(stage) is not None:
+        return
+    listener.started(stage.name)
+    began = time.perf_counter()
+    data = dataset_of(inputs, stages, workspace)
+    with workspace.writing(stage) as folder:
+        judgement, equity = _Judge(inputs, stages, workspace, data).judged(listener)
+        write_new(folder / "judgement.json", readable_json(judgement))
+        equity.write_parquet(folder / "equity.parquet")
+    listener.finished(stage.name, time.perf_counter() - began)
+
+
+class _Judge:
+    """The test block with everything that its models share: bars, labels, costs, rule and random signals."""
+
+    def __init__(self, inputs: RunInputs, stages: Stages, workspace: Workspace, data: Dataset) -> None:
+        self.inputs, self.stages, self.workspace, self.data = inputs, stages, workspace, data
+        bars, test = inputs.bars, data.positions["test"]
+        self.rows = data.labels.t0[test]
+        self.first = int(self.rows[0])
+        self.bars: Bars = bars.slice(self.first, len(bars))
+        self.rate = np.asarray(cost_rate(bars.instrument, self.bars.open))
+        self.periods = Calendar.named(bars.instrument.calendar).periods_per_year(bars.timeframe)
+        self.y = data.labels.classes(inputs.recipe.labels.classes)[test]
+        self.realised = data.labels.net_log_return[test]
+        self.hold = inputs.recipe.rule.hold_bars or inputs.recipe.labels.horizon
+
+    def judged(self, listener: Listener) -> tuple[dict[str, Any], pl.DataFrame]:
+        inputs, recipe, bars = self.inputs, self.inputs.recipe, self.inputs.bars
+        models: list[dict[str, Any]] = []
+        equity: dict[str, Float64Array] = {}
+        selected = self._selected()
+        for entry in recipe.base_models:
+            model, curve = self._model(entry)
+            models.append({**model, "selected": entry.label == selected})
+            equity[entry.label] = curve
+            listener.progressed("judgement", len(models), len(recipe.base_models), entry.label)
+        held = {
+            name: backtest(self.bars.open, np.full(len(self.bars), position), self.rate, self.periods)
+            for name, position in REFERENCES.items()
+        }
+        equity["buy_and_hold"] = held["buy_and_hold"].equity_at_bars
+        frame = pl.DataFrame({"open_time": self.bars.open_time, **equity, "price": self.bars.close})
+        judgement = {
+            "format": 1,
+            "name": recipe.name,
+            "description": recipe.description,
+            "symbol": bars.instrument.symbol,
+            "timeframe": str(bars.timeframe),
+            "seed": recipe.seed,
+            "barmill": barmill.__version__,
+            "horizon_bars": recipe.labels.horizon,
+            "classes": recipe.labels.classes,
+            **facts(inputs, self.data),
+            "models": models,
+            "baselines": {name: result.metrics for name, result in held.items()},
+            "oracle": self._oracle(models),
+        }
+        return _plain(judgement), frame
+
+    def _folder(self, label: str, role: str) -> Path:
+        return self.workspace.path(getattr(self.stages.models[label], role))
+
+    def _selected(self) -> str:
+        """The model that the selection slice chose by log loss; the test block has no say."""
+        losses = {label: _read(self._folder(label, "calibrate") / "selection.json")["metrics"]["log_loss"] for label in self.stages.models}
+        return min(losses, key=lambda label: losses[label])
+
+    def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], Float64Array]:
+        spec, n_classes, label = spec_of(entry.name), self.inputs.recipe.labels.classes, entry.label
+        calibrated, published = self._folder(label, "calibrate"), _read(self._folder(label, "bundle") / "published.json")
+        thresholds, selection = _read(calibrated / "thresholds.json"), _read(calibrated / "selection.json")
+        forecasts = pl.read_parquet(self._folder(label, "forecast") / "forecasts.parquet")
+        at_bars = _by_bar(forecasts, self.bars)
+        at_rows = {name: column[self.rows - self.first] for name, column in at_bars.items()}
+        p_up = at_rows["p_up"]
+        p = p_up if n_classes == 2 else np.column_stack((at_rows["p_down"], 1 - at_rows["p_down"] - p_up, p_up))
+        up = (self.y == n_classes - 1).astype(np.int8)
+        curve = reliability_curve(p_up, up, CURVE_BINS, overlap=self._overlap())
+        error = expected_calibration_error(p_up, up, ECE_BINS)
+        result, trading = self._trading(at_bars["p_up"], thresholds)
+        interval = auc_interval(p_up, up, self._block(), self.inputs.recipe.seed)
+        model = {
+            "name": label,
+            "model": spec.name,
+            "family": spec.family,
+            "view": spec.view,
+            "outputs": [name for name in forecasts.columns if name not in ("open_time", "known_at")],
+            "bundle": published["path"],
+            "digest": published["digest"],
+            "classification": {
+                **classification_metrics(p, self.y),
+                "auc_interval": [interval.low, interval.high],
+                "n": len(self.y),
+                "class_names": list(CLASS_NAMES[n_classes]),
+            },
+            "calibration": {
+                "methods": list(self.inputs.recipe.inference.calibrate or ()),
+                "selection_ece_before": selection["ece_before"],
+                "selection_ece": selection["ece"],
+                "ece": error.ece,
+                "mce": error.mce,
+                "reliability": {name: getattr(curve, name).tolist() for name in ("mean_p", "share", "low", "high", "count")},
+            },
+            "forecast": forecast_metrics(at_rows.get("E_r"), at_rows["q05"], at_rows["q50"], at_rows["q95"], self.realised),
+            "trading": trading,
+            "importance": _read(calibrated / "importance.json"),
+            "fit": _read(self._folder(label, "fit") / "summary.json"),
+        }
+        return model, result.equity_at_bars
+
+    def _block(self) -> int:
+        """Samples in a bootstrap block: at least as many as a label overlaps."""
+        return max(1, self.inputs.recipe.labels.horizon // self.inputs.recipe.labels.every)
+
+    def _overlap(self) -> float:
+        """Samples that share one outcome, on average: what widens an interval made for independent rows."""
+        labels, every = self.data.labels, self.inputs.recipe.labels.every
+        return max(1.0, float((labels.t1 - labels.t0).mean()) / every)
+
+    def _trading(self, p_up: Float64Array, thresholds: dict[str, float]) -> tuple[BacktestResult, dict[str, Any]]:
+        recipe = self.inputs.recipe
+        every = np.full(len(p_up), np.nan)
+        every[:: recipe.labels.every] = p_up[:: recipe.labels.every]  # decisions fall where labels were made
+        position = positions(every, thresholds["short_below"], thresholds["long_above"], self.hold)
+        result = backtest(self.bars.open, position, self.rate, self.periods)
+        band = random_band(self.bars.open, position, self.rate, self.periods, recipe.seed, recipe.random_signals)
+        return result, {**result.metrics, "random": band.to_json(), "above_chance": band.above_chance, **thresholds}
+
+    def _oracle(self, models: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """How much of a simulated market's planted edge the models found; None for real bars."""
+        if self.inputs.oracle is None:
+            return None
+        up = (self.y == self.inputs.recipe.labels.classes - 1).astype(np.int8)
+        known = np.argsort(np.argsort(self.inputs.oracle[self.rows], kind="stable"), kind="stable") / len(up)  # ranks: an AUC asks no more
+        auc = classification_scores(known, up).roc_auc
+        found = {model["name"]: (model["classification"]["auc"] - 0.5) / (auc - 0.5) if auc > 0.5 else None for model in models}
+        return {"auc": auc, "share_found": found}
+
+
+def _by_bar(forecasts: pl.DataFrame, bars: Bars) -> dict[str, Float64Array]:
+    """Each output as a column over `bars`, NaN where there is no forecast."""
+    rows = np.searchsorted(bars.open_time, forecasts["open_time"].to_numpy())
+    columns: dict[str, Float64Array] = {}
+    for name in forecasts.columns:
+        if name not in ("open_time", "known_at"):
+            columns[name] = np.full(len(bars), np.nan)
+            columns[name][rows] = forecasts[name].to_numpy()
+    return columns
+
+
+def _plain(value: Any) -> Any:
+    """`value` for JSON: NaN becomes null and infinity a word."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_bytes())

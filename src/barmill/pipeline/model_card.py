@@ -1,0 +1,34 @@
+"""The model card of a bundle: what it is, what it was made from, what it must not be used for."""
+
+from typing import Any
+
+from barmill.market import Bars
+from barmill.models.catalogue import spec_of
+from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.job import ModelJob
+
+
+def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:
+    """Markdown, a function of the run's content alone (no dates of making, no names of machines)."""
+    spec, labels = spec_of(job.entry.name), job.recipe.labels
+    train = data.labels.t0[data.positions["train"]]
+    first, last = (bars.frame["open_time"][int(row)] for row in (train[0], train[-1]))
+    up = (
+        "the profit target is touched first, or the time barrier is reached with a gain"
+        if labels.classes == 2
+        else "the profit target is touched first"
+    )
+    return f"""# {job.label}
+
+{spec.summary or spec.name} ({spec.family}; {spec.reference})
+
+- **Instrument** {bars.instrument.symbol}, {bars.timeframe} bars; no other instrument or timeframe.
+- **Question** Long at the next open, {labels.method.replace("_", " ")}, horizon {labels.horizon} bars, net of costs: will it pay?
+  `p_up` is the probability that {up}. `E_r`, `q05`, `q50`, `q95` are of the net log return from entry to the label's end.
+- **Fitted on** {len(train):,} samples, bars opening at {first} to {last} (ms UTC).
+- **Inputs** {len(job.entry.inputs or data.names)} features known at the bar's close{f", in windows of {job.window}" if job.window else ""}.
+- **On the selection slice** log loss {selection["metrics"]["log_loss"]:.4f}, AUC {selection["metrics"]["auc"]:.4f}, ECE {selection["ece"]:.4f}
+  ({selection["n"]:,} samples that neither fitted nor calibrated it). What the test block said stands in the run's report, with the number of trials.
+- **Limits** Returns are not exchangeable: calibration and quantiles hold as long as the market resembles the calibration slice.
+  A forecast is no advice.
+"""

@@ -1,0 +1,30 @@
+"""Where everything of a run was fitted: stated, and checked against every block that judges it."""
+
+from barmill.evaluation import Provenance, check_provenance, provenance
+from barmill.pipeline.dataset import Dataset
+
+FITTED_ON = {
+    "scaler": "train",
+    "volatility floor": "train",
+    "model": "train",
+    "early stopping": "early_stopping",
+    "calibration": "calibration",
+    "quantiles": "calibration",
+    "thresholds": "selection",
+    "choice among the models": "selection",
+}
+# each block that judges something, and what must not have seen it
+_JUDGES = {
+    "early_stopping": ("scaler", "volatility floor", "model"),
+    "calibration": ("scaler", "volatility floor", "model", "early stopping"),
+    "selection": ("scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles"),
+    "test": tuple(FITTED_ON),
+}
+
+
+def provenance_of(data: Dataset) -> list[Provenance]:
+    """One record for each thing that a run fits. Raises ProvenanceError if any shares a row, or an overlapping label, with a judge."""
+    records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in FITTED_ON.items()}
+    for judge, judged in _JUDGES.items():
+        check_provenance([records[what] for what in judged], data.positions[judge], data.labels, judge)
+    return list(records.values())

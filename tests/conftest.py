@@ -1,0 +1,27 @@
+"""What every test stands on: one thread per library, no ledger or cache of the user's, real data where it is."""
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ledgers and caches of a test go to its own folder, never to the user's."""
+    state = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("BARMILL_LEDGER", str(state / "ledger"))
+    monkeypatch.setenv("BARMILL_CACHE", str(state / "cache"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real market data; skips with the reason where it is missing."""
+    folder = Path(os.environ.get("BARMILL_DATA", "../shared/data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real market data at {folder}: set BARMILL_DATA")
+    return folder

@@ -1,0 +1,165 @@
+"""Laws 6 and 8 on whole runs: same input, same output; killed at any moment, resumed to the identical result."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from barmill.factory import train
+from barmill.pipeline import Silence
+
+pytestmark = pytest.mark.xdist_group("runs")
+
+RECIPE = """
+name: small
+bars: {simulate: {n_bars: 9000, seed: 3, strength: 2.0}}
+features: {timeframes: [1m, 5m]}
+labels: {horizon: 30, atr_window: 30, every: 2}
+splits: {embargo: 60}
+base_models:
+  - {name: logistic}
+  - {name: lightgbm, config: {n_estimators: 30, num_leaves: 7}}
+random_signals: 20
+"""
+WITH_NETWORK = (RECIPE + "\n  # the network comes last\n").replace(
+    "random_signals: 20",
+    "  - {name: lstm, config: {seq_len: 8, hidden_size: 8, num_layers: 1, epochs: 6, batch_size: 128}}\nrandom_signals: 20",
+)
+
+
+class Notes(Silence):
+    def __init__(self):
+        self.started_stages, self.sayings, self.plans = [], [], []
+
+    def started(self, stage):
+        self.started_stages.append(stage)
+
+    def said(self, text):
+        self.sayings.append(text)
+
+    def planned(self, plan):
+        self.plans.append(plan)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("recipe") / "small.yaml"
+    file.write_text(WITH_NETWORK)
+    return file
+
+
+@pytest.fixture(scope="module")
+def reference(recipe, tmp_path_factory):
+    """One run that nothing disturbs."""
+    state = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BARMILL_LEDGER", str(state / "ledger"))
+        patch.setenv("BARMILL_CACHE", str(state / "cache"))
+        return train(recipe, out=tmp_path_factory.mktemp("reference") / "run")
+
+
+def test_the_same_command_again_has_nothing_to_do(recipe, reference):
+    notes = Notes()
+    again = train(recipe, out=reference.folder, listener=notes)
+    assert notes.started_stages == []
+    assert any("nothing to do" in said for said in notes.sayings)
+    assert all(planned.cached for planned in notes.plans[0].stages)
+    assert again.fingerprints == reference.fingerprints
+
+
+def test_another_folder_gives_the_identical_fingerprints(recipe, reference, tmp_path):
+    assert train(recipe, out=tmp_path / "elsewhere").fingerprints == reference.fingerprints
+
+
+def test_only_what_a_change_touches_is_computed_again(recipe, reference, tmp_path):
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(reference.folder, copy, symlinks=True)
+    notes = Notes()
+    train(recipe, out=copy, overrides=["base_models[0].config.C=0.5"], listener=notes)
+    to_do = {planned.stage.name for planned in notes.plans[0].to_do}
+    assert to_do == {f"{step} logistic" for step in ("fit", "calibrate", "bundle", "forecast")} | {
+        f"{step} {label}" for step in ("bundle", "forecast") for label in ("lightgbm", "lstm")
+    } | {"judgement"}
+
+
+def test_a_damaged_stage_is_computed_again_to_the_same_result(recipe, reference, tmp_path):
+    import shutil
+
+    copy = tmp_path / "run"
+    shutil.copytree(reference.folder, copy, symlinks=True)
+    file = next(copy.glob("models/logistic-*/weights/model.json"))
+    file.write_bytes(file.read_bytes().replace(b"0", b"1", 1))
+    assert train(recipe, out=copy).fingerprints == reference.fingerprints
+
+
+def test_every_run_stays_within_its_memory_plan(reference):
+    timings = json.loads((reference.folder / "timings.json").read_bytes())
+    assert 0 < timings["peak_memory_mb"] <= timings["estimated_memory_mb"]
+
+
+MOMENTS = [
+    "compile",
+    "features",
+    "labels",
+    "scaling",
+    "fit lightgbm",
+    "fit lstm",
+    "calibrate lstm",
+    "bundle lstm",
+    "forecast lstm",
+    "judgement",
+    "report",
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_killed_at_any_moment_resumes_to_the_identical_result(recipe, reference, tmp_path, moment):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "barmill.cli", "train", str(recipe), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=dict(os.environ))
+    assert process.stderr is not None
+    reached = False
+    for line in process.stderr:
+        if line.startswith(f"{moment} ...") or (moment == "compile" and line.startswith("features ...")):
+            reached = True
+            break
+    if moment == "fit lstm":  # in the middle of the fit, after some checkpoints
+        deadline = time.monotonic() + 60
+        while not list(out.glob(".scratch/models-lstm-*/*")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert reached, f"the run never said '{moment} ...'"
+    assert not (out / "report.html").exists()
+    resumed = train(recipe, out=out, resume=True)
+    assert resumed.fingerprints == reference.fingerprints
+
+
+def test_judging_never_imports_torch_and_the_core_runs_without_it(recipe, tmp_path):
+    script = f"""
+import sys
+sys.modules["torch"] = None
+from barmill.factory import train
+run = train({str(tmp_path / "core.yaml")!r}, out={str(tmp_path / "run")!r})
+print(run.bundle.forecast(run.bars).frame.height)
+"""
+    (tmp_path / "core.yaml").write_text(RECIPE)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 0
+
+
+def test_the_ledger_counts_each_trial_once_and_each_opening(recipe, tmp_path):
+    first = train(recipe, out=tmp_path / "one").judgement["ledger"]
+    second = train(recipe, out=tmp_path / "two").judgement["ledger"]
+    assert (first["trials"], first["test_openings"]) == (3, 1)
+    assert (second["trials"], second["test_openings"]) == (3, 2)
+    other = train(recipe, out=tmp_path / "two", overrides=["base_models[0].config.C=0.25"]).judgement["ledger"]
+    assert (other["trials"], other["test_openings"]) == (4, 3)
