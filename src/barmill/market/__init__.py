@@ -8,6 +8,8 @@ from barmill.market.bars import BAR_COLUMNS, Bar, Bars
 from barmill.market.calendar import Calendar, known_calendars
 from barmill.market.costs import cost_rate, fee_per_side, fill_price, round_trip_cost, slippage_per_side
 from barmill.market.instrument import Fee, Instrument, Slippage, builtin_symbols
+from barmill.market.resampling import ResampledBars, resample, resample_ohlcv
+from barmill.market.simulator import Simulation, simulate
 from barmill.market.timeframe import Timeframe
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "Calendar",
     "Fee",
     "Instrument",
+    "ResampledBars",
+    "Simulation",
     "Slippage",
     "Timeframe",
     "builtin_symbols",
@@ -24,6 +28,9 @@ __all__ = [
     "fee_per_side",
     "fill_price",
     "known_calendars",
+    "resample",
+    "resample_ohlcv",
     "round_trip_cost",
+    "simulate",
     "slippage_per_side",
 ]

@@ -236,6 +236,10 @@ class Bars:
         first, last, _ = slice(start, stop).indices(len(self))
         return replace(self, frame=self.frame.slice(first, max(last - first, 0)), findings=())
 
+    def with_notes(self, *notes: str) -> "Bars":
+        """The same bars with these notes."""
+        return replace(self, notes=notes)
+
     def append(self, other: "Bars") -> "Bars":
         """These bars, then `other`, which must be of the same instrument, timeframe and columns, and later."""
         place = f"bars of {self.instrument.symbol}"

@@ -7,6 +7,7 @@ sessions from the library exchange_calendars, which is imported when the first o
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -69,7 +70,9 @@ class Calendar:
         if self.name == "forex":
             found = _forex_weeks(_date(first_ms) - timedelta(days=8), _date(last_ms) + timedelta(days=8))
         else:
-            found = _exchange_sessions(self.name, _date(first_ms) - timedelta(days=8), _date(last_ms) + timedelta(days=8))
+            # whole years, so that few ranges are ever asked for and the cache holds them
+            first, last = _date(first_ms - 8 * DAY_MS), _date(last_ms + 8 * DAY_MS)
+            found = _exchange_sessions(self.name, date(first.year, 1, 1), date(last.year, 12, 31))
         return found[(found[:, 1] > first_ms) & (found[:, 0] <= last_ms)]
 
     def is_open(self, time_ms: npt.ArrayLike) -> BoolArray:
@@ -129,15 +132,15 @@ class Calendar:
         return wanted[~there[(wanted - wanted[0]) // step]]
 
     def gaps(self, open_time: npt.ArrayLike, timeframe: Timeframe) -> Int64Array:
-        """`missing` gathered into runs: int64 array of shape (n, 2), first and last absent open time of each."""
+        """`missing` gathered into runs: int64 array of shape (n, 3), first and last absent open time of each, and how many."""
         absent = self.missing(open_time, timeframe)
         if absent.size == 0:
-            return np.empty((0, 2), dtype=np.int64)
+            return np.empty((0, 3), dtype=np.int64)
         times = np.sort(np.asarray(open_time, dtype=np.int64))
         # a closed night between two absent bars does not end a gap: only a bar that is there does
         breaks = np.flatnonzero(np.diff(np.searchsorted(times, absent)) > 0)
         first, last = np.r_[0, breaks + 1], np.r_[breaks, absent.size - 1]
-        return np.column_stack([absent[first], absent[last]])
+        return np.column_stack([absent[first], absent[last], last - first + 1])
 
     def periods_per_year(self, timeframe: Timeframe) -> float:
         """Bars of that length in an average year: the square of what annualises a Sharpe ratio.
@@ -189,11 +192,10 @@ def _forex_weeks(first: date, last: date) -> Int64Array:
 def _exchange_sessions(name: str, first: date, last: date) -> Int64Array:
     """Sessions from `first` to `last`, cut at midday breaks and at the daily halt."""
     import exchange_calendars
-    import pandas as pd
 
     try:
-        schedule = exchange_calendars.get_calendar(name, start=pd.Timestamp(first), end=pd.Timestamp(last)).schedule
-    except (ValueError, exchange_calendars.errors.CalendarError) as error:
+        schedule = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat()).schedule
+    except ValueError as error:
         raise InstrumentError(f"calendar '{name}'", f"it does not cover {first} to {last}: {error}") from error
     opens, closes = _stamps(schedule["open"]), _stamps(schedule["close"])
     if name in _CLOSES_AT:
@@ -207,9 +209,11 @@ def _exchange_sessions(name: str, first: date, last: date) -> Int64Array:
     return pieces[np.argsort(pieces[:, 0], kind="stable")]
 
 
-def _stamps(column: "pd.Series[pd.Timestamp]") -> Int64Array:  # type: ignore[name-defined]  # noqa: F821
+def _stamps(column: Any) -> Int64Array:
+    """A pandas column of time stamps as int64 ms UTC."""
     return column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
 
 
-def _halts(days: "pd.DatetimeIndex", clock: time) -> Int64Array:  # type: ignore[name-defined]  # noqa: F821
+def _halts(days: Any, clock: time) -> Int64Array:
+    """That clock in Chicago on each day of a pandas index, as int64 ms UTC."""
     return np.array([int(datetime.combine(day.date(), clock, _CHICAGO).timestamp()) * 1000 for day in days], dtype=np.int64)

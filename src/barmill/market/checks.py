@@ -221,12 +221,11 @@ def _steps(columns: _Columns, timeframe: Timeframe | None, calendar: Calendar) -
     yield from _grid(columns, timeframe)
     gaps = calendar.gaps(columns.time, timeframe)
     if len(gaps):
-        lengths = np.array([calendar.expected(int(a), int(b), timeframe, int(a % timeframe.ms)).size for a, b in gaps[:5000]])
-        missing = calendar.missing(columns.time, timeframe).size
+        lengths, word = gaps[:, 2], "gaps" if len(gaps) > 1 else "gap"
         longest = int(np.argmax(lengths))
         row = int(np.searchsorted(columns.time, gaps[0, 0]))
         found = (
-            f"{missing:,} bars that the calendar {calendar.name} expects are absent, in {len(gaps):,} gaps; "
+            f"{lengths.sum():,} bars that the calendar {calendar.name} expects are absent, in {len(gaps):,} {word}; "
             f"the longest is of {lengths[longest]:,} bars from {utc_text(int(gaps[longest, 0]))}"
         )
         yield finding("D011", "warning", len(gaps), found, row=row, time=utc_text(int(gaps[0, 0])))
@@ -245,7 +244,8 @@ def _grid(columns: _Columns, timeframe: Timeframe) -> Iterator[Finding]:
         yield from columns.at("D010", off, f"the open time is not on the grid of {timeframe} on which the other bars lie", mend)
     elif usual or off.any():
         row = int(np.argmax(offset != 0))
-        found = f"bars open {_length(usual or int(offset[row]))} after the grid of {timeframe} in UTC; resampling to longer bars needs bars on the grid"
+        late = _length(usual or int(offset[row]))
+        found = f"bars open {late} after the grid of {timeframe} in UTC; resampling to longer bars needs bars on the grid"
         severity = "info" if timeframe.minutes >= 1440 else "warning"
         yield finding("D010", severity, int(np.count_nonzero(offset)), found, row=row, time=columns.when(row))
 
@@ -317,10 +317,9 @@ def _ranges(columns: _Columns) -> Iterator[Finding]:
     long = np.flatnonzero(lengths >= FLAT_RUN)
     if long.size:
         row = int(starts[long[0]]) + 1
+        mend = "Look whether the source filled missing bars."
         found = f"the price stands still for {int(lengths.max())} bars at the longest; {long.size} such runs of {FLAT_RUN} bars or more"
-        yield finding(
-            "D021", "warning", int(long.size), found, row=row, time=columns.when(row), mend="Look whether the source filled missing bars."
-        )
+        yield finding("D021", "warning", int(long.size), found, row=row, time=columns.when(row), mend=mend)
 
 
 def _number(value: float) -> str:

@@ -165,7 +165,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 def _safe_yaml(text: str, place: str) -> Any:
     try:
-        return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506: a SafeLoader that also refuses duplicate keys
+        return _UniqueKeys(text).get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{place} line {mark.line + 1}" if mark else place

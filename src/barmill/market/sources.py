@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 
 from barmill.errors import DataError
+from barmill.market.columns import CORE, EXTRAS
 
 READABLE = (".parquet", ".csv", ".txt", ".npz", ".arrow", ".feather", ".ipc")
+_NULLS = ("", "NaN", "nan", "NULL", "null")
 SYMBOL_KEY, TIMEFRAME_KEY = "barmill.symbol", "barmill.timeframe"
-_BINANCE = (
-    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades", "taker_buy_base", "taker_buy_quote", "ignore",
-)  # fmt: skip
+_BINANCE = (*CORE, *EXTRAS, "ignore")  # the order of its monthly files, some of which have no header
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ def _open_file(path: Path) -> Source:
         if ending in (".csv", ".txt"):
             frame, notes = _read_csv(path)
             return Source(place, path.stem, frame, notes)
-        return Source(place, path.stem, _read_npz(path) if ending == ".npz" else pl.read_ipc(path, memory_map=False))
+        return Source(place, path.stem, _read_npz(path) if ending == ".npz" else pl.read_ipc(path))
     except DataError:
         raise
+    except pl.exceptions.PanicException as error:  # what Polars raises on some damaged bytes
+        raise DataError(place, f"not a readable {ending[1:]} file", mend="Is it whole? Fetch or export it again.") from error
     except (OSError, ValueError, EOFError, KeyError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(place, f"not a readable {ending[1:]} file: {reason}", mend="Is it whole? Fetch or export it again.") from error
-    except pl.exceptions.PolarsPanic if hasattr(pl.exceptions, "PolarsPanic") else pl.exceptions.PanicException as error:  # damaged bytes
-        raise DataError(place, f"not a readable {ending[1:]} file", mend="Is it whole? Fetch or export it again.") from error
 
 
 def _read_csv(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -88,22 +88,14 @@ def _read_csv(path: Path) -> tuple[pl.DataFrame, tuple[str, ...]]:
     separator = max(",;\t|", key=first.count)
     cells = [cell.strip() for cell in first.split(separator)]
     headless = len(cells) >= 5 and all(_is_number(cell) for cell in cells[1:]) and cells[0][:1].isdigit()
-    frame = pl.read_csv(
-        path,
-        separator=separator,
-        has_header=not headless,
-        infer_schema_length=None,
-        try_parse_dates=False,
-        null_values=["", "NaN", "nan", "NULL", "null"],
-    )
+    frame = pl.read_csv(path, separator=separator, has_header=not headless, infer_schema_length=None, null_values=list(_NULLS))
     notes = () if separator == "," else (f"columns separated by {separator!r}",)
     if not headless:
         return frame, notes
     names = _BINANCE[: frame.width]
     if frame.width not in (5, 6, 11, 12):
-        raise DataError(
-            str(path), f"no header and {frame.width} columns", expected="5, 6, 11 or 12 columns, or a first line with their names"
-        )
+        expected = "5, 6, 11 or 12 columns, or a first line with their names"
+        raise DataError(str(path), f"no header and {frame.width} columns", expected=expected)
     frame.columns = list(names)
     return frame, (*notes, f"no header; columns taken as {', '.join(names)}")
 
