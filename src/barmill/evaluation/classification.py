@@ -45,7 +45,7 @@ def classification_scores(p: npt.ArrayLike, y: npt.ArrayLike) -> ClassificationS
     came = class_indices(y, 2, length=said.size)
     return ClassificationScores(
         brier=float(np.mean((said - came) ** 2)),
-        log_loss=_log_loss(np.where(came == 1, said, 1 - said)),
+        log_loss=_log_loss(np.where(came == 1, _clipped(said), 1 - _clipped(said))),
         roc_auc=_roc_auc(said, came),
         average_precision=_average_precision(said, came),
     )
@@ -90,8 +90,8 @@ def classification_metrics(p: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, Any]
     return {
         "auc": scores.roc_auc,
         "pr_auc": scores.average_precision,
-        "log_loss": scores.log_loss if two else _log_loss(by_class[np.arange(n), came]),
-        "log_loss_base": _log_loss(shares[came]),
+        "log_loss": scores.log_loss if two else _log_loss(_clipped(by_class[np.arange(n), came])),
+        "log_loss_base": _log_loss(_clipped(shares[came])),
         "brier": scores.brier,
         "mcc": _matthews(confusion),
         "f1": _f1(confusion),
@@ -102,7 +102,11 @@ def classification_metrics(p: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, Any]
 
 
 def _log_loss(p_of_what_came: Float64Array) -> float:
-    return float(-np.mean(np.log(np.clip(p_of_what_came, SMALLEST, 1 - SMALLEST))))
+    return float(-np.mean(np.log(p_of_what_came)))
+
+
+def _clipped(p: Float64Array) -> Float64Array:
+    return np.clip(p, SMALLEST, 1 - SMALLEST)
 
 
 def _roc_auc(p: Float64Array, y: Int64Array) -> float:

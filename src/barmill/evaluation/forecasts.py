@@ -86,8 +86,8 @@ def _pearson(x: Float64Array, y: Float64Array) -> float:
     if x.size < 2 or x.max() == x.min() or y.max() == y.min():
         return float("nan")
     a, b = x - x.mean(), y - y.mean()
-    spread = float(np.sqrt(a @ a) * np.sqrt(b @ b))
-    return float(np.clip(a @ b / spread, -1.0, 1.0)) if spread > 0 else float("nan")
+    a, b = a / np.abs(a).max(), b / np.abs(b).max()  # so that squares neither vanish nor overflow
+    return float(np.clip(a @ b / np.sqrt((a @ a) * (b @ b)), -1.0, 1.0))
 
 
 __all__ = ["forecast_metrics", "information_coefficient", "linear_correlation", "pinball_loss"]

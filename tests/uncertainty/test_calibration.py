@@ -1,0 +1,111 @@
+import json
+
+import numpy as np
+import pytest
+
+from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
+from barmill.uncertainty import Calibration, fit_calibration, isotonic_calibration, temperature_scaling
+from barmill.uncertainty.calibration import Isotonic
+from barmill.uncertainty.isotonic import IsotonicCurve
+from barmill.uncertainty.links import sigmoid, softmax
+
+CHAINS = [[], ["temperature_scaling"], ["isotonic"], ["temperature_scaling", "isotonic"], ["isotonic", "temperature_scaling"]]
+
+
+def rows(n_classes, n=800, seed=0):
+    rng = np.random.default_rng(seed)
+    if n_classes == 2:
+        honest = rng.normal(size=n)
+        return honest * 3, (rng.uniform(size=n) < sigmoid(honest)).astype(np.int8)
+    honest = rng.normal(size=(n, 3))
+    return honest * 3, np.array([rng.choice(3, p=p) for p in softmax(honest)], dtype=np.int8)
+
+
+def log_loss(p, y):
+    of_what_came = np.where(y == 1, p, 1 - p) if p.ndim == 1 else p[np.arange(len(y)), y]
+    return -np.mean(np.log(np.clip(of_what_came, 1e-15, 1)))
+
+
+def test_without_methods_it_is_the_plain_sigmoid_or_softmax():
+    z, y = rows(2)
+    np.testing.assert_array_equal(fit_calibration([], z, y, 2).apply(z), sigmoid(z))
+    z, y = rows(3)
+    np.testing.assert_array_equal(fit_calibration([], z, y, 3).apply(z), softmax(z))
+
+
+def test_each_method_is_the_function_of_its_name():
+    z, y = rows(2)
+    temperature = temperature_scaling(z, y).temperature
+    np.testing.assert_array_equal(fit_calibration(["temperature_scaling"], z, y, 2).apply(z), sigmoid(z / temperature))
+    np.testing.assert_array_equal(fit_calibration(["isotonic"], z, y, 2).apply(z), isotonic_calibration(sigmoid(z), y, sigmoid(z)))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("methods", CHAINS[1:], ids=str)
+def test_an_overconfident_model_becomes_more_honest_on_rows_that_it_was_not_calibrated_on(methods, n_classes):
+    z, y = rows(n_classes, n=4000, seed=1)
+    new_z, new_y = rows(n_classes, n=4000, seed=2)
+    calibration = fit_calibration(methods, z, y, n_classes)
+    assert calibration.methods == tuple(methods)
+    plain = Calibration(n_classes).apply(new_z)
+    assert log_loss(np.clip(calibration.apply(new_z), 1e-3, 1 - 1e-3), new_y) < log_loss(plain, new_y) - 0.05
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("methods", CHAINS, ids=str)
+def test_json_gives_the_same_value_to_the_bit(methods, n_classes):
+    z, y = rows(n_classes)
+    calibration = fit_calibration(methods, z, y, n_classes)
+    again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
+    np.testing.assert_array_equal(again.apply(z), calibration.apply(z))
+    assert again.to_json() == calibration.to_json()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("methods", CHAINS, ids=str)
+def test_a_row_alone_gives_the_same_bits_as_among_others(methods, n_classes):
+    z, y = rows(n_classes)
+    calibration = fit_calibration(methods, z, y, n_classes)
+    together = calibration.apply(z[:64])
+    np.testing.assert_array_equal(together, np.concatenate([calibration.apply(z[i : i + 1]) for i in range(64)]))
+
+
+def test_three_classes_sum_to_one_even_where_every_curve_says_nothing():
+    dead = IsotonicCurve(np.array([0.5]), np.array([0.0]))
+    z = np.array([[0.0, 1.0, 2.0]])
+    np.testing.assert_array_equal(Isotonic((dead, dead, dead)).apply(z), softmax(z))
+
+
+def test_a_missing_class_an_unknown_method_and_bad_shapes_are_refused():
+    with pytest.raises(SplitError, match=r"calibration slice: the 3 calibration rows hold no row of class 0"):
+        fit_calibration(["isotonic"], [0.0, 1.0, 2.0], [1, 1, 1], 2)
+    with pytest.raises(RecipeError, match=r"no calibrator named 'plat'"):
+        fit_calibration(["plat"], [0.0], [1], 2)
+    with pytest.raises(ShapeError, match=r"logits: has shape \(2,\); expected \(n, 3\)"):
+        fit_calibration(["isotonic"], [0.0, 1.0], [1, 0], 3)
+    with pytest.raises(ShapeError, match="n_classes"):
+        fit_calibration([], [0.0], [1], 4)
+
+
+def test_a_logit_that_is_not_finite_gives_no_forecast():
+    with pytest.raises(ForecastError, match="logits row 1: is nan"):
+        Calibration(2).apply([0.0, np.nan])
+    with pytest.raises(ShapeError, match=r"expected \(n, 3\)"):
+        Calibration(3).apply([0.0])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"n_classes": 4, "steps": []},
+        {"n_classes": 2, "steps": [{"method": "magic"}]},
+        {"n_classes": 2, "steps": [{"method": "temperature_scaling", "temperature": 0.0}]},
+        {"n_classes": 2, "steps": [{"method": "isotonic", "curves": []}]},
+        {"n_classes": 2, "steps": [{"method": "isotonic", "curves": [{"x": [0.5, 0.4], "y": [0, 1]}]}]},
+        {"n_classes": 2, "steps": None},
+    ],
+)
+def test_json_of_something_else_is_a_bundle_error(value):
+    with pytest.raises(BundleError, match="calibrator"):
+        Calibration.from_json(value)
