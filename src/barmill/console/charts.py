@@ -1,0 +1,200 @@
+"""Charts as plain Plotly figures. Colours are names of the style sheet's variables ("$ink"), so that a chart follows the theme."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from barmill.console.figures import instant, percent, whole
+from barmill.console.judgement import Judgement, ModelResult
+from barmill.console.learning_curves import Curve
+
+if TYPE_CHECKING:
+    from barmill.console.equity import EquityCurves
+
+Figure = dict[str, Any]
+
+SERIES_COLOURS = 8  # --series-0 to --series-7 in the style sheet
+
+
+def plain(text: str) -> str:
+    """`text` as Plotly shows it unchanged; left alone, Plotly reads tags in it."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def series_colour(number: int) -> str:
+    """The colour of the model that stands at `number` in the recipe, the same in all charts and tables."""
+    return f"$series-{number % SERIES_COLOURS}"
+
+
+def _axis(**settings: Any) -> dict[str, Any]:
+    base = {"gridcolor": "$grid", "linecolor": "$rule", "zerolinecolor": "$rule", "tickfont": {"color": "$muted"}, "automargin": True}
+    title = settings.pop("title", None)
+    if title:
+        base["title"] = {"text": title, "font": {"color": "$muted", "size": 12}, "standoff": 8}
+    return {**base, **settings}
+
+
+def _layout(height: int, **settings: Any) -> dict[str, Any]:
+    return {
+        "height": height,
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "paper_bgcolor": "$clear",
+        "plot_bgcolor": "$clear",
+        "font": {"color": "$ink", "size": 12},
+        "hoverlabel": {"bgcolor": "$surface", "bordercolor": "$rule", "font": {"color": "$ink"}},
+        "legend": {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top", "font": {"color": "$ink"}},
+        "showlegend": False,
+        **settings,
+    }
+
+
+def split_map(judgement: Judgement) -> Figure | None:
+    """The blocks on a time line, a row each, and what was set aside between them. None if no block has times."""
+    blocks = [(block, first, last) for block in judgement.splits.blocks if (first := instant(block.first_time)) and (last := instant(block.last_time))]
+    if not blocks:
+        return None
+    bars = [_stretch(_title(block.name), first, last, _block_colour(block.name), f"{whole(block.n)} rows") for block, first, last in blocks]
+    aside = "set aside"
+    pairs = [(before, after) for (_, _, before), (_, after, _) in zip(blocks, blocks[1:], strict=False) if after > before]
+    bars += [_stretch(aside, first, last, "$muted", "purged or embargoed") for first, last in pairs]
+    rows = [_title(block.name) for block, _, _ in blocks] + ([aside] if pairs else [])
+    layout = _layout(
+        60 + 34 * len(rows),
+        barmode="overlay",
+        bargap=0.3,
+        xaxis=_axis(type="date", showgrid=True, nticks=6),
+        yaxis=_axis(autorange="reversed", categoryorder="array", categoryarray=rows, showgrid=False, fixedrange=True),
+    )
+    return {"data": bars, "layout": layout}
+
+
+def _title(name: str) -> str:
+    return plain(name.replace("_", " "))
+
+
+def _block_colour(name: str) -> str:
+    return {"train": "$accent", "test": "$warn"}.get(name, "$accent-2")
+
+
+def _stretch(row: str, first: datetime, last: datetime, colour: str, said: str) -> Figure:
+    times = f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "y": [row],
+        "base": [f"{first:%Y-%m-%d %H:%M:%S}"],
+        "x": [max(1, round((last - first).total_seconds() * 1000))],
+        "marker": {"color": colour, "line": {"color": colour, "width": 1}},
+        "hovertemplate": f"{row}<br>{times}<br>{said}<extra></extra>",
+    }
+
+
+def equity_and_drawdown(judgement: Judgement, curves: "EquityCurves") -> Figure:
+    """Net return since the test block began, above the drawdown; holding is grey, the selected model is thick."""
+    data: list[Figure] = []
+    numbers = {model.name: number for number, model in enumerate(judgement.models)}
+    chosen = judgement.selected
+    thick = chosen.name if chosen else None
+    for name in sorted(curves.net_return, key=lambda name: (name == thick, numbers.get(name, -1))):
+        held = name not in numbers
+        title = "Buy and hold" if name == "buy_and_hold" else name
+        line = {"color": "$muted" if held else series_colour(numbers[name]), "width": 2.6 if name == thick else 1.5}
+        shared = {"type": "scatter", "mode": "lines", "name": plain(title), "x": curves.time, "line": line, "legendgroup": plain(name)}
+        data.append({**shared, "y": curves.net_return[name], "legendrank": 900 if held else numbers[name] + 1, "hovertemplate": "%{y:.2%}"})
+        data.append({**shared, "y": curves.drawdown[name], "yaxis": "y2", "showlegend": False, "hovertemplate": "%{y:.2%}"})
+    layout = _layout(
+        480,
+        showlegend=True,
+        hovermode="x unified",
+        xaxis=_axis(type="date", anchor="y2", nticks=6),
+        yaxis=_axis(domain=[0.38, 1], tickformat=".1~%", zeroline=True, zerolinewidth=2, title="net return"),
+        yaxis2=_axis(domain=[0, 0.32], tickformat=".1~%", title="drawdown"),
+    )
+    layout["legend"] |= {"y": -0.1}
+    return {"data": data, "layout": layout}
+
+
+def reliability_range(models: tuple[ModelResult, ...]) -> tuple[float, float]:
+    """One range for both axes and all models, so that the diagrams can be compared."""
+    curves = [model.calibration.reliability for model in models]
+    known = [value for curve in curves for value in (*curve.mean_p, *curve.share) if value is not None]
+    if not known:
+        return (0.0, 1.0)
+    room = max(0.02, 0.06 * (max(known) - min(known)))
+    return (round(max(0.0, min(known) - room), 4), round(min(1.0, max(known) + room), 4))
+
+
+def reliability(model: ModelResult, number: int, extent: tuple[float, float]) -> Figure | None:
+    """Share of ups against forecast p_up, with its Wilson band, the diagonal and how many forecasts there were."""
+    curve = model.calibration.reliability
+    columns = zip(curve.mean_p, curve.share, curve.low, curve.high, curve.count, strict=False)
+    bins = sorted((p, share, low, high, count) for p, share, low, high, count in columns if p is not None and share is not None and count)
+    if not bins:
+        return None
+    p, share, low, high, count = (list(column) for column in zip(*bins, strict=True))
+    colour = series_colour(number)
+    gaps = [after - before for before, after in zip(p, p[1:], strict=False) if after > before]
+    low_end = [value if value is not None else at for value, at in zip(low, share, strict=True)]
+    high_end = [value if value is not None else at for value, at in zip(high, share, strict=True)]
+    said = [f"{whole(n)} forecasts, band {percent(a)} to {percent(b)}" for n, a, b in zip(count, low_end, high_end, strict=True)]
+    data: list[Figure] = [
+        {"type": "scatter", "mode": "lines", "x": list(extent), "y": list(extent), "line": {"color": "$muted", "dash": "dot", "width": 1.5}},
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [*p, *reversed(p)],
+            "y": [*high_end, *reversed(low_end)],
+            "fill": "toself",
+            "fillcolor": f"{colour}/0.18",
+            "line": {"width": 0, "color": f"{colour}/0.18"},
+        },
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "x": p,
+            "y": share,
+            "text": said,
+            "line": {"color": colour, "width": 2},
+            "marker": {"color": colour, "size": 7},
+            "hovertemplate": "forecast %{x:.1%}, happened %{y:.1%}<br>%{text}<extra></extra>",
+        },
+        {
+            "type": "bar",
+            "x": p,
+            "y": count,
+            "width": 0.8 * (min(gaps) if gaps else 0.02),
+            "yaxis": "y2",
+            "marker": {"color": f"{colour}/0.55"},
+            "hovertemplate": "%{y:,} forecasts near %{x:.1%}<extra></extra>",
+        },
+    ]
+    data[0]["hoverinfo"] = data[1]["hoverinfo"] = "skip"
+    layout = _layout(
+        340,
+        xaxis=_axis(range=list(extent), tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%", nticks=6, anchor="y2", title="forecast p_up"),
+        yaxis=_axis(range=list(extent), domain=[0.3, 1], tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%", nticks=6, title="share that went up"),
+        yaxis2=_axis(domain=[0, 0.22], nticks=3, tickformat="~s", title="rows"),
+        bargap=0,
+    )
+    return {"data": data, "layout": layout}
+
+
+def learning(curves: list[Curve], number: int) -> Figure:
+    """Loss by step of the fit, training and early-stopping slice."""
+    data = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if len(curve.loss) < 2 else "lines",
+            "name": plain(curve.name),
+            "x": curve.step,
+            "y": curve.loss,
+            "line": {"color": series_colour(number) if curve.judged else "$muted", "width": 2 if curve.judged else 1.5, "dash": "solid" if curve.judged else "dot"},
+            "hovertemplate": "%{y:.5g}",
+        }
+        for curve in curves
+    ]
+    layout = _layout(230, showlegend=True, hovermode="x unified", xaxis=_axis(nticks=6, title="step of the fit"), yaxis=_axis(nticks=5, title="loss"))
+    layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "orientation": "v", "bgcolor": "$surface/0.7"}
+    return {"data": data, "layout": layout}
+
+
+__all__ = ["equity_and_drawdown", "learning", "plain", "reliability", "reliability_range", "series_colour", "split_map"]

@@ -1,0 +1,293 @@
+"""What the pipeline found out, as typed values: the contents of metrics/judgement.json, timings.json and environment.json.
+
+Anything that a degenerate run cannot know is None; an infinite ratio (a profit factor without a loss) stays infinite.
+"""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+FORMAT = 1
+
+
+def _nan_is_unknown(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() == "nan":
+        return None
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+Number = Annotated[float | None, BeforeValidator(_nan_is_unknown)]
+Interval = tuple[Number, Number]
+
+
+class Part(BaseModel):
+    """Base of every part: frozen; keys that this version does not know are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+
+class Finding(Part):
+    """One thing that the check of the bars found."""
+
+    code: str = ""
+    name: str = ""
+    severity: str = "info"
+    count: int | None = None
+    first_time: str | None = None
+    message: str = ""
+
+
+class Data(Part):
+    """The bars."""
+
+    rows: int | None = None
+    first: str | None = None
+    last: str | None = None
+    fingerprint: str | None = None
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class Features(Part):
+    """What the models saw."""
+
+    n: int | None = None
+    names: tuple[str, ...] = ()
+    warmup_bars: int | None = None
+    not_ready: int | None = None
+    schema_hash: str | None = None
+
+
+class Labels(Part):
+    """What the models were asked; `balance` is block -> class -> rows."""
+
+    method: str = ""
+    n: int | None = None
+    excluded: dict[str, int] = {}
+    balance: dict[str, dict[str, int]] = {}
+    mean_net_return_bps: Number = None
+    mean_cost_bps: Number = None
+    mean_uniqueness: Number = None
+    mean_label_bars: Number = None
+
+
+class Block(Part):
+    """A stretch of bars with one purpose."""
+
+    name: str
+    first_bar: int | None = None
+    last_bar: int | None = None
+    first_time: str | None = None
+    last_time: str | None = None
+    n: int | None = None
+
+
+class Splits(Part):
+    """The blocks in time order, and what was left out between them."""
+
+    n_bars: int | None = None
+    blocks: tuple[Block, ...] = ()
+    dropped: dict[str, int] = {}
+
+
+class Costs(Part):
+    """What a decision costs; fee and slippage are words, or figures with their unit as key."""
+
+    fee: str | float | dict[str, Any] | None = None
+    slippage: str | float | dict[str, Any] | None = None
+    round_trip_bps: Number = None
+
+
+class Classification(Part):
+    """Scores of p_up on the test block."""
+
+    auc: Number = None
+    auc_interval: Interval | None = None
+    pr_auc: Number = None
+    log_loss: Number = None
+    log_loss_base: Number = None
+    brier: Number = None
+    mcc: Number = None
+    f1: Number = None
+    base_rate: Number = None
+    confusion: tuple[tuple[int, ...], ...] = ()
+    n: int | None = None
+
+
+class Reliability(Part):
+    """Share of ups against forecast p_up, with a Wilson band, a value per bin."""
+
+    mean_p: tuple[Number, ...] = ()
+    share: tuple[Number, ...] = ()
+    low: tuple[Number, ...] = ()
+    high: tuple[Number, ...] = ()
+    count: tuple[Number, ...] = ()
+
+
+class Calibration(Part):
+    """How far probabilities can be taken at their word."""
+
+    methods: tuple[str, ...] = ()
+    ece_before: Number = None
+    ece: Number = None
+    mce: Number = None
+    reliability: Reliability = Reliability()
+
+
+class ReturnForecast(Part):
+    """Scores of E_r and the quantiles."""
+
+    ic: Number = None
+    rank_ic: Number = None
+    pinball: dict[str, Number] = {}
+    coverage_90: Number = None
+
+
+class RandomBand(Part):
+    """Net Sharpe ratios of random signals with the model's exposure, holding times and turnover."""
+
+    p05: Number = None
+    p50: Number = None
+    p95: Number = None
+    share_below: Number = None
+    n: int | None = None
+
+
+class Trading(Part):
+    """The trading rule on the test block, net of costs."""
+
+    sharpe: Number = None
+    sortino: Number = None
+    calmar: Number = None
+    max_drawdown: Number = None
+    win_rate: Number = None
+    profit_factor: Number = None
+    recovery_factor: Number = None
+    turnover: Number = None
+    exposure: Number = None
+    cost_paid: Number = None
+    n_trades: int | None = None
+    total_return: Number = None
+    gross_total_return: Number = None
+    random: RandomBand = RandomBand()
+    long_above: Number = None
+    short_below: Number = None
+    above_chance: bool | None = None
+
+
+class Importance(Part):
+    """What shuffling a feature does."""
+
+    feature: str
+    mean: Number = None
+    std: Number = None
+
+
+class ModelResult(Part):
+    """One model, judged as the bundle that a server would load."""
+
+    name: str
+    family: str = ""
+    view: str = ""
+    outputs: tuple[str, ...] = ()
+    selected: bool = False
+    bundle: str | None = None
+    digest: str | None = None
+    classification: Classification = Classification()
+    calibration: Calibration = Calibration()
+    forecast: ReturnForecast = ReturnForecast()
+    trading: Trading = Trading()
+    importance: tuple[Importance, ...] = ()
+    fit: dict[str, Any] = {}
+
+
+class Oracle(Part):
+    """What could be known on a simulated market."""
+
+    auc: Number = None
+    share_found: dict[str, Number] = {}
+
+
+class TrialCount(Part):
+    """What the ledger of these bars holds."""
+
+    trials: int | None = None
+    fits: int | None = None
+    test_openings: int | None = None
+
+
+class Provenance(Part):
+    """Which rows something was fitted on."""
+
+    what: str
+    fitted_on: str | None = None
+    first_time: str | None = None
+    last_time: str | None = None
+    rows: int | None = None
+
+
+class Fingerprints(Part):
+    """Digests: equal runs have equal ones."""
+
+    data: str | None = None
+    recipe: str | None = None
+    code: str | None = None
+    seed: int | None = None
+    stages: dict[str, str] = {}
+    bundles: dict[str, str] = {}
+
+
+class Judgement(Part):
+    """All that a run found out."""
+
+    format: int
+    name: str
+    symbol: str = ""
+    timeframe: str = ""
+    seed: int | None = None
+    barmill: str = ""
+    horizon_bars: int | None = None
+    classes: int = 2
+    data: Data = Data()
+    features: Features = Features()
+    labels: Labels = Labels()
+    splits: Splits = Splits()
+    costs: Costs = Costs()
+    models: tuple[ModelResult, ...] = ()
+    baselines: dict[str, Trading] = {}
+    oracle: Oracle | None = None
+    ledger: TrialCount = TrialCount()
+    provenance: tuple[Provenance, ...] = ()
+    fingerprints: Fingerprints = Fingerprints()
+
+    @property
+    def selected(self) -> ModelResult | None:
+        """The model that the selection slice chose, before the test block was opened."""
+        return next((model for model in self.models if model.selected), None)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the class index."""
+        return ("down", "neither", "up") if self.classes == 3 else ("not up", "up")
+
+
+class Timings(Part):
+    """How long it took, on what."""
+
+    stages: dict[str, float] = {}
+    wall_s: Number = None
+    peak_memory_mb: Number = None
+    estimated_memory_mb: Number = None
+
+
+class Environment(Part):
+    """What it ran on."""
+
+    barmill: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    system: str | None = None
+    machine: str | None = None
+    cores: int | None = None
+    libraries: dict[str, str] = {}

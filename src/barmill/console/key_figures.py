@@ -1,0 +1,62 @@
+"""The cards at the top: what the selected model came to, each with the figure that it must be read against."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from barmill.console.figures import basis_points, fixed, percent, plural, whole
+from barmill.console.judgement import Judgement, ModelResult
+from barmill.console.model_table import auc_cell, auc_scale, sharpe_cell, sharpe_scale
+from barmill.console.strips import Strip
+from barmill.console.verdict import Standing, ranks_better_than_chance, standing_of
+
+Tone = Literal["", "good", "doubt"]
+
+STANDINGS: dict[Standing, str] = {
+    "above": "above the random band",
+    "less_loss": "above the random band, yet a loss",
+    "within": "inside the random band",
+    "below": "below the random band",
+    "unknown": "no random band",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A figure, what it is, and what it is read against."""
+
+    title: str
+    figure: str
+    against: str
+    tone: Tone = ""
+    strip: Strip | None = None
+
+
+def key_figures(judgement: Judgement) -> tuple[Card, ...]:
+    """Cards of the selected model, and of the run."""
+    chosen = judgement.selected
+    cards = () if chosen is None else _of_model(judgement, chosen)
+    trials = judgement.ledger.trials
+    counted = Card("Trials on these bars", whole(trials), plural(judgement.ledger.test_openings, "opening") + " of the test block")
+    return (*cards, counted)
+
+
+def _of_model(judgement: Judgement, model: ModelResult) -> tuple[Card, ...]:
+    trading, standing = model.trading, standing_of(model)
+    auc, sharpe = auc_cell(model, auc_scale(judgement)), sharpe_cell(model, sharpe_scale(judgement))
+    held = judgement.baselines.get("buy_and_hold")
+    skilled = ranks_better_than_chance(model)
+    ranks = "" if model.classification.auc is None else f", {'above' if skilled else 'not told from'} 0.5"
+    holding = "" if held is None else f", holding {percent(held.total_return)}"
+    return (
+        Card("Net Sharpe", sharpe.text, f"{STANDINGS[standing]}: {sharpe.note}" if trading.sharpe is not None else sharpe.note, _tone(standing), sharpe.strip),
+        Card("AUC", auc.text, f"{auc.note}{ranks}", "good" if skilled else "doubt", auc.strip),
+        Card("Net return", percent(trading.total_return), f"before costs {percent(trading.gross_total_return)}{holding}"),
+        Card("Largest drawdown", percent(trading.max_drawdown), f"{percent(trading.exposure)} of the bars with a position"),
+        Card("Trades", whole(trading.n_trades), f"{percent(trading.win_rate)} of them won, {percent(trading.cost_paid)} of capital paid in costs"),
+        Card("Calibration error (ECE)", fixed(model.calibration.ece, 4), f"before calibration {fixed(model.calibration.ece_before, 4)}"),
+        Card("Round trip", basis_points(judgement.costs.round_trip_bps), "fees and slippage, in and out"),
+    )
+
+
+def _tone(standing: Standing) -> Tone:
+    return "good" if standing == "above" else "doubt"

@@ -1,0 +1,153 @@
+"""The report page: a run folder in, one self-contained HTML file out."""
+
+import base64
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from barmill.console import charts, figures
+from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
+from barmill.console.equity import equity_curves
+from barmill.console.glossary import GLOSSARY
+from barmill.console.key_figures import key_figures
+from barmill.console.learning_curves import fit_parts
+from barmill.console.model_sections import confusion_tables, importance_charts, oracle_rows
+from barmill.console.model_table import HEADINGS, all_figures, baseline_rows, model_rows
+from barmill.console.run_folder import RunFolder
+from barmill.console.verdict import random_band_sentence, verdict_on
+
+if TYPE_CHECKING:
+    import jinja2
+
+SECTIONS = (
+    ("figures", "Key figures"),
+    ("data", "Data"),
+    ("splits", "Split map"),
+    ("labels", "Labels"),
+    ("costs", "Costs"),
+    ("models", "Models"),
+    ("equity", "Equity and drawdown"),
+    ("reliability", "Reliability"),
+    ("importance", "Importances"),
+    ("confusion", "Confusion"),
+    ("training", "Training"),
+    ("oracle", "Oracle"),
+    ("ledger", "Trial ledger"),
+    ("provenance", "Provenance"),
+    ("fingerprints", "Fingerprints"),
+    ("recipe", "Recipe"),
+    ("glossary", "Glossary"),
+)
+
+
+def render_report(run_folder: Path) -> bytes:
+    """The report of the run in `run_folder` as one HTML file, UTF-8.
+
+    It loads nothing: style, program, data and the chart library are inside, and its content security policy forbids
+    the rest. The same files give the same bytes.
+
+    Raises DataError naming the file if the folder does not hold a finished run.
+    """
+    return render(RunFolder.read(run_folder))
+
+
+def render(run: RunFolder) -> bytes:
+    """The report of a run that was read."""
+    judgement = run.judgement
+    drawn = _charts(run)
+    scripts = (_chart_library(), _text("report.js"))
+    context = {
+        "run": run,
+        "judgement": judgement,
+        "sections": [(anchor, title) for anchor, title in SECTIONS if anchor != "oracle" or judgement.oracle],
+        "verdict": verdict_on(judgement),
+        "band": random_band_sentence(judgement.selected) if judgement.selected else "",
+        "cards": key_figures(judgement),
+        "data_facts": data_facts(judgement),
+        "blocks": block_rows(judgement),
+        "balance": balance_bars(judgement),
+        "costs": cost_sentences(judgement),
+        "headings": HEADINGS,
+        "rows": model_rows(judgement),
+        "baselines": baseline_rows(judgement),
+        "all_figures": all_figures(judgement.models),
+        "importances": importance_charts(judgement),
+        "confusions": confusion_tables(judgement),
+        "fits": [(model, fit_parts(model.fit)) for model in judgement.models],
+        "oracle": oracle_rows(judgement),
+        "glossary": GLOSSARY,
+        "drawn": drawn,
+        "chart_data": _embedded(drawn),
+        "style": _text("report.css"),
+        "scripts": scripts,
+        "script_hashes": [_content_hash(script) for script in scripts],
+    }
+    return _templates().get_template("report.html.j2").render(_trusted(context)).encode()
+
+
+def _charts(run: RunFolder) -> dict[str, charts.Figure]:
+    """Every chart of the page, by the id of its place."""
+    judgement = run.judgement
+    drawn: dict[str, charts.Figure | None] = {"split-map": charts.split_map(judgement)}
+    curves = None if run.equity is None else equity_curves(run.equity)
+    drawn["equity-curves"] = None if curves is None else charts.equity_and_drawdown(judgement, curves)
+    extent = charts.reliability_range(judgement.models)
+    for number, model in enumerate(judgement.models):
+        drawn[f"reliability-{number}"] = charts.reliability(model, number, extent)
+        for part, found in enumerate(fit_parts(model.fit)):
+            drawn[f"learning-{number}-{part}"] = charts.learning(found.curves, number) if found.curves else None
+    return {place: figure for place, figure in drawn.items() if figure is not None}
+
+
+def _embedded(value: Any) -> str:
+    """JSON that no markup can end: what could close a script or open a tag or a comment is written as an escape."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for mark in "<>&\u2028\u2029":
+        text = text.replace(mark, f"\\u{ord(mark):04x}")
+    return text
+
+
+def _content_hash(script: str) -> str:
+    """What a content security policy allows a script by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _text(name: str) -> str:
+    return (files("barmill.console") / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _chart_library() -> str:
+    from plotly.offline import get_plotlyjs
+
+    # A script ends at the first "</script" and may not open a comment, whatever the language says of strings.
+    library = get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
+    return library.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+@cache
+def _templates() -> "jinja2.Environment":
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("barmill.console"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    formats = (figures.fixed, figures.significant, figures.percent, figures.basis_points, figures.whole, figures.duration, figures.plural)
+    environment.filters |= {function.__name__: function for function in formats}
+    return environment
+
+
+def _trusted(context: dict[str, Any]) -> dict[str, Any]:
+    """Mark what is ours as markup; all else is escaped where it is written."""
+    from markupsafe import Markup
+
+    ours = {name: Markup(context[name]) for name in ("style", "chart_data")}
+    return {**context, **ours, "scripts": [Markup(script) for script in context["scripts"]]}
