@@ -6,27 +6,38 @@ costs and where it fills (`costs`) and what a bar may look like (`checks`) are e
 
 from barmill.market.bars import BAR_COLUMNS, Bar, Bars
 from barmill.market.calendar import Calendar, known_calendars
+from barmill.market.checks import check_frame
 from barmill.market.costs import cost_rate, fee_per_side, fill_price, round_trip_cost, slippage_per_side
+from barmill.market.describing import describe
+from barmill.market.findings import Finding
+from barmill.market.importing import ImportReport, import_bars
 from barmill.market.instrument import Fee, Instrument, Slippage, builtin_symbols
+from barmill.market.repairs import REPAIRS
 from barmill.market.resampling import ResampledBars, resample, resample_ohlcv
 from barmill.market.simulator import Simulation, simulate
 from barmill.market.timeframe import Timeframe
 
 __all__ = [
     "BAR_COLUMNS",
+    "REPAIRS",
     "Bar",
     "Bars",
     "Calendar",
     "Fee",
+    "Finding",
+    "ImportReport",
     "Instrument",
     "ResampledBars",
     "Simulation",
     "Slippage",
     "Timeframe",
     "builtin_symbols",
+    "check_frame",
     "cost_rate",
+    "describe",
     "fee_per_side",
     "fill_price",
+    "import_bars",
     "known_calendars",
     "resample",
     "resample_ohlcv",

@@ -98,9 +98,7 @@ class Bars:
         raw = read_unchecked(source, symbol, instrument, timeframe, columns=columns, time_unit=time_unit)
         findings = check_frame(raw.frame, raw.timeframe, Calendar.named(raw.instrument.calendar))
         refuse(findings, raw.place)
-        if raw.timeframe is None:  # one bar alone is refused above, so this is a step of no whole minutes
-            raise DataError(raw.place, "the length of the bars cannot be told", mend="Give the timeframe.")
-        return cls(raw.instrument, raw.timeframe, _with_volume(raw.frame), raw.notes, findings)
+        return finished(raw, raw.frame, findings)
 
     @classmethod
     def from_columns(
@@ -301,6 +299,13 @@ def read_unchecked(
     if "volume" not in made.frame.columns and "close" in made.frame.columns:
         notes.append("no volume column; volume is 0")
     return UncheckedBars(opened.place, made.frame, instrument, length, tuple(notes))
+
+
+def finished(raw: UncheckedBars, frame: pl.DataFrame, findings: tuple[Finding, ...]) -> Bars:
+    """`Bars` of a frame that has passed the checks. Raises DataError if the length of the bars cannot be told."""
+    if raw.timeframe is None:  # one bar alone is refused by the checks, so the steps are no whole minutes
+        raise DataError(raw.place, "the most common step between bars is no whole number of minutes", mend="Give the timeframe.")
+    return Bars(raw.instrument, raw.timeframe, _with_volume(frame), raw.notes, findings)
 
 
 def _rows_of(opened: Source, wanted: str | None) -> tuple[pl.DataFrame, str | None]:
