@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barmill.errors import RecipeError
@@ -15,6 +15,7 @@ from barmill.market import Timeframe
 MINUTE = Timeframe.parse("1m")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(FEATURES)), st.integers(4, 500), st.sampled_from([None, "5m", "1h", "1d"]))
 def test_a_name_and_its_feature_determine_each_other(name, window, timeframe):
     spec = FEATURES[name]

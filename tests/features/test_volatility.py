@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import talib
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -33,6 +33,7 @@ def test_bollinger_bands_of_equal_closes_are_equal_to_the_bit():
         np.testing.assert_array_equal(band[19:], 0.1 + 0.2)
 
 
+@settings(deadline=None)  # the first example may compile
 @given(arrays(np.float64, st.tuples(st.just(4), st.integers(1, 40)), elements=st.floats(0.5, 2.0)), st.integers(1, 12))
 def test_range_volatilities_equal_the_slow_version(prices, window):
     low, open_, close, high = np.sort(prices, axis=0)

@@ -1,7 +1,7 @@
 """Higher timeframes against definitions section 16, done slowly in Python."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barmill.features.kernels import timeframes
@@ -45,6 +45,7 @@ def run_aggregate(bars, step, cuts=()):
     return np.hstack(higher), np.concatenate(closed)
 
 
+@settings(deadline=None)  # the first example may compile
 @given(base_bars(), st.sampled_from([2, 5, 15, 25, 60]), st.lists(st.integers(0, 60), max_size=4))
 def test_higher_bars_and_the_base_bar_that_closes_them_equal_the_slow_version(bars, minutes, cuts):
     higher, closed = run_aggregate(bars, minutes * MINUTE_MS, cuts)
@@ -61,6 +62,7 @@ def test_after_a_gap_one_base_bar_closes_two():
     np.testing.assert_array_equal(higher[6], [3.0, 4.0])
 
 
+@settings(deadline=None)  # the first example may compile
 @given(base_bars(), st.sampled_from([5, 15]), st.integers(0, 60))
 def test_a_base_bar_shows_the_last_closed_value_and_none_before_the_first(bars, minutes, cut):
     step = minutes * MINUTE_MS
