@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from barmill.errors import LabelError, ShapeError
 from barmill.labels import triple_barrier_close, triple_barrier_net
+from barmill.labels.triple_barrier import has_room
 
 NAN = float("nan")
 
@@ -286,3 +287,9 @@ def test_the_close_version_wants_more_than_the_level():
 def test_the_close_version_refuses_levels_that_mean_nothing(target, pt):
     with pytest.raises(LabelError, match="triple_barrier_close"):
         triple_barrier_close(CLOSE, [0], target, pt, 1.0, 2)
+
+
+def test_costs_that_fill_the_stop_exactly_leave_no_room():
+    atr, cost = np.array([2.0, 2.0, 2.0, 0.0, NAN]), np.array([2.0, 1.9, 2.1, 0.0, 0.1])
+    assert has_room(atr, cost, 5.0, 1.0, "net").tolist() == [False, True, False, False, False]
+    assert has_room(atr, cost, 1.0, 5.0, "charter").tolist() == [False, True, False, False, False]

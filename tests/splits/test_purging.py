@@ -56,13 +56,18 @@ def test_what_is_kept_is_what_the_definition_keeps(drawn, embargo, data):
 @settings(max_examples=150, deadline=None)
 def test_purge_is_the_and_over_its_blocks(drawn, embargo, data):
     t0, t1 = drawn
-    spans = data.draw(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10)), max_size=5))
+    spans = data.draw(st.lists(st.tuples(st.integers(0, int(t1.max())), st.integers(0, 20)), max_size=5))
     blocks = [(first, first + length) for first, length in spans]
     train = np.array(data.draw(st.permutations(range(len(t0)))), dtype=np.int64)
     keep = np.ones(train.size, dtype=bool)
     for first, last in blocks:
         keep &= (t1[train] < first) | (t0[train] > last + embargo)
     np.testing.assert_array_equal(purge(train, blocks, t0, t1, embargo), train[keep])
+
+
+def test_a_block_inside_another_does_not_shorten_it():
+    t0 = np.arange(12)
+    assert purge(t0, [(4, 5), (2, 8)], t0, t0, 1).tolist() == [0, 1, 10, 11]
 
 
 def test_touching_counts_and_so_does_the_last_bar_of_the_embargo():
