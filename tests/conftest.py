@@ -1,13 +1,12 @@
 """What every test stands on: one thread per library, no ledger or cache of the user's, real data where it is."""
 
 import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
-
 from pathlib import Path
 
 import pytest
+
+# before any library that reads them is imported
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,7 @@ def sha256(data: bytes) -> str:
 
 
 @contextlib.contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Generator[None]:
     """Turn what the operating system says of a failed write to `path` into a `StorageError`."""
     try:
         yield
@@ -57,7 +57,7 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def full_disk_errors(path: Path) -> Iterator[None]:
+def full_disk_errors(path: Path) -> Generator[None]:
     """As `storage_errors`, for a block that does more than write: only what a disk says is told so, the rest passes."""
     try:
         yield
@@ -106,7 +106,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Generator[Path]:
     """A folder to fill, which takes its name `path` only if the block ends well.
 
     If `path` is there already (another process was first), what was made is dropped and the old one stays.

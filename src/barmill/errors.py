@@ -24,7 +24,8 @@ A message names the place, what was found, what was expected and the mend. The e
 nothing of HTTP or exit codes; each rim translates them in one table.
 """
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 
@@ -67,6 +68,15 @@ class BarmillError(Exception):
         error = cls(first.place, first.found, expected=first.expected, mend=first.mend)
         error.problems = tuple(problems) if len(problems) > 1 else ()
         return error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The mend of a misspelt name: `Did you mean 'x'?` where something close is known, else what is known."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean '{close[0]}'?"
+    return f"There are {', '.join(names)}." if names else ""
 
 
 class InputError(BarmillError):
@@ -141,4 +151,25 @@ class LedgerError(BarmillError):
     """A trial ledger whose lines were altered or removed."""
 
 
-__all__ = sorted(name for name, value in list(globals().items()) if isinstance(value, type) and issubclass(value, BarmillError))
+__all__ = [
+    "BarmillError",
+    "BundleCorruption",
+    "BundleError",
+    "BundleVersionError",
+    "DataError",
+    "ForecastError",
+    "InputError",
+    "InstrumentError",
+    "LabelError",
+    "LedgerError",
+    "MissingDependency",
+    "ProvenanceError",
+    "RecipeError",
+    "SchemaError",
+    "SetupError",
+    "ShapeError",
+    "SplitError",
+    "StorageError",
+    "TrainingError",
+    "nearest",
+]

@@ -39,7 +39,7 @@ def test_config_2_is_refused_because_stacking_comes_later():
     with pytest.raises(RecipeError) as error:
         read_recipe(recipe_file("config-2"))
     assert str(error.value) == (
-        "config-2.yaml:ensemble.enabled (line 17): ensembles (stacking) come with a later version. "
+        "config-2.yaml:ensemble.enabled (line 18): ensembles (stacking) come with a later version. "
         "Set ensemble.enabled: false to train and compare the base models alone."
     )
     assert read_recipe(recipe_file("config-2"), ["ensemble.enabled=false"]).base_models[1].name == "lightgbm"
@@ -59,7 +59,8 @@ def test_config_2_is_refused_because_stacking_comes_later():
         (LEAST + "seed: yes\n", 'r.yaml:seed (line 3): "yes" is a word; expected a whole number.'),
         (
             LEAST + "labels: {method: tripple_barrier}\n",
-            "r.yaml:labels.method (line 3): no 'tripple_barrier'; expected 'triple_barrier' or 'fixed_horizon'. Did you mean 'triple_barrier'?",
+            "r.yaml:labels.method (line 3): no 'tripple_barrier'; expected 'triple_barrier' or 'fixed_horizon'. "
+            "Did you mean 'triple_barrier'?",
         ),
         (
             "base_models:\n  - name: lightgbm\n    config:\n      n_estimators: -5\n",
@@ -103,7 +104,7 @@ def test_all_problems_are_told_at_once():
 
 def test_a_missing_file_suggests_its_neighbour(tmp_path: Path):
     (tmp_path / "crypto.yaml").write_text(LEAST)
-    with pytest.raises(RecipeError, match="there is no such file. Did you mean 'crypto.yaml'\\?"):
+    with pytest.raises(RecipeError, match=r"there is no such file. Did you mean 'crypto.yaml'\?"):
         read_recipe(tmp_path / "cripto.yaml")
 
 

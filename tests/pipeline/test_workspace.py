@@ -1,4 +1,5 @@
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,9 +27,14 @@ def test_a_finished_stage_is_found_with_the_same_digest(tmp_path: Path):
 
 def test_a_stage_whose_block_fails_leaves_nothing(tmp_path: Path):
     workspace = Workspace(tmp_path)
-    with pytest.raises(ZeroDivisionError), workspace.writing(STAGE) as folder:
-        (folder / "half").write_bytes(b"")
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with workspace.writing(STAGE) as folder:
+            (folder / "half").write_bytes(b"")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert workspace.record(STAGE) is None
     assert list((tmp_path / "data").iterdir()) == []
 
@@ -57,22 +63,22 @@ def test_another_key_is_another_stage(tmp_path: Path):
     assert workspace.record(same_folder) is None
 
 
-def hold(root: str, ready, release) -> None:
-    with Workspace(Path(root)).locked():
-        ready.set()
-        release.wait(30)
-
-
 def test_two_runs_cannot_work_in_one_folder_and_the_lock_falls_with_its_process(tmp_path: Path):
-    context = multiprocessing.get_context("spawn")
-    ready, release = context.Event(), context.Event()
-    holder = context.Process(target=hold, args=(str(tmp_path), ready, release))
-    holder.start()
-    assert ready.wait(30)
+    script = f"""
+import sys
+from pathlib import Path
+from barmill.pipeline.workspace import Workspace
+with Workspace(Path({str(tmp_path)!r})).locked():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+    holder = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
     with pytest.raises(SetupError, match="another run is at work in this folder"), Workspace(tmp_path).locked():
         pass
     holder.kill()
-    holder.join()
+    holder.communicate()
     with Workspace(tmp_path).locked():
         pass
 

@@ -65,7 +65,7 @@ def test_each_part_knows_its_line():
         ("a: &one 1\nb: *one", "r.yaml:line 1: an anchor or alias (& or *). Write the value out in full."),
         ("a: [1, 2", "r.yaml:line 1: not YAML: expected ',' or ']', but got '<stream end>'. Look at this line and the one before it."),
         ("? [1]\n: 2", "r.yaml:line 1: a key that is not a word. Use plain words as keys."),
-        ("[" * 5000, "r.yaml: nested too deeply. A recipe is at most a few levels deep."),
+        ("[" * 5000, "r.yaml:line 1: nested too deeply. A recipe is at most a few levels deep."),
     ],
 )
 def test_what_is_not_plain_data_is_refused_with_its_line(text, message):

@@ -19,11 +19,11 @@ class TradingRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    trade_share: float = Field(0.10, gt=0, le=1, description="share of the selection slice's forecasts that give a signal")
-    long_above: float | None = Field(None, ge=0, le=1, description="go long where p_up is above it, instead of by trade_share")
-    short_below: float | None = Field(None, ge=0, le=1, description="go short where p_up is below it, instead of by trade_share")
-    hold_bars: int | None = Field(None, ge=1, description="bars that a signal is held; the label's horizon if left out")
-    allow_short: bool = Field(True, description="false: long or flat only")
+    trade_share: float = Field(default=0.10, gt=0, le=1, description="share of the selection slice's forecasts that give a signal")
+    long_above: float | None = Field(default=None, ge=0, le=1, description="go long where p_up is above it, instead of by trade_share")
+    short_below: float | None = Field(default=None, ge=0, le=1, description="go short where p_up is below it, instead of by trade_share")
+    hold_bars: int | None = Field(default=None, ge=1, description="bars that a signal is held; the label's horizon if left out")
+    allow_short: bool = Field(default=True, description="false: long or flat only")
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> "TradingRule":

@@ -10,15 +10,17 @@ class LabelConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    method: Literal["triple_barrier", "fixed_horizon"] = Field("triple_barrier", description="what ends a trade")
-    horizon: int = Field(60, ge=1, le=100_000, description="bars after which time ends a trade")
-    k_up: float = Field(3.0, gt=0, le=1000, description="distance of the profit level in ATRs, net of costs")
-    k_down: float = Field(3.0, gt=0, le=1000, description="distance of the stop in ATRs, net of costs")
-    atr_window: int = Field(60, ge=1, le=100_000, description="bars of the ATR that sets the levels")
-    cost_mode: Literal["net", "charter"] = Field("net", description="net: a touch earns k_up ATR net; charter: the formula of seed 003")
-    classes: Literal[2, 3] = Field(2, description="2: up or not; 3: down, neither, up")
-    every: int = Field(1, ge=1, le=100_000, description="a decision at every k-th bar of the clock")
-    side: Literal["long", "short"] = Field("long", description="the trade that the label judges")
+    method: Literal["triple_barrier", "fixed_horizon"] = Field(default="triple_barrier", description="what ends a trade")
+    horizon: int = Field(default=60, ge=1, le=100_000, description="bars after which time ends a trade")
+    k_up: float = Field(default=3.0, gt=0, le=1000, description="distance of the profit level in ATRs, net of costs")
+    k_down: float = Field(default=3.0, gt=0, le=1000, description="distance of the stop in ATRs, net of costs")
+    atr_window: int = Field(default=60, ge=1, le=100_000, description="bars of the ATR that sets the levels")
+    cost_mode: Literal["net", "charter"] = Field(
+        default="net", description="net: a touch earns k_up ATR net; charter: the formula of seed 003"
+    )
+    classes: Literal[2, 3] = Field(default=2, description="2: up or not; 3: down, neither, up")
+    every: int = Field(default=1, ge=1, le=100_000, description="a decision at every k-th bar of the clock")
+    side: Literal["long", "short"] = Field(default="long", description="the trade that the label judges")
 
     @property
     def side_sign(self) -> int:

@@ -61,8 +61,8 @@ class Dataset:
 
     @classmethod
     def of(cls, workspace: Workspace, stages: dict[str, Stage], n_classes: int, horizon: int, volatility: str) -> "Dataset":
-        places = (workspace.path(stages[name]) for name in ("features", "labels", "splits", "scaled"))
-        return cls(*places, n_classes, horizon, volatility)
+        places = {name: workspace.path(stages[name]) for name in ("features", "labels", "splits", "scaled")}
+        return cls(places["features"], places["labels"], places["splits"], places["scaled"], n_classes, horizon, volatility)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -20,9 +20,8 @@ import barmill.errors
 from barmill.errors import BarmillError, TrainingError
 from barmill.pipeline.events import Listener
 
-ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
-}
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
+ONE_THREAD = dict.fromkeys(_THREAD_LIMITS, "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, listener: Listener) -> None:
             if line:
                 _tell(name, line, listener, failures)
                 continue
-            code = running.pop(name).wait()
+            code = _ended(running.pop(name))
             if code != 0 and name not in failures:
                 failures[name] = _crashed(names[name], code)
             if failures:
@@ -82,14 +81,23 @@ def _start(job: Job, lines: "queue.Queue[tuple[str, bytes]]") -> subprocess.Pope
             env={**os.environ, **ONE_THREAD},
         )
 
-    def read() -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.put((job.name, line))
-        lines.put((job.name, b""))
-
-    threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=_read, args=(job.name, process, lines), daemon=True).start()
     return process
+
+
+def _read(name: str, process: subprocess.Popen[bytes], lines: "queue.Queue[tuple[str, bytes]]") -> None:
+    assert process.stdout is not None
+    with process.stdout as output:
+        for line in output:
+            lines.put((name, line))
+    lines.put((name, b""))
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int:
+    code = process.wait()
+    assert process.stdin is not None
+    process.stdin.close()
+    return code
 
 
 def _tell(name: str, line: bytes, listener: Listener, failures: dict[str, BarmillError]) -> None:
@@ -125,5 +133,5 @@ def _stop(running: dict[str, subprocess.Popen[bytes]]) -> None:
     for process in running.values():
         process.terminate()
     for process in running.values():
-        process.wait()
+        _ended(process)
     running.clear()

@@ -31,10 +31,10 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     """Do what is not done yet of the three stages of one model."""
     job = ModelJob.model_validate(raw)
     workspace = Workspace(job.root)
-    steps: tuple[tuple[str, Callable[[ModelJob, Workspace, Path, Teller], None]], ...] = (
-        ("fit", _fit),
-        ("calibrate", _calibrate),
-        ("bundle", _bundle),
+    steps: tuple[tuple[str, Callable[[Path], None]], ...] = (
+        ("fit", lambda folder: _fit(job, workspace, folder, teller)),
+        ("calibrate", lambda folder: _calibrate(job, workspace, folder)),
+        ("bundle", lambda folder: _bundle(job, workspace, folder)),
     )
     for role, step in steps:
         stage = job.stages[role].stage
@@ -43,7 +43,7 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
         teller.started(stage.name)
         began = time.perf_counter()
         with workspace.writing(stage) as folder:
-            step(job, workspace, folder, teller)
+            step(folder)
         workspace.drop_scratch(stage)
         teller.finished(stage.name, time.perf_counter() - began)
 
@@ -91,7 +91,7 @@ def _network_trainer() -> Callable[..., Any]:
     return train_network
 
 
-def _calibrate(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> None:
+def _calibrate(job: ModelJob, workspace: Workspace, folder: Path) -> None:
     data, entry, recipe = dataset_of(job, workspace), job.entry, job.recipe
     forecaster: Forecaster = load_forecaster(spec_of(entry.name), fitted_files(workspace, job.stages["fit"].stage))
     n_classes = recipe.labels.classes
@@ -124,7 +124,7 @@ def _up(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return p if p.ndim == 1 else np.ascontiguousarray(p[:, 2])
 
 
-def _bundle(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> None:
+def _bundle(job: ModelJob, workspace: Workspace, folder: Path) -> None:
     data = dataset_of(job, workspace)
     bars = job.read_bars()
     plan = FeaturePlan.from_json(json.loads((data.features / "plan.json").read_bytes()))

@@ -18,6 +18,7 @@ def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, An
         if labels.classes == 2
         else "the profit target is touched first"
     )
+    scores = selection["metrics"]
     return f"""# {job.label}
 
 {spec.summary or spec.name} ({spec.family}; {spec.reference})
@@ -27,8 +28,9 @@ def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, An
   `p_up` is the probability that {up}. `E_r`, `q05`, `q50`, `q95` are of the net log return from entry to the label's end.
 - **Fitted on** {len(train):,} samples, bars opening at {first} to {last} (ms UTC).
 - **Inputs** {len(job.entry.inputs or data.names)} features known at the bar's close{f", in windows of {job.window}" if job.window else ""}.
-- **On the selection slice** log loss {selection["metrics"]["log_loss"]:.4f}, AUC {selection["metrics"]["auc"]:.4f}, ECE {selection["ece"]:.4f}
-  ({selection["n"]:,} samples that neither fitted nor calibrated it). What the test block said stands in the run's report, with the number of trials.
+- **On the selection slice** log loss {scores["log_loss"]:.4f}, AUC {scores["auc"]:.4f}, ECE {selection["ece"]:.4f}
+  ({selection["n"]:,} samples that neither fitted nor calibrated it). What the test block said stands in the run's report,
+  with the number of trials.
 - **Limits** Returns are not exchangeable: calibration and quantiles hold as long as the market resembles the calibration slice.
   A forecast is no advice.
 """

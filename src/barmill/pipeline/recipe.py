@@ -26,10 +26,10 @@ class Part(BaseModel):
 class Simulated(Part):
     """Bars from the market simulator instead of a file."""
 
-    n_bars: int = Field(60_000, ge=2_000, le=20_000_000, description="how many bars")
-    seed: int = Field(7, ge=0, description="seed of the simulator alone; the run has its own")
-    strength: float = Field(1.0, ge=0, le=10, description="size of the planted edge; 0 is a market without one")
-    start: str = Field("2024-01-01", description="date of the first bar, UTC")
+    n_bars: int = Field(default=60_000, ge=2_000, le=20_000_000, description="how many bars")
+    seed: int = Field(default=7, ge=0, description="seed of the simulator alone; the run has its own")
+    strength: float = Field(default=1.0, ge=0, le=3, description="size of the planted edge; 0 is a market without one")
+    start: str = Field(default="2024-01-01", description="date of the first bar, UTC")
 
 
 class BarsSource(Part):
@@ -41,20 +41,20 @@ class BarsSource(Part):
 class FeaturesConfig(Part):
     """Which features the models see."""
 
-    set: str = Field("core", description="a feature set, see `barmill features list`")
+    set: str = Field(default="core", description="a feature set, see `barmill features list`")
     timeframes: tuple[str, ...] | None = Field(
-        None, min_length=1, description="the base timeframe first, then higher ones; the base, 5 and 15 times it if left out"
+        default=None, min_length=1, description="the base timeframe first, then higher ones; the base, 5 and 15 times it if left out"
     )
-    add: tuple[str, ...] = Field((), description="further features by name, such as rsi_28 or rsi_14@15m")
-    remove: tuple[str, ...] = Field((), description="features of the set to leave out")
+    add: tuple[str, ...] = Field(default=(), description="further features by name, such as rsi_28 or rsi_14@15m")
+    remove: tuple[str, ...] = Field(default=(), description="features of the set to leave out")
 
 
 class ValidationConfig(Part):
     """How the validation block is cut, in time order; shares of its rows."""
 
-    early_stopping: Share = Field(0.4, description="stops the fits")
-    calibration: Share = Field(0.35, description="fits calibrators and quantiles")
-    selection: Share = Field(0.25, description="chooses among models and sets the thresholds of the trading rule")
+    early_stopping: Share = Field(default=0.4, description="stops the fits")
+    calibration: Share = Field(default=0.35, description="fits calibrators and quantiles")
+    selection: Share = Field(default=0.25, description="chooses among models and sets the thresholds of the trading rule")
 
     @model_validator(mode="after")
     def _shares_fill_the_block(self) -> "ValidationConfig":
@@ -72,11 +72,13 @@ class ModelEntry(Part):
     """One model of the run. `config` is checked against the model's own parameters."""
 
     name: str = Field(description="a model of the catalogue, see `barmill models list`")
-    alias: str | None = Field(None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice")
-    view: str | None = Field(None, description="feature_matrix or window_tensor; the model's own if left out")
-    outputs: tuple[str, ...] = Field((), description="p_up, E_r, q05, q50, q95; all that the model has if left out")
-    zero_shot: bool = Field(False, description="forecast without a fit (foundation models)")
-    inputs: tuple[str, ...] = Field((), description="names of the features that it sees; all if left out")
+    alias: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice"
+    )
+    view: str | None = Field(default=None, description="feature_matrix or window_tensor; the model's own if left out")
+    outputs: tuple[str, ...] = Field(default=(), description="p_up, E_r, q05, q50, q95; all that the model has if left out")
+    zero_shot: bool = Field(default=False, description="forecast without a fit (foundation models)")
+    inputs: tuple[str, ...] = Field(default=(), description="names of the features that it sees; all if left out")
     config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters, see `barmill models show NAME`")
 
     @property
@@ -87,9 +89,9 @@ class ModelEntry(Part):
 class OofConfig(Part):
     """Out-of-fold forecasts for stacking."""
 
-    n_folds: int = Field(5, ge=2, le=100)
-    purge_bars: int = Field(60, ge=0)
-    embargo_bars: int = Field(1440, ge=0)
+    n_folds: int = Field(default=5, ge=2, le=100)
+    purge_bars: int = Field(default=60, ge=0)
+    embargo_bars: int = Field(default=1440, ge=0)
 
 
 class GatingConfig(Part):
@@ -107,8 +109,8 @@ class EnsembleConfig(Part):
     method: Literal["stacking", "voting", "gating"] = "stacking"
     meta_learner: str | None = None
     voting_type: str | None = None
-    oof: OofConfig = OofConfig()
-    gating: GatingConfig = GatingConfig()
+    oof: OofConfig = Field(default_factory=OofConfig)
+    gating: GatingConfig = Field(default_factory=GatingConfig)
 
 
 class UncertaintyConfig(Part):
@@ -123,7 +125,7 @@ class InferenceConfig(Part):
     """What happens between a model and its forecast."""
 
     calibrate: tuple[Literal["temperature_scaling", "isotonic"], ...] | None = Field(
-        ("temperature_scaling",), description="calibrators, applied in this order; null for none"
+        default=("temperature_scaling",), description="calibrators, applied in this order; null for none"
     )
     uncertainty: UncertaintyConfig | None = None
 
@@ -141,24 +143,24 @@ class PolicyConfig(Part):
 class Recipe(Part):
     """A whole experiment."""
 
-    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$", description="names the run folder")
-    version: str = Field("1.0.0", pattern=r"^\d+\.\d+\.\d+$", description="semantic version of the bundles")
-    description: str = Field("", description="what this experiment is about")
-    symbol: str | None = Field(None, description="what is traded; a built-in symbol unless `instrument` is given")
-    instrument: Instrument | None = Field(None, description="an instrument of your own, written out")
-    timeframe: str | None = Field(None, description="base timeframe; that of the bars if left out")
-    bars: str | BarsSource | None = Field(None, description="a file of bars, or `simulate:`")
-    seed: int = Field(42, ge=0, le=2**31 - 1, description="the one source of randomness of the run")
-    features: FeaturesConfig = FeaturesConfig()
-    labels: LabelConfig = LabelConfig()
-    splits: SplitConfig = SplitConfig()
-    validation: ValidationConfig = ValidationConfig()
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$", description="names the run folder")
+    version: str = Field(default="1.0.0", pattern=r"^\d+\.\d+\.\d+$", description="semantic version of the bundles")
+    description: str = Field(default="", description="what this experiment is about")
+    symbol: str | None = Field(default=None, description="what is traded; a built-in symbol unless `instrument` is given")
+    instrument: Instrument | None = Field(default=None, description="an instrument of your own, written out")
+    timeframe: str | None = Field(default=None, description="base timeframe; that of the bars if left out")
+    bars: str | BarsSource | None = Field(default=None, description="a file of bars, or `simulate:`")
+    seed: int = Field(default=42, ge=0, le=2**31 - 1, description="the one source of randomness of the run")
+    features: FeaturesConfig = Field(default_factory=FeaturesConfig)
+    labels: LabelConfig = Field(default_factory=LabelConfig)
+    splits: SplitConfig = Field(default_factory=SplitConfig)
+    validation: ValidationConfig = Field(default_factory=ValidationConfig)
     base_models: tuple[ModelEntry, ...] = Field(min_length=1, description="the models, all under the same controls")
-    ensemble: EnsembleConfig = EnsembleConfig()
-    inference: InferenceConfig = InferenceConfig()
-    policy: PolicyConfig = PolicyConfig()
-    rule: TradingRule = TradingRule()
-    random_signals: int = Field(200, ge=20, le=10_000, description="signals in the random band of the net Sharpe ratio")
+    ensemble: EnsembleConfig = Field(default_factory=EnsembleConfig)
+    inference: InferenceConfig = Field(default_factory=InferenceConfig)
+    policy: PolicyConfig = Field(default_factory=PolicyConfig)
+    rule: TradingRule = Field(default_factory=TradingRule)
+    random_signals: int = Field(default=200, ge=20, le=10_000, description="signals in the random band of the net Sharpe ratio")
 
     @field_validator("base_models")
     @classmethod

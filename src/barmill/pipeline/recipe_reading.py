@@ -1,15 +1,15 @@
 """From the text of a recipe to a `Recipe` that can run, or to one error that tells every problem with its line."""
 
-import difflib
 import json
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path as FilePath
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from barmill.errors import RecipeError
+from barmill.errors import RecipeError, nearest
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import OUTPUTS
 from barmill.pipeline.recipe import ModelEntry, Recipe
@@ -113,8 +113,8 @@ def _lay_over(document: Document, override: str) -> None:
     parts: list[str | int] = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key)]
     if not sign or not parts:
         raise RecipeError(f"--set {override}", "not of the form key=value", mend="Write for example --set labels.horizon=30.")
-    target = document.value
-    for part, following in zip(parts[:-1], parts[1:], strict=True):
+    target: Any = document.value
+    for part, following in pairwise(parts):
         if isinstance(target, list) and isinstance(part, int) and part < len(target):
             target = target[part]
         elif isinstance(target, dict) and isinstance(part, str):
@@ -126,7 +126,7 @@ def _lay_over(document: Document, override: str) -> None:
     last = parts[-1]
     if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
         raise RecipeError(f"--set {override}", f"the recipe has no '{dotted(tuple(parts))}'", mend="Look at the recipe's keys.")
-    target[last] = read_scalar(text)
+    cast(dict[str | int, Any], target)[last] = read_scalar(text)
 
 
 def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseModel] = Recipe) -> RecipeError:
@@ -147,7 +147,7 @@ def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseM
     if kind in ("value_error", "assertion_error"):
         return RecipeError(where, str(context.get("error", problem["msg"])))
     if "type" in kind or "parsing" in kind:
-        return RecipeError(where, f"{_shown(given)} is {_kind(given)}", expected=_EXPECTED.get(kind, problem["msg"].lower()))
+        return RecipeError(where, f"{_shown(given)} is {_kind(given)}", expected=_EXPECTED.get(kind, str(problem["msg"]).lower()))
     bounds = {"greater_than": "above", "greater_than_equal": "at least", "less_than": "below", "less_than_equal": "at most"}
     if kind in bounds:
         limit = next(context[key] for key in ("gt", "ge", "lt", "le") if key in context)
@@ -207,18 +207,10 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """`Did you mean 'x'?` where something close is known, else what is known."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    if close:
-        return f"Did you mean '{close[0]}'?"
-    return f"Known are: {', '.join(sorted(known))}." if known else ""
-
-
 def _nearby(path: FilePath) -> str:
     folder = path.parent
     names = [entry.name for entry in sorted(folder.glob("*.y*ml"))] if folder.is_dir() else []
     return nearest(path.name, names) if names else "Name a recipe file, such as recipes/quickstart.yaml."
 
 
-__all__ = ["nearest", "read_recipe", "recipe_from_text"]
+__all__ = ["read_recipe", "recipe_from_text"]

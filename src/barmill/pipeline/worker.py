@@ -53,7 +53,7 @@ def work(job: Callable[[dict[str, Any], Teller], None]) -> None:
     except BarmillError as error:
         tell(event="error", kind=type(error).__name__, place=error.place, found=error.found, expected=error.expected, mend=error.mend)
         sys.exit(1)
-    except Exception:
+    except Exception:  # noqa: BLE001  (the last rim of the process: the log gets the traceback, the parent the exit code)
         traceback.print_exc()
         sys.exit(1)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Workspace:
         return record if intact else None
 
     @contextlib.contextmanager
-    def writing(self, stage: Stage) -> Iterator[Path]:
+    def writing(self, stage: Stage) -> Generator[Path]:
         """A folder to write the stage's files into; it takes its place, with its record, when the block ends well."""
         final = self.path(stage)
         if final.exists():  # `record` said that it is damaged
@@ -82,7 +82,7 @@ class Workspace:
                 write_new(folder / _RECORD, readable_json(record))
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Hold the run folder for this process; the lock falls with the process, however it ends."""
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)

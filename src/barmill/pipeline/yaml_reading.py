@@ -15,6 +15,9 @@ from barmill.errors import RecipeError
 Path: TypeAlias = tuple[str | int, ...]
 
 
+MAX_DEPTH = 30
+
+
 class _Loader(yaml.SafeLoader):
     """Composes nodes only; values are made by `_value`, so no constructor of PyYAML ever runs."""
 
@@ -66,12 +69,14 @@ def read_yaml(text: str, place: str) -> Document:
     """Parse `text`. Raises RecipeError naming the line of what is not plain data."""
     loader = _Loader(text)
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise RecipeError(f"{place}:{_line(event.start_mark)}", "nested too deeply", mend="A recipe is at most a few levels deep.")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise RecipeError(f"{place}:{_line(event.start_mark)}", "an anchor or alias (& or *)", mend="Write the value out in full.")
         root = loader.get_single_node()
-    except RecursionError as error:
-        raise RecipeError(place, "nested too deeply", mend="A recipe is at most a few levels deep.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         where = f"{place}:{_line(mark)}" if mark else place

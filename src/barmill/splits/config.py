@@ -18,14 +18,17 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    method: Literal["holdout"] = Field("holdout", description="one training, one validation and one test block")
-    train: Share = Field(0.70, description="share that models learn from")
-    validation: Share = Field(0.15, description="share for early stopping, calibration and selection")
-    test: Share = Field(0.15, description="share that judges, opened once")
+    method: Literal["holdout"] = Field(default="holdout", description="one training, one validation and one test block")
+    train: Share = Field(default=0.70, description="share that models learn from")
+    validation: Share = Field(default=0.15, description="share for early stopping, calibration and selection")
+    test: Share = Field(default=0.15, description="share that judges, opened once")
     purge: BarsOrDuration = Field(
-        60, description="base bars, or a duration such as 1d: the least that a label is taken to span; its own end counts where later"
+        default=60,
+        description="base bars, or a duration such as 1d: the least that a label is taken to span; its own end counts where later",
     )
-    embargo: BarsOrDuration = Field(1440, description="base bars, or a duration such as 1d, left out after a block's last label end")
+    embargo: BarsOrDuration = Field(
+        default=1440, description="base bars, or a duration such as 1d, left out after a block's last label end"
+    )
 
     @field_validator("purge", "embargo")
     @classmethod
