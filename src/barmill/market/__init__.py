@@ -6,15 +6,16 @@ costs and where it fills (`costs`) and what a bar may look like (`checks`) are e
 
 from barmill.market.bars import BAR_COLUMNS, Bar, Bars
 from barmill.market.calendar import Calendar, known_calendars
+from barmill.market.checking import CheckReport, check_source
 from barmill.market.checks import check_frame
 from barmill.market.costs import cost_rate, fee_per_side, fill_price, round_trip_cost, slippage_per_side
 from barmill.market.describing import describe
 from barmill.market.findings import Finding
 from barmill.market.importing import ImportReport, import_bars
 from barmill.market.instrument import Fee, Instrument, Slippage, builtin_symbols
-from barmill.market.repairs import REPAIRS
+from barmill.market.repairs import REPAIRS, repairs_for
 from barmill.market.resampling import ResampledBars, resample, resample_ohlcv
-from barmill.market.simulator import Simulation, simulate
+from barmill.market.simulator import Simulation, simulate, write_oracle
 from barmill.market.timeframe import Timeframe
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Bar",
     "Bars",
     "Calendar",
+    "CheckReport",
     "Fee",
     "Finding",
     "ImportReport",
@@ -33,15 +35,18 @@ __all__ = [
     "Timeframe",
     "builtin_symbols",
     "check_frame",
+    "check_source",
     "cost_rate",
     "describe",
     "fee_per_side",
     "fill_price",
     "import_bars",
     "known_calendars",
+    "repairs_for",
     "resample",
     "resample_ohlcv",
     "round_trip_cost",
     "simulate",
     "slippage_per_side",
+    "write_oracle",
 ]

@@ -16,17 +16,20 @@ as the return from its open to its close. Therefore the expected return of the n
 that `oracle_weights` works out by recursion. Nothing in the bars beyond d and f helps to forecast the direction.
 """
 
+import io
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from barmill.artefacts import write_bytes
 from barmill.errors import InputError
 from barmill.market.bars import Bars
 from barmill.market.calendar import Calendar
 from barmill.market.instrument import Instrument
-from barmill.market.simulator_kernel import advance
 from barmill.market.timeframe import Timeframe
 
 Float64Array = npt.NDArray[np.float64]
@@ -80,6 +83,8 @@ def simulate(
     start : day of the first bar, UTC
     missing_share : share of the bars, drawn at random, that a thin market leaves out, 0 to 0.9
     """
+    from barmill.market.simulator_kernel import advance  # Numba is loaded only by those who simulate
+
     length = Timeframe.parse(timeframe) if isinstance(timeframe, str) else timeframe
     _check(n_bars, seed, strength, horizon, missing_share)
     instrument = Instrument.builtin(symbol)
@@ -101,6 +106,14 @@ def simulate(
     bars = _with_volume(random, instrument, length, times, prices, sigma, season)
     weights = oracle_weights(strength, horizon)
     return Simulation(bars, weights[0] * states[0] + weights[1] * states[1], strength, horizon)
+
+
+def write_oracle(simulation: Simulation, path: str | Path) -> None:
+    """Write open_time and oracle to a Parquet file, at once. Raises StorageError."""
+    buffer = io.BytesIO()
+    frame = pl.DataFrame({"open_time": simulation.bars.open_time, "oracle": simulation.oracle})
+    frame.write_parquet(buffer, compression="zstd")
+    write_bytes(Path(path), buffer.getvalue())
 
 
 def oracle_weights(strength: float, horizon: int) -> tuple[float, float]:
