@@ -1,12 +1,23 @@
 """Bundles to test with. `sealed` needs no model: what concerns bytes alone is tested on bytes alone."""
 
+import importlib.util
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from barmill.bundles.manifest import MANIFEST, PARTS, SEAL, Manifest, ModelEntry, list_files, seal_of
+from barmill.bundles import Bundle, publish
+from barmill.bundles.manifest import MANIFEST, PARTS, SEAL, Manifest, ModelEntry, list_files, parse_manifest, seal_of
 
 Seal = Callable[..., dict[str, bytes]]
+
+
+@pytest.fixture(autouse=True)
+def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle passes its first load once a session, not once a test; tests of the first load set another cache."""
+    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
 
 
 def seal(parts: Mapping[str, bytes], *, name: str = "demo", version: str = "1.0.0") -> dict[str, bytes]:
@@ -31,5 +42,43 @@ def sealed() -> Seal:
     def make(content: str = "", **names: str) -> dict[str, bytes]:
         parts = {path: f"{path} {content}".encode() for path in PARTS.values()} | {"weights/model.json": b"{}"}
         return seal(parts, **names)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def making() -> ModuleType:
+    """The module making.py."""
+    name = "barmill_making"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("making.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture
+def load(making: ModuleType, tmp_path: Path) -> Callable[..., Bundle]:
+    """Publishes and loads a real bundle: `load("lightgbm")`, `load("logistic", 3)`."""
+
+    def make(model: str, n_classes: int = 2) -> Bundle:
+        return Bundle.load(publish(making.files_of(model, n_classes), tmp_path / "repository", model))
+
+    return make
+
+
+@pytest.fixture
+def forge(making: ModuleType, tmp_path: Path) -> Callable[..., Path]:
+    """Publishes a real bundle with some of its files changed and the manifest signed anew, as a forger would."""
+
+    def make(changes: Mapping[str, bytes], of: str = "lightgbm", **fields: object) -> Path:
+        files = making.files_of(of)
+        parts = {path: data for path, data in files.items() if path not in (MANIFEST, SEAL)} | dict(changes)
+        old = parse_manifest(files[MANIFEST], MANIFEST)
+        values = {name: getattr(old, name) for name in Manifest.__dataclass_fields__} | {"files": list_files(parts), **fields}
+        manifest = Manifest(**values).to_bytes()
+        return publish({**parts, MANIFEST: manifest, SEAL: seal_of(manifest)}, tmp_path / "forged", of)
 
     return make

@@ -1,4 +1,9 @@
-"""Real bundles of tiny models on random bars, made through the public interface alone."""
+"""Real bundles of tiny models on random bars, made through the public interface alone, each once a session.
+
+Test modules load this file under the name `barmill_making`, so that those of another folder share what was made.
+"""
+
+from functools import cache
 
 import numpy as np
 
@@ -33,6 +38,7 @@ def walk(n_bars: int, seed: int = 7, gaps: tuple[int, ...] = (), start: int = ST
     return Bars.from_columns(Instrument.builtin("SIM"), "1m", start + 60_000 * minutes, open_, high, low, close, volume)
 
 
+@cache
 def contents_of(model: str, n_classes: int = 2, seed: int = 7) -> BundleContents:
     """A small model fitted on random bars, with everything that its bundle holds."""
     bars = walk(4000, seed)
@@ -91,6 +97,7 @@ def _trainer(model: str):
     return train_network
 
 
+@cache
 def files_of(model: str, n_classes: int = 2, seed: int = 7) -> dict[str, bytes]:
     """The files of a bundle of `contents_of`."""
     return assemble(contents_of(model, n_classes, seed))
@@ -102,4 +109,4 @@ if __name__ == "__main__":
 
     from barmill.artefacts import sha256
 
-    print(sha256(files_of(sys.argv[1])["manifest.json"]))
+    sys.stdout.write(sha256(files_of(sys.argv[1])["manifest.json"]))

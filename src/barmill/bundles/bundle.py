@@ -15,7 +15,7 @@ from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.golden import Replay, replay
 from barmill.bundles.manifest import PARTS, Manifest
 from barmill.bundles.parts import read_instrument, read_part, read_pipeline, read_plan
-from barmill.errors import BundleCorruption, DataError
+from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
 from barmill.market import Bars, Instrument, Timeframe
 from barmill.models.contract import Progress
@@ -63,8 +63,11 @@ class Bundle:
         those that this version computes; BundleError if the first load failed, or the golden samples come out differently.
         """
         verified = read_bundle(Path(path))
-        pass_first_load(verified)
-        return cls.from_verified(verified)
+        refused = pass_first_load(verified)
+        bundle = cls.from_verified(verified)
+        if refused:
+            raise BundleError(str(verified.folder), f"was refused by a child process: {refused}", mend="Try again, or publish it again.")
+        return bundle
 
     @classmethod
     def from_verified(cls, verified: VerifiedFiles) -> "Bundle":

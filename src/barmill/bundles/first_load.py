@@ -18,14 +18,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import barmill
 from barmill.artefacts import canonical_json, sha256, write_json
 from barmill.bundles.folder import VerifiedFiles, read_version
 from barmill.errors import BarmillError, BundleError, SetupError, StorageError
 
-MEMORY_BYTES = 12 << 30  # address space, of which the libraries map most without using it
+MEMORY_BYTES = 8 << 30  # address space; loading a model takes under 1 GiB beyond what the libraries have mapped
 CPU_SECONDS = 30
 WALL_SECONDS = 30.0
 START_SECONDS = 300.0  # imports, and compiling the feature kernels for the first time: our code, before the bundle is touched
@@ -33,26 +33,33 @@ _READY = b"ready\n"
 _LIBRARIES = ("lightgbm", "numpy", "onnxruntime", "polars", "safetensors", "xgboost-cpu", "xgboost")
 
 
-def pass_first_load(verified: VerifiedFiles) -> None:
-    """Return if this bundle has loaded on this machine before, or does so now in a child process.
+class _Answer(NamedTuple):
+    """What became of the child: it crashed (or hit a limit), or it told a problem (none: empty)."""
 
-    Raises BundleError if the child crashes, runs out of its limits or refuses the bundle, or did so before.
+    crashed: bool
+    problem: str
+
+
+def pass_first_load(verified: VerifiedFiles) -> str:
+    """Whether the bundle may be loaded here: empty if it has been before, or was now by a child process without complaint.
+
+    Otherwise what our own checks refused it for, in the child; they will refuse it here likewise, with an error of its own type.
+    Raises BundleError if the child crashed or ran out of its limits, now or before: then nothing here may touch the bundle.
     """
     place, passed, failed = str(verified.folder), _mark("verified", verified.digest), _mark("quarantined", verified.digest)
     if passed.exists():
-        return
+        return ""
     if failed.exists():
-        reason = _reason(failed)
-        raise BundleError(
-            place, f"is quarantined: {reason}", mend=f"Publish it again from its run; remove {failed} to try this one once more."
-        )
-    problem = _load_in_child(verified)
-    if problem:
-        _write(failed, {"bundle": place, "reason": problem})
-        raise BundleError(
-            place, f"failed its first load, in a child process: {problem}", mend="It is quarantined; publish it again from its run."
-        )
-    _write(passed, {"bundle": place})
+        mend = f"Publish it again from its run; remove {failed} to try this one once more."
+        raise BundleError(place, f"is quarantined: {_reason(failed)}", mend=mend)
+    answer = _load_in_child(verified)
+    if answer.crashed:
+        _write(failed, {"bundle": place, "reason": answer.problem})
+        mend = "It is quarantined; publish it again from its run."
+        raise BundleError(place, f"failed its first load, in a child process: {answer.problem}", mend=mend)
+    if not answer.problem:
+        _write(passed, {"bundle": place})
+    return answer.problem
 
 
 def cache_folder() -> Path:
@@ -93,8 +100,7 @@ def _write(mark: Path, content: dict[str, str]) -> None:
         return
 
 
-def _load_in_child(verified: VerifiedFiles) -> str:
-    """What went wrong in the child; empty if nothing did."""
+def _load_in_child(verified: VerifiedFiles) -> _Answer:
     if not sys.executable:
         raise SetupError("python", "its program cannot be found", mend="Run Barmill with an ordinary Python.")
     root = str(Path(barmill.__file__).parents[1])
@@ -110,11 +116,11 @@ def _load_in_child(verified: VerifiedFiles) -> str:
             child.kill()
         code = child.wait()
     if late:
-        return late
+        return _Answer(True, late)
     answer = said.partition(_READY)[2]
     if code == 0 and answer:
-        return str(json.loads(answer)["problem"])
-    return _crash(code, errors)
+        return _Answer(**json.loads(answer))
+    return _Answer(True, _crash(code, errors))
 
 
 def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes, str]:
@@ -169,18 +175,18 @@ def main(folder: str, digest: str) -> None:
     sys.stdout.buffer.write(_READY)
     sys.stdout.buffer.flush()
     _limit()
-    problem = ""
+    answer = _Answer(False, "")
     try:
         verified = read_version(Path(folder))
         if verified.digest != digest:
-            problem = "it was replaced while it was loaded"
+            answer = _Answer(False, "it was replaced while it was loaded")
         else:
             Bundle.from_verified(verified)
     except BarmillError as error:
-        problem = str(error)
+        answer = _Answer(False, str(error))
     except MemoryError:
-        problem = f"it asked for more than {MEMORY_BYTES >> 30} GiB of memory"
-    sys.stdout.buffer.write(canonical_json({"problem": problem}))
+        answer = _Answer(True, f"it asked for more than {MEMORY_BYTES >> 30} GiB of memory")
+    sys.stdout.buffer.write(canonical_json(answer._asdict()))
     sys.stdout.buffer.flush()
 
 

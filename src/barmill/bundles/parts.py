@@ -26,7 +26,8 @@ def read_part(files: Mapping[str, bytes], part: str, place: str) -> Any:
 
 def read_plan(files: Mapping[str, bytes], schema_hash: str, place: str) -> FeaturePlan:
     """The feature plan, whose schema on this machine must be the one that was trained: same columns, same order."""
-    plan = FeaturePlan.from_json(read_part(files, "features", place))
+    with reading(f"{place}/{PARTS['features']}"):
+        plan = FeaturePlan.from_json(read_part(files, "features", place))
     trained = read_part(files, "schema", place)
     if plan.schema != trained or plan.schema_hash != schema_hash:
         found = f"schema {plan.schema_hash[:8]}.. is computed here, {schema_hash[:8]}.. was trained"

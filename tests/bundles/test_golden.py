@@ -1,0 +1,107 @@
+"""Golden samples hold the edge cases, come out to the bit, and give a bundle away that says something else."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from barmill.bundles import Bundle
+from barmill.bundles.folder import read_version
+from barmill.bundles.golden import replay
+from barmill.errors import BundleCorruption, BundleError
+
+MODELS = ("logistic", "lightgbm", "xgboost", "lstm")
+GOLDEN = "golden.safetensors"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_there_are_256_inputs_and_64_bars_and_all_come_out_to_the_bit(load, model: str) -> None:
+    bundle = load(model)
+    assert bundle.replay.exact
+    assert bundle.replay.n_inputs >= 256
+    assert bundle.replay.n_bars == 64
+
+
+def test_the_inputs_hold_first_rows_extremes_clipped_rows_and_both_clips(making) -> None:
+    contents = making.contents_of("lightgbm")
+    golden = load_tensors(making.files_of("lightgbm")[GOLDEN])
+    table = contents.plan.compute(contents.golden_bars)
+    ready = contents.scaler.transform(table.values)[table.ready]
+    inputs = golden["inputs"][golden["input_rows"]]
+    real = inputs[:-3]
+    np.testing.assert_array_equal(real.min(axis=0), ready.min(axis=0))
+    np.testing.assert_array_equal(real.max(axis=0), ready.max(axis=0))
+    np.testing.assert_array_equal(real[:8], ready[:8])
+    clip = np.float32(contents.scaler.clip)
+    assert (np.abs(ready) == clip).any() == (np.abs(real) == clip).any()
+    assert [set(row.tolist()) for row in inputs[-3:]] == [{0.0}, {float(clip)}, {-float(clip)}]
+
+
+def test_windows_of_a_network_are_the_consecutive_rows_before_their_end(making) -> None:
+    contents = making.contents_of("lstm")
+    golden = load_tensors(making.files_of("lstm")[GOLDEN])
+    table = contents.plan.compute(contents.golden_bars)
+    scaled = contents.scaler.transform(table.values)
+    place = {row.tobytes(): position for position, row in enumerate(scaled)}
+    for end in golden["input_rows"][:-3]:
+        window = golden["inputs"][end - contents.window + 1 : end + 1]
+        positions = [place[row.tobytes()] for row in window]
+        assert positions == list(range(positions[0], positions[0] + contents.window))
+
+
+def test_another_models_weights_under_a_good_seal_are_given_away(making, forge) -> None:
+    other = making.files_of("lightgbm", 2, 11)
+    version = forge({path: other[path] for path in ("weights/p_up.txt", "weights/E_r.txt")})
+    with pytest.raises(BundleError, match="the forecasts of its golden inputs come out differently"):
+        Bundle.load(version)
+
+
+def _altered(making, change) -> bytes:
+    golden = load_tensors(making.files_of("lightgbm")[GOLDEN])
+    change(golden)
+    return save_tensors({name: np.ascontiguousarray(tensor) for name, tensor in golden.items()})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda g: g["bar_features"].__setitem__((0, 0), g["bar_features"][0, 0] + 1e-3),
+            "the features of its golden bars come out differently",
+        ),
+        (lambda g: g["bar_features"].__setitem__((0, 0), np.nan), "come out differently, by up to inf"),
+        (lambda g: g["bar_forecast"].__setitem__((0, 0), g["bar_forecast"][0, 0] + 1e-5), "the forecasts of its golden bars"),
+        (lambda g: g["input_forecast"].__setitem__((0, 1), g["input_forecast"][0, 1] + 1e-5), "the forecasts of its golden inputs"),
+        (lambda g: g.pop("inputs"), "lack a tensor"),
+        (lambda g: g.update(inputs=g["inputs"].astype(np.float64)), "of another type"),
+        (lambda g: g.update(input_rows=g["input_rows"] + 10**6), "do not fit together"),
+        (lambda g: g.update(input_rows=g["input_rows"] - 10**6), "do not fit together"),
+        (
+            lambda g: g.update(bar_rows=g["bar_rows"][:0], bar_features=g["bar_features"][:0], bar_forecast=g["bar_forecast"][:0]),
+            "do not fit",
+        ),
+    ],
+)
+def test_altered_golden_samples_are_refused(making, load, change, said: str) -> None:
+    bundle = load("lightgbm")
+    with pytest.raises(BundleError, match=said):
+        replay(_altered(making, change), bundle.pipeline, bundle.plan, bundle.instrument, "x")
+
+
+def test_bytes_that_are_no_safetensors_are_refused(load) -> None:
+    bundle = load("lightgbm")
+    with pytest.raises(BundleCorruption, match="golden samples do not load"):
+        replay(b"\xff" * 64, bundle.pipeline, bundle.plan, bundle.instrument, "x")
+
+
+def test_last_bits_of_another_machine_are_told_and_accepted(making, load) -> None:
+    bundle = load("lightgbm")
+    data = _altered(making, lambda g: g["input_forecast"].__setitem__((0, 0), np.nextafter(g["input_forecast"][0, 0], 1)))
+    result = replay(data, bundle.pipeline, bundle.plan, bundle.instrument, "x")
+    assert not result.exact
+    assert 0 < result.forecasts < 1e-15
+
+
+def test_the_verified_bytes_hold_every_golden_tensor(load) -> None:
+    bundle = load("lightgbm")
+    assert len(load_tensors(read_version(bundle.folder).files[GOLDEN])) == 9
