@@ -81,3 +81,10 @@ def test_a_threshold_must_be_passed_and_only_its_side_starts_anew():
 def test_what_cannot_be_filtered_is_refused(call, message: str):
     with pytest.raises(LabelError, match=message):
         call()
+
+
+def test_arrays_that_cannot_be_written_to_are_read():
+    close = prices(10)
+    close.flags.writeable = False
+    assert ewm_volatility(close, 5).size == 10
+    assert cusum_filter(close, 1e9).size == 0

@@ -293,3 +293,11 @@ def test_costs_that_fill_the_stop_exactly_leave_no_room():
     atr, cost = np.array([2.0, 2.0, 2.0, 0.0, NAN]), np.array([2.0, 1.9, 2.1, 0.0, 0.1])
     assert has_room(atr, cost, 5.0, 1.0, "net").tolist() == [False, True, False, False, False]
     assert has_room(atr, cost, 1.0, 5.0, "charter").tolist() == [False, True, False, False, False]
+
+
+def test_arrays_that_cannot_be_written_to_are_read():
+    given = [array.copy() for array in (OPEN, HIGH, LOW, CLOSE, np.array([0, 1]), np.array([2.0, 2.0]))]
+    for array in given:
+        array.flags.writeable = False
+    np.testing.assert_array_equal(triple_barrier_net(*given, 1, 1.0, 1.0, 0.5, 4).label, label([0, 1]).label)
+    assert triple_barrier_close(given[3], given[4], 0.01, 1.0, 1.0, 2).label.size == 2

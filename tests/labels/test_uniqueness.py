@@ -73,3 +73,9 @@ def test_no_labels_leave_every_bar_alone():
 def test_spans_that_cannot_be_are_refused(t0, t1, error, message: str):
     with pytest.raises(error, match=message):
         average_uniqueness(t0, t1, 5)
+
+
+def test_arrays_that_cannot_be_written_to_are_read():
+    t0, t1 = np.array([0, 2]), np.array([3, 5])
+    t0.flags.writeable = t1.flags.writeable = False
+    assert average_uniqueness(t0, t1, 7).tolist() == [0.75, 0.75]

@@ -12,15 +12,17 @@ from numba.core.types import Array, boolean, float64, int64
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
-_f8 = float64[::1]
-_read = Array(float64, 1, "C", readonly=True)  # what `Bars` hands out cannot be written to
-_i8 = int64[::1]
+# What `Bars` hands out cannot be written to, and a kernel writes to its outputs alone.
+_prices = Array(float64, 1, "C", readonly=True)
+_positions = Array(int64, 1, "C", readonly=True)
+_out = float64[::1]
+_out_positions = int64[::1]
 
 NOT_REFUSED = -1
 
 
 @njit(
-    int64(_read, _read, _read, _read, _read, _read, _i8, _read, _read, _read, float64, float64, int64, boolean, _f8, _f8, _f8, _f8, _f8),
+    int64(*(_prices,) * 6, _positions, *(_prices,) * 3, float64, float64, int64, boolean, *(_out,) * 5),
     cache=True,
     error_model="numpy",
     nogil=True,
@@ -100,7 +102,7 @@ def scan_triple_barrier_net(
     return NOT_REFUSED
 
 
-@njit(int64(_f8, _i8, _f8, float64, float64, int64, _f8, _f8, _f8), cache=True, error_model="numpy", nogil=True)
+@njit(int64(_prices, _positions, _prices, float64, float64, int64, _out, _out, _out), cache=True, error_model="numpy", nogil=True)
 def scan_triple_barrier_close(
     close: Float64Array,
     events: Int64Array,
@@ -138,7 +140,7 @@ def scan_triple_barrier_close(
     return NOT_REFUSED
 
 
-@njit((_f8, float64, _f8), cache=True, error_model="numpy", nogil=True)
+@njit((_prices, float64, _out), cache=True, error_model="numpy", nogil=True)
 def scan_ewm_volatility(close: Float64Array, alpha: float, out: Float64Array) -> None:
     """West's (1979) weighted update with weights that decay: equal returns give exactly 0, and a prefix its own values."""
     decay = 1.0 - alpha
@@ -160,7 +162,7 @@ def scan_ewm_volatility(close: Float64Array, alpha: float, out: Float64Array) ->
             out[t] = np.sqrt(squares * weights / (weights * weights - squared_weights))
 
 
-@njit(int64(_f8, float64, _i8), cache=True, error_model="numpy", nogil=True)
+@njit(int64(_prices, float64, _out_positions), cache=True, error_model="numpy", nogil=True)
 def scan_cusum(x: Float64Array, threshold: float, out: Int64Array) -> int:
     """Write the events to `out` and return how many there are."""
     n_events = 0
@@ -181,7 +183,7 @@ def scan_cusum(x: Float64Array, threshold: float, out: Int64Array) -> int:
     return n_events
 
 
-@njit((_i8, _i8, _i8, _f8), cache=True, error_model="numpy", nogil=True)
+@njit((_positions, _positions, _positions, _out), cache=True, error_model="numpy", nogil=True)
 def mean_inverse_concurrency(t0: Int64Array, t1: Int64Array, concurrency: Int64Array, out: Float64Array) -> None:
     """Mean of 1/concurrency over each label's bars, from two-part prefix sums.
 
