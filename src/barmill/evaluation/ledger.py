@@ -110,10 +110,12 @@ class Ledger:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)  # of this opening: holds among threads and processes alike
-                head = self._read_head(descriptor)
-                data = os.pread(descriptor, max(os.fstat(descriptor).st_size - head.size, 0), head.size)
-                newer, unfinished = self._parse(data, head)
-                end = os.fstat(descriptor).st_size - unfinished
+                head, size = self._read_head(descriptor), os.fstat(descriptor).st_size
+                if size < head.size:
+                    found = f"is {size} bytes long; {head.size} with {head.sequence} entries were acknowledged"
+                    raise LedgerError(str(self.path), found, mend=_MEND)
+                newer, unfinished = self._parse(os.pread(descriptor, size - head.size, head.size), head)
+                end = size - unfinished
                 last = newer[-1] if newer else head
                 entry = _entry(last.sequence + 1, kind, trial, note or {}, last.hash)
                 line = canonical_json(asdict(entry)) + b"\n"
@@ -142,7 +144,7 @@ class Ledger:
         entries, _ = self._parse(data, self._genesis())
         covered = entries[head.sequence - 1].hash if 0 < head.sequence <= len(entries) else self._genesis().hash
         if covered != head.hash:
-            found = f"holds {len(entries)} whole lines, but its head says {head.sequence} with other content"
+            found = f"holds {len(entries)} whole lines that fit together, but {head.sequence} were acknowledged, or others"
             raise LedgerError(str(self.path), found, mend=_MEND)
         return tuple(entries)
 
@@ -196,9 +198,6 @@ class Ledger:
             head = _Head(int(raw["sequence"]), str(raw["hash"]), int(raw["size"]))
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(str(self.head_path), f"cannot be read: {error}", mend=_MEND) from error
-        if head.size > size:
-            found = f"is {size} bytes long; {head.size} with {head.sequence} entries were acknowledged"
-            raise LedgerError(str(self.path), found, mend=_MEND)
         return head
 
     def _parse(self, data: bytes, start: _Head) -> tuple[list[LedgerEntry], int]:
