@@ -37,7 +37,7 @@ def test_show_prints_parameters_with_default_range_and_meaning() -> None:
     assert text.startswith("lightgbm: Gradient-boosted trees that grow leaf by leaf.\n")
     assert "Ke et al. (2017)" in text
     line = next(line for line in text.splitlines() if line.startswith("num_leaves"))
-    assert line.split() == ["num_leaves", "63", "[2,", "4096]", *"leaves of a tree at most".split()]
+    assert line.split() == ["num_leaves", "63", "[2,", "4096]", *["leaves", "of", "a", "tree", "at", "most"]]
     assert next(line for line in text.splitlines() if line.startswith("class_weight")).split()[1:4] == ["none", "none,", "balanced"]
 
 
