@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from barmill.errors import LabelError, ShapeError
 from barmill.features import atr
-from barmill.labels import BARRIERS, LabelConfig, average_uniqueness, make_labels, triple_barrier_net
+from barmill.labels import BARRIERS, LabelConfig, average_uniqueness, decision_bars, make_labels, triple_barrier_net
 from barmill.market import Bars, Fee, Instrument, Slippage, round_trip_cost
 
 MINUTE_MS = 60_000
@@ -70,6 +70,8 @@ def test_decisions_keep_to_the_clock_so_that_a_longer_history_has_the_same():
     whole, late = make_labels(bars, config), make_labels(bars.slice(3, 600), config)
     assert ((bars.open_time[whole.t0] // MINUTE_MS) % 7 == 0).all()
     assert len(whole) + sum(whole.excluded.values()) == np.count_nonzero((bars.open_time // MINUTE_MS) % 7 == 0)
+    np.testing.assert_array_equal(decision_bars(bars.slice(3, 600), 7), decision_bars(bars, 7)[3:])
+    assert decision_bars(bars, 7)[whole.t0].all()
     assert set((late.t0 + 3).tolist()) <= set(whole.t0.tolist())
 
 

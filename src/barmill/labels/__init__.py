@@ -8,7 +8,7 @@ is the way from bars; the functions below it take plain arrays. What a trade cos
 from barmill.labels.config import LabelConfig
 from barmill.labels.events import cusum_filter, ewm_volatility
 from barmill.labels.fixed_horizon import fixed_horizon
-from barmill.labels.make import make_labels
+from barmill.labels.make import decision_bars, make_labels
 from barmill.labels.outcomes import BARRIERS, CLASS_NAMES, Labels, check_classes
 from barmill.labels.triple_barrier import CloseOutcome, NetOutcome, triple_barrier_close, triple_barrier_net
 from barmill.labels.uniqueness import average_uniqueness, concurrency
@@ -24,6 +24,7 @@ __all__ = [
     "check_classes",
     "concurrency",
     "cusum_filter",
+    "decision_bars",
     "ewm_volatility",
     "fixed_horizon",
     "make_labels",

@@ -26,11 +26,19 @@ NO_ROOM_FOR_PROFIT = "no room for a profit"
 NOT_COVERED = "outcome not covered by the data"
 
 
-def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = None) -> Labels:
-    """Label a decision at every k-th bar, as far as the data cover its outcome.
+def decision_bars(bars: "Bars", every: int) -> BoolArray:
+    """True at each bar at whose close a decision falls: bool of shape (n_bars,).
 
-    The ATR is over `atr_window` base bars; the cost is the round trip at the entry price, open[e+1]. Every k-th bar is counted
-    on the clock, not from the first row, so that a longer history decides at the same bars.
+    Every `every`-th bar on the clock, counted from the epoch and never from the first row, so that any slice of the bars, and
+    a live feed, decide at the same moments. Whoever trades what was labelled asks here.
+    """
+    return (bars.open_time // bars.timeframe.ms) % every == 0
+
+
+def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = None) -> Labels:
+    """Label the decision at each of `decision_bars`, as far as the data cover its outcome.
+
+    The ATR is over `atr_window` base bars; the cost is the round trip at the entry price, open[e+1].
 
     Parameters
     ----------
@@ -49,7 +57,7 @@ def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = Non
     from barmill.market import round_trip_cost
 
     n_bars = len(bars)
-    events = np.flatnonzero((bars.open_time // bars.timeframe.ms) % config.every == 0)
+    events = np.flatnonzero(decision_bars(bars, config.every))
     excluded: dict[str, int] = {}
 
     def keep(events: Int64Array, allowed: BoolArray, reason: str) -> Int64Array:
