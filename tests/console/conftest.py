@@ -23,10 +23,27 @@ base_models:
 - name: lightgbm
 """
 FEATURES = [
-    "log_return_1", "log_return_60", "realised_volatility_60", "parkinson_volatility_20", "rsi_14", "rsi_14@5m", "rsi_14@15m", "macd_12_26_9",
-    "atr_14", "adx_14@15m", "stochastic_k_14_3", "bollinger_width_20_2@5m", "ema_distance_50", "vwap_distance_60", "volume_ratio_20", "obv_slope_20",
-    "rolling_skew_60", "rolling_kurtosis_60@15m", "minute_of_day_sin", "minute_of_day_cos",
-]  # fmt: skip
+    "log_return_1",
+    "log_return_60",
+    "realised_volatility_60",
+    "parkinson_volatility_20",
+    "rsi_14",
+    "rsi_14@5m",
+    "rsi_14@15m",
+    "macd_12_26_9",
+    "atr_14",
+    "adx_14@15m",
+    "stochastic_k_14_3",
+    "bollinger_width_20_2@5m",
+    "ema_distance_50",
+    "vwap_distance_60",
+    "volume_ratio_20",
+    "obv_slope_20",
+    "rolling_skew_60",
+    "rolling_kurtosis_60@15m",
+    "minute_of_day_sin",
+    "minute_of_day_cos",
+]
 STAGES = ["data", "features", "labels", "splits", "scaled", "fit-logistic", "fit-lightgbm", "judgement"]
 
 
@@ -50,9 +67,17 @@ def model(name: str, number: int, selected: bool, classes: int = 2, **trading: A
     curve = (0.694 - 0.004 * (1 - np.exp(-np.arange(80) / 25)) + rng.normal(0, 1e-4, 80)).round(6).tolist()
     fit: dict[str, Any] = {"iterations": 41, "converged": True}
     if family == "boosting":
-        fit = {part: {"trees": 61, "trees_grown": 80, "loss": "log loss", "best_valid_loss": 0.69011, "history": {"valid": curve}} for part in ("p_up", "E_r")}
+        fit = {
+            part: {"trees": 61, "trees_grown": 80, "loss": "log loss", "best_valid_loss": 0.69011, "history": {"valid": curve}}
+            for part in ("p_up", "E_r")
+        }
     if family == "recurrent":
-        fit = {"epochs": 80, "best_epoch": 61, "stopped": "no gain in 10 epochs", "history": {"train": [loss - 0.003 for loss in curve], "valid": curve}}
+        fit = {
+            "epochs": 80,
+            "best_epoch": 61,
+            "stopped": "no gain in 10 epochs",
+            "history": {"train": [loss - 0.003 for loss in curve], "valid": curve},
+        }
     importance = [{"feature": feature, "mean": 0.012 * 0.72**rank - 0.0003, "std": 0.0006} for rank, feature in enumerate(FEATURES)]
     confusion = [[5812, 4011], [5203, 4627]] if classes == 2 else [[3301, 2100, 1203], [2504, 3900, 2301], [1280, 2040, 3120]]
     return {
@@ -64,24 +89,54 @@ def model(name: str, number: int, selected: bool, classes: int = 2, **trading: A
         "bundle": f"bundle/{name}/1",
         "digest": digest(name),
         "classification": {
-            "auc": auc, "auc_interval": [auc - 0.0118, auc + 0.0121], "pr_auc": 0.512, "log_loss": 0.6921 + 0.0004 * (2 - number), "log_loss_base": 0.6926,
-            "brier": 0.2493, "mcc": 0.021, "f1": 0.487, "base_rate": 0.4918, "confusion": confusion, "n": 19653,
+            "auc": auc,
+            "auc_interval": [auc - 0.0118, auc + 0.0121],
+            "pr_auc": 0.512,
+            "log_loss": 0.6921 + 0.0004 * (2 - number),
+            "log_loss_base": 0.6926,
+            "brier": 0.2493,
+            "mcc": 0.021,
+            "f1": 0.487,
+            "base_rate": 0.4918,
+            "confusion": confusion,
+            "n": 19653,
         },
-        "calibration": {"methods": ["temperature_scaling"], "ece_before": 0.0312, "ece": 0.0094 + 0.002 * number, "mce": 0.071, "reliability": reliability(rng)},
+        "calibration": {
+            "methods": ["temperature_scaling"],
+            "ece_before": 0.0312,
+            "ece": 0.0094 + 0.002 * number,
+            "mce": 0.071,
+            "reliability": reliability(rng),
+        },
         "forecast": {
-            "ic": None if family == "linear" else 0.013 * number, "rank_ic": None if family == "linear" else 0.017,
-            "pinball": {"q05": 0.000412, "q50": 0.001204, "q95": 0.000433}, "coverage_90": 0.884,
+            "ic": None if family == "linear" else 0.013 * number,
+            "rank_ic": None if family == "linear" else 0.017,
+            "pinball": {"q05": 0.000412, "q50": 0.001204, "q95": 0.000433},
+            "coverage_90": 0.884,
         },
         "trading": {
-            "sharpe": -1.2 - 1.4 * number, "sortino": -1.61, "calmar": -2.01, "max_drawdown": -0.1873, "win_rate": 0.431, "profit_factor": 0.91,
-            "recovery_factor": -0.74, "turnover": 2841.0, "exposure": 0.412, "cost_paid": 0.1904, "n_trades": 214 + number, "total_return": -0.0812 - 0.02 * number,
+            "sharpe": -1.2 - 1.4 * number,
+            "sortino": -1.61,
+            "calmar": -2.01,
+            "max_drawdown": -0.1873,
+            "win_rate": 0.431,
+            "profit_factor": 0.91,
+            "recovery_factor": -0.74,
+            "turnover": 2841.0,
+            "exposure": 0.412,
+            "cost_paid": 0.1904,
+            "n_trades": 214 + number,
+            "total_return": -0.0812 - 0.02 * number,
             "gross_total_return": 0.1092,
             "random": {"p05": -8.1 + number, "p50": -2.9, "p95": 2.8, "share_below": 0.61, "n": 200},
-            "long_above": 0.553, "short_below": 0.441, "above_chance": False, **trading,
+            "long_above": 0.553,
+            "short_below": 0.441,
+            "above_chance": False,
+            **trading,
         },
         "importance": importance,
         "fit": fit,
-    }  # fmt: skip
+    }
 
 
 def block(name: str, first: str, last: str, n: int) -> dict[str, Any]:
@@ -91,25 +146,76 @@ def block(name: str, first: str, last: str, n: int) -> dict[str, Any]:
 def usual_judgement() -> dict[str, Any]:
     """Four models on real bars; none beats chance."""
     baseline = {
-        "sharpe": 0.84, "sortino": 1.2, "calmar": 2.2, "max_drawdown": -0.1421, "win_rate": 1.0, "profit_factor": "inf", "recovery_factor": "inf",
-        "turnover": 19.6, "exposure": 1.0, "cost_paid": 0.0005, "n_trades": 1, "total_return": 0.0631, "gross_total_return": 0.0641,
-    }  # fmt: skip
-    flat = dict.fromkeys(baseline) | {"turnover": 0.0, "exposure": 0.0, "cost_paid": 0.0, "n_trades": 0, "total_return": 0.0, "gross_total_return": 0.0}
+        "sharpe": 0.84,
+        "sortino": 1.2,
+        "calmar": 2.2,
+        "max_drawdown": -0.1421,
+        "win_rate": 1.0,
+        "profit_factor": "inf",
+        "recovery_factor": "inf",
+        "turnover": 19.6,
+        "exposure": 1.0,
+        "cost_paid": 0.0005,
+        "n_trades": 1,
+        "total_return": 0.0631,
+        "gross_total_return": 0.0641,
+    }
+    flat = dict.fromkeys(baseline) | {
+        "turnover": 0.0,
+        "exposure": 0.0,
+        "cost_paid": 0.0,
+        "n_trades": 0,
+        "total_return": 0.0,
+        "gross_total_return": 0.0,
+    }
     return {
-        "format": 1, "name": "crypto-1m", "symbol": "FILUSDT", "timeframe": "1m", "seed": 42, "barmill": "0.1.0", "horizon_bars": 60, "classes": 2,
+        "format": 1,
+        "name": "crypto-1m",
+        "symbol": "FILUSDT",
+        "timeframe": "1m",
+        "seed": 42,
+        "barmill": "0.1.0",
+        "horizon_bars": 60,
+        "classes": 2,
         "data": {
-            "rows": 175680, "first": "2023-08-01 00:00 UTC", "last": "2023-11-30 23:59 UTC", "fingerprint": digest("bars"),
+            "rows": 175680,
+            "first": "2023-08-01 00:00 UTC",
+            "last": "2023-11-30 23:59 UTC",
+            "fingerprint": digest("bars"),
             "notes": ["open_time read as milliseconds", "column 'quote_asset_volume' taken as quote_volume"],
             "findings": [
-                {"code": "D010", "name": "zero range", "severity": "info", "count": 212, "first_time": "2023-08-02 04:11 UTC", "message": "212 bars have high equal to low"},
-                {"code": "D007", "name": "gap", "severity": "warning", "count": 3, "first_time": "2023-09-14 02:00 UTC", "message": "3 gaps against the calendar, 41 bars in all"},
+                {
+                    "code": "D010",
+                    "name": "zero range",
+                    "severity": "info",
+                    "count": 212,
+                    "first_time": "2023-08-02 04:11 UTC",
+                    "message": "212 bars have high equal to low",
+                },
+                {
+                    "code": "D007",
+                    "name": "gap",
+                    "severity": "warning",
+                    "count": 3,
+                    "first_time": "2023-09-14 02:00 UTC",
+                    "message": "3 gaps against the calendar, 41 bars in all",
+                },
             ],
         },
         "features": {"n": len(FEATURES), "names": FEATURES, "warmup_bars": 910, "not_ready": 304, "schema_hash": digest("schema")},
         "labels": {
-            "method": "triple_barrier", "n": 58236, "excluded": {"outcome not covered": 20, "features not ready": 304, "no room for a stop": 0},
-            "balance": {"train": {"up": 19876, "down": 20881}, "validation": {"up": 4021, "down": 4190}, "test": {"up": 4104, "down": 4302}},
-            "mean_net_return_bps": -10.4, "mean_cost_bps": 10.2, "mean_uniqueness": 0.061, "mean_label_bars": 47.3,
+            "method": "triple_barrier",
+            "n": 58236,
+            "excluded": {"outcome not covered": 20, "features not ready": 304, "no room for a stop": 0},
+            "balance": {
+                "train": {"up": 19876, "down": 20881},
+                "validation": {"up": 4021, "down": 4190},
+                "test": {"up": 4104, "down": 4302},
+            },
+            "mean_net_return_bps": -10.4,
+            "mean_cost_bps": 10.2,
+            "mean_uniqueness": 0.061,
+            "mean_label_bars": 47.3,
         },
         "splits": {
             "n_bars": 175680,
@@ -130,21 +236,36 @@ def usual_judgement() -> dict[str, Any]:
         "provenance": [
             {"what": what, "fitted_on": where, "first_time": "2023-08-01 15:10 UTC", "last_time": "2023-10-25 08:00 UTC", "rows": rows}
             for what, where, rows in [
-                ("scaler", "train", 40757), ("lightgbm", "train", 40757), ("lightgbm: early stopping", "early_stopping", 3240),
-                ("lightgbm: temperature_scaling", "calibration", 2810), ("lightgbm: quantiles", "calibration", 2810), ("thresholds", "selection", 2001),
+                ("scaler", "train", 40757),
+                ("lightgbm", "train", 40757),
+                ("lightgbm: early stopping", "early_stopping", 3240),
+                ("lightgbm: temperature_scaling", "calibration", 2810),
+                ("lightgbm: quantiles", "calibration", 2810),
+                ("thresholds", "selection", 2001),
             ]
         ],
         "fingerprints": {
-            "data": digest("bars"), "recipe": digest("recipe"), "code": digest("code"), "seed": 42, "stages": {stage: digest(stage) for stage in STAGES},
+            "data": digest("bars"),
+            "recipe": digest("recipe"),
+            "code": digest("code"),
+            "seed": 42,
+            "stages": {stage: digest(stage) for stage in STAGES},
             "bundles": {name: digest(name) for name in ["logistic", "lightgbm", "xgboost", "lstm"]},
         },
-    }  # fmt: skip
+    }
 
 
 def simulated_judgement() -> dict[str, Any]:
     """Two models, three classes, on a simulated market; the selected one beats chance."""
     judgement = usual_judgement()
-    good = {"sharpe": 6.42, "total_return": 0.214, "gross_total_return": 0.391, "above_chance": True, "max_drawdown": -0.031, "profit_factor": 1.61}
+    good = {
+        "sharpe": 6.42,
+        "total_return": 0.214,
+        "gross_total_return": 0.391,
+        "above_chance": True,
+        "max_drawdown": -0.031,
+        "profit_factor": 1.61,
+    }
     judgement |= {
         "name": "quickstart",
         "symbol": "SIM",
@@ -161,17 +282,37 @@ def degenerate_judgement() -> dict[str, Any]:
     """One model that never traded, with everything unknown that can be."""
     judgement = usual_judgement()
     silent = model("logistic", 0, True)
-    silent["classification"] = dict.fromkeys(silent["classification"]) | {"auc_interval": [None, None], "confusion": [[0, 0], [0, 0]], "n": 0}
-    silent["calibration"] = {"methods": [], "ece_before": None, "ece": None, "mce": None, "reliability": dict.fromkeys(("mean_p", "share", "low", "high", "count"), [None, None])}
+    silent["classification"] = dict.fromkeys(silent["classification"]) | {
+        "auc_interval": [None, None],
+        "confusion": [[0, 0], [0, 0]],
+        "n": 0,
+    }
+    silent["calibration"] = {
+        "methods": [],
+        "ece_before": None,
+        "ece": None,
+        "mce": None,
+        "reliability": {column: [None, None] for column in ("mean_p", "share", "low", "high", "count")},
+    }
     silent["forecast"] = {"ic": None, "rank_ic": None, "pinball": {"q05": None}, "coverage_90": None}
     silent["trading"] = dict.fromkeys(silent["trading"]) | {
-        "profit_factor": "inf", "calmar": "-inf", "n_trades": 0, "above_chance": False,
+        "profit_factor": "inf",
+        "calmar": "-inf",
+        "n_trades": 0,
+        "above_chance": False,
         "random": {"p05": None, "p50": None, "p95": None, "share_below": None, "n": 0},
-    }  # fmt: skip
+    }
     silent |= {"importance": [], "fit": {}}
     judgement |= {"models": [silent], "baselines": {}, "provenance": [], "ledger": {"trials": 0, "fits": 0, "test_openings": 0}}
     judgement["data"] |= {"rows": 0, "first": None, "last": None, "notes": [], "findings": []}
-    judgement["labels"] = {"method": "fixed_horizon", "n": 0, "excluded": {}, "balance": {"train": {"up": 0, "down": 0}}, "mean_net_return_bps": None, "mean_cost_bps": None}
+    judgement["labels"] = {
+        "method": "fixed_horizon",
+        "n": 0,
+        "excluded": {},
+        "balance": {"train": {"up": 0, "down": 0}},
+        "mean_net_return_bps": None,
+        "mean_cost_bps": None,
+    }
     judgement["splits"] = {"n_bars": 0, "blocks": [], "dropped": {}}
     judgement["costs"] = {"fee": {"per_contract": 1.24}, "slippage": {"ticks": 0.5}, "round_trip_bps": None}
     return judgement
@@ -191,7 +332,10 @@ def write_run(folder: Path, judgement: dict[str, Any], equity_frame: pl.DataFram
     write_json(folder / "metrics" / "judgement.json", judgement)
     write_bytes(folder / "recipe.yaml", RECIPE.encode())
     libraries = {"numpy": "2.4.0", "polars": "2.1.0", "lightgbm": "4.6.0"}
-    write_json(folder / "environment.json", {"barmill": "0.1.0", "python": "3.11.9", "system": "Linux", "machine": "x86_64", "cores": 2, "libraries": libraries})
+    write_json(
+        folder / "environment.json",
+        {"barmill": "0.1.0", "python": "3.11.9", "system": "Linux", "machine": "x86_64", "cores": 2, "libraries": libraries},
+    )
     if equity_frame is not None:
         equity_frame.write_parquet(folder / "metrics" / "equity.parquet")
     if timings:

@@ -15,7 +15,15 @@ import pytest
 from barmill.console import render_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--hide-scrollbars"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--hide-scrollbars",
+]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -83,7 +91,10 @@ def browser(profile: Path) -> Iterator[Browser]:
     arguments = [*FLAGS, f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
     line = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_events}'
     process = subprocess.Popen(
-        ["/bin/bash", "-c", line, CHROMIUM, *arguments], pass_fds=(read_commands, write_events), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ["/bin/bash", "-c", line, CHROMIUM, *arguments],
+        pass_fds=(read_commands, write_events),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     os.close(read_commands)
     os.close(write_events)
@@ -106,8 +117,13 @@ WIDER_THAN_THE_PAGE = """
 """
 
 
-@pytest.mark.parametrize(("run", "width", "dark"), [("usual_run", 360, False), ("simulated_run", 390, True), ("degenerate_run", 390, False), ("usual_run", 1280, True)])
-def test_opens_without_errors_loads_nothing_and_fits(run: str, width: int, dark: bool, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("run", "width", "dark"),
+    [("usual_run", 360, False), ("simulated_run", 390, True), ("degenerate_run", 390, False), ("usual_run", 1280, True)],
+)
+def test_opens_without_errors_loads_nothing_and_fits(
+    run: str, width: int, dark: bool, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     page = tmp_path / "report.html"
     page.write_bytes(render_report(request.getfixturevalue(run)))
     with browser(tmp_path / "profile") as tab:

@@ -1,6 +1,7 @@
 """Charts as plain Plotly figures. Colours are names of the style sheet's variables ("$ink"), so that a chart follows the theme."""
 
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from barmill.console.figures import instant, percent, whole
@@ -26,7 +27,13 @@ def series_colour(number: int) -> str:
 
 
 def _axis(**settings: Any) -> dict[str, Any]:
-    base = {"gridcolor": "$grid", "linecolor": "$rule", "zerolinecolor": "$rule", "tickfont": {"color": "$muted"}, "automargin": True}
+    base: dict[str, Any] = {
+        "gridcolor": "$grid",
+        "linecolor": "$rule",
+        "zerolinecolor": "$rule",
+        "tickfont": {"color": "$muted"},
+        "automargin": True,
+    }
     title = settings.pop("title", None)
     if title:
         base["title"] = {"text": title, "font": {"color": "$muted", "size": 12}, "standoff": 8}
@@ -49,12 +56,16 @@ def _layout(height: int, **settings: Any) -> dict[str, Any]:
 
 def split_map(judgement: Judgement) -> Figure | None:
     """The blocks on a time line, a row each, and what was set aside between them. None if no block has times."""
-    blocks = [(block, first, last) for block in judgement.splits.blocks if (first := instant(block.first_time)) and (last := instant(block.last_time))]
+    blocks = [
+        (block, first, last)
+        for block in judgement.splits.blocks
+        if (first := instant(block.first_time)) and (last := instant(block.last_time))
+    ]
     if not blocks:
         return None
     bars = [_stretch(_title(block.name), first, last, _block_colour(block.name), f"{whole(block.n)} rows") for block, first, last in blocks]
     aside = "set aside"
-    pairs = [(before, after) for (_, _, before), (_, after, _) in zip(blocks, blocks[1:], strict=False) if after > before]
+    pairs = [(before, after) for (_, _, before), (_, after, _) in pairwise(blocks) if after > before]
     bars += [_stretch(aside, first, last, "$muted", "purged or embargoed") for first, last in pairs]
     rows = [_title(block.name) for block, _, _ in blocks] + ([aside] if pairs else [])
     layout = _layout(
@@ -132,12 +143,18 @@ def reliability(model: ModelResult, number: int, extent: tuple[float, float]) ->
         return None
     p, share, low, high, count = (list(column) for column in zip(*bins, strict=True))
     colour = series_colour(number)
-    gaps = [after - before for before, after in zip(p, p[1:], strict=False) if after > before]
+    gaps = [after - before for before, after in pairwise(p) if after > before]
     low_end = [value if value is not None else at for value, at in zip(low, share, strict=True)]
     high_end = [value if value is not None else at for value, at in zip(high, share, strict=True)]
     said = [f"{whole(n)} forecasts, band {percent(a)} to {percent(b)}" for n, a, b in zip(count, low_end, high_end, strict=True)]
     data: list[Figure] = [
-        {"type": "scatter", "mode": "lines", "x": list(extent), "y": list(extent), "line": {"color": "$muted", "dash": "dot", "width": 1.5}},
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": list(extent),
+            "y": list(extent),
+            "line": {"color": "$muted", "dash": "dot", "width": 1.5},
+        },
         {
             "type": "scatter",
             "mode": "lines",
@@ -170,8 +187,16 @@ def reliability(model: ModelResult, number: int, extent: tuple[float, float]) ->
     data[0]["hoverinfo"] = data[1]["hoverinfo"] = "skip"
     layout = _layout(
         340,
-        xaxis=_axis(range=list(extent), tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%", nticks=6, anchor="y2", title="forecast p_up"),
-        yaxis=_axis(range=list(extent), domain=[0.3, 1], tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%", nticks=6, title="share that went up"),
+        xaxis=_axis(
+            range=list(extent), tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%", nticks=6, anchor="y2", title="forecast p_up"
+        ),
+        yaxis=_axis(
+            range=list(extent),
+            domain=[0.3, 1],
+            tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%",
+            nticks=6,
+            title="share that went up",
+        ),
         yaxis2=_axis(domain=[0, 0.22], nticks=3, tickformat="~s", title="rows"),
         bargap=0,
     )
@@ -187,12 +212,18 @@ def learning(curves: list[Curve], number: int) -> Figure:
             "name": plain(curve.name),
             "x": curve.step,
             "y": curve.loss,
-            "line": {"color": series_colour(number) if curve.judged else "$muted", "width": 2 if curve.judged else 1.5, "dash": "solid" if curve.judged else "dot"},
+            "line": {
+                "color": series_colour(number) if curve.judged else "$muted",
+                "width": 2 if curve.judged else 1.5,
+                "dash": "solid" if curve.judged else "dot",
+            },
             "hovertemplate": "%{y:.5g}",
         }
         for curve in curves
     ]
-    layout = _layout(230, showlegend=True, hovermode="x unified", xaxis=_axis(nticks=6, title="step of the fit"), yaxis=_axis(nticks=5, title="loss"))
+    layout = _layout(
+        230, showlegend=True, hovermode="x unified", xaxis=_axis(nticks=6, title="step of the fit"), yaxis=_axis(nticks=5, title="loss")
+    )
     layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "orientation": "v", "bgcolor": "$surface/0.7"}
     return {"data": data, "layout": layout}
 

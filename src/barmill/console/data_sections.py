@@ -92,13 +92,16 @@ def cost_sentences(judgement: Judgement) -> list[str]:
     if chosen is not None and chosen.trading.n_trades and chosen.trading.cost_paid is not None:
         trading = chosen.trading
         sentences.append(
-            f"{chosen.name} made {plural(trading.n_trades, 'trade')} on the test block and paid {percent(trading.cost_paid)} of its capital for them: "
-            f"{percent(trading.gross_total_return)} before costs became {percent(trading.total_return)} after."
+            f"{chosen.name} made {plural(trading.n_trades, 'trade')} on the test block and paid {percent(trading.cost_paid)} "
+            f"of its capital for them: {percent(trading.gross_total_return)} before costs became {percent(trading.total_return)} after."
         )
     return sentences
 
 
 def _cost(value: str | float | dict[str, Any]) -> str:
     if isinstance(value, dict):
-        return " and ".join(f"{significant(amount) if isinstance(amount, int | float) else amount} {unit.replace('_', ' ')}" for unit, amount in value.items())
+        return " and ".join(
+            f"{significant(amount) if isinstance(amount, int | float) else amount} {unit.replace('_', ' ')}"
+            for unit, amount in value.items()
+        )
     return value if isinstance(value, str) else f"{significant(value)} bps"

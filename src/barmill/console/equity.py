@@ -42,7 +42,8 @@ def equity_curves(frame: "pl.DataFrame", most_points: int = MOST_POINTS) -> Equi
     for name in frame.columns:
         if name in NOT_EQUITY:
             continue
-        equity = frame[name].cast(float).fill_null(float("nan")).to_numpy().astype(np.float64)
+        equity = frame[name].cast(float).fill_null(float("nan")).to_numpy(writable=True)
+        equity[~np.isfinite(equity)] = np.nan
         peak = np.fmax.accumulate(np.fmax(equity, 1.0))  # equity starts at 1, so a loss on the first bar is a drawdown
         fall = np.fmin.reduceat(equity / peak - 1.0, starts)
         net_return[name] = _rounded(equity[ends - 1] - 1.0)

@@ -25,9 +25,15 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Profit factor", "Gains of the winning trades over losses of the losing ones. Infinite without a loss."),
     ("p_up, q05, q50, q95", "The forecast: the probability of an up, and three quantiles of the net return."),
     ("Purge", "Leaving out rows whose label reaches into the next block, so that no outcome is known on both sides."),
-    ("Random band", "The middle 90 % of net Sharpe ratios of the model's own trades, moved to random other times. Inside it, luck explains the result."),
+    (
+        "Random band",
+        "The middle 90 % of net Sharpe ratios of the model's own trades, moved to random other times. Inside it, luck explains the result.",
+    ),
     ("Recovery factor", "Net profit over the deepest fall of cumulative profit."),
-    ("Selection slice", "The last part of the validation block. It chooses among the models and sets the thresholds, before the test block is opened."),
+    (
+        "Selection slice",
+        "The last part of the validation block. It chooses among the models and sets the thresholds, before the test block is opened.",
+    ),
     ("Sharpe ratio", "Mean over standard deviation of the net returns per bar, for a year. Below 0 it lost money."),
     ("Sortino ratio", "As the Sharpe ratio, with only the falls counted as risk."),
     ("Test block", "The last bars. Nothing was fitted or chosen on them, and each look at them is written to the trial ledger."),

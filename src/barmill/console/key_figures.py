@@ -46,17 +46,33 @@ def _of_model(judgement: Judgement, model: ModelResult) -> tuple[Card, ...]:
     held = judgement.baselines.get("buy_and_hold")
     skilled = ranks_better_than_chance(model)
     ranks = "" if model.classification.auc is None else f", {'above' if skilled else 'not told from'} 0.5"
+    idle = "no trades" if trading.n_trades == 0 else ""
+    ece, before = model.calibration.ece, model.calibration.ece_before
     holding = "" if held is None else f", holding {percent(held.total_return)}"
     return (
-        Card("Net Sharpe", sharpe.text, f"{STANDINGS[standing]}: {sharpe.note}" if trading.sharpe is not None else sharpe.note, _tone(standing), sharpe.strip),
-        Card("AUC", auc.text, f"{auc.note}{ranks}", "good" if skilled else "doubt", auc.strip),
-        Card("Net return", percent(trading.total_return), f"before costs {percent(trading.gross_total_return)}{holding}"),
-        Card("Largest drawdown", percent(trading.max_drawdown), f"{percent(trading.exposure)} of the bars with a position"),
-        Card("Trades", whole(trading.n_trades), f"{percent(trading.win_rate)} of them won, {percent(trading.cost_paid)} of capital paid in costs"),
-        Card("Calibration error (ECE)", fixed(model.calibration.ece, 4), f"before calibration {fixed(model.calibration.ece_before, 4)}"),
+        Card(
+            "Net Sharpe",
+            sharpe.text,
+            f"{STANDINGS[standing]}: {sharpe.note}" if trading.sharpe is not None else sharpe.note,
+            _tone(standing),
+            sharpe.strip,
+        ),
+        Card(
+            "AUC", auc.text, f"{auc.note}{ranks}", "good" if skilled else "doubt" if model.classification.auc is not None else "", auc.strip
+        ),
+        Card("Net return", percent(trading.total_return), idle or f"before costs {percent(trading.gross_total_return)}{holding}"),
+        Card("Largest drawdown", percent(trading.max_drawdown), idle or f"{percent(trading.exposure)} of the bars with a position"),
+        Card(
+            "Trades",
+            whole(trading.n_trades),
+            "" if idle else f"{percent(trading.win_rate)} of them won, {percent(trading.cost_paid)} of capital paid in costs",
+        ),
+        Card(
+            "Calibration error (ECE)", fixed(ece, 4), "no forecasts to judge" if ece is None else f"before calibration {fixed(before, 4)}"
+        ),
         Card("Round trip", basis_points(judgement.costs.round_trip_bps), "fees and slippage, in and out"),
     )
 
 
 def _tone(standing: Standing) -> Tone:
-    return "good" if standing == "above" else "doubt"
+    return "good" if standing == "above" else "" if standing == "unknown" else "doubt"

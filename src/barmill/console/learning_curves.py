@@ -42,7 +42,11 @@ class FitPart:
 def fit_parts(fit: dict[str, Any]) -> list[FitPart]:
     """The parts of a fit, the whole first; a fit without any record has none."""
     parts = [FitPart("", _curves(fit.get("history")), _facts(fit))]
-    parts += [FitPart(name, _curves(part.get("history")), _facts(part)) for name, part in fit.items() if name != "history" and isinstance(part, dict)]
+    parts += [
+        FitPart(name, _curves(part.get("history")), _facts(part))
+        for name, part in fit.items()
+        if name != "history" and isinstance(part, dict)
+    ]
     return [part for part in parts if part.curves or part.facts]
 
 

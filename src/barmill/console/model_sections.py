@@ -84,10 +84,13 @@ def confusion_tables(judgement: Judgement) -> list[ConfusionTable]:
         if not counts or any(len(row) != len(counts) for row in counts):
             continue
         names = judgement.class_names if len(judgement.class_names) == len(counts) else tuple(f"class {k}" for k in range(len(counts)))
-        rows = tuple((name, whole(sum(row)), tuple(_share(count, sum(row)) for count in row)) for name, row in zip(names, counts, strict=True))
+        rows = tuple(
+            (name, whole(sum(row)), tuple(_share(count, sum(row)) for count in row)) for name, row in zip(names, counts, strict=True)
+        )
         total = sum(sum(row) for row in counts)
         right = sum(row[k] for k, row in enumerate(counts))
-        said = f"{percent(right / total)} right; always saying the commonest class would be right in {percent(max(sum(row) for row in counts) / total)}." if total else "No rows."
+        commonest = max(sum(row) for row in counts)
+        said = f"{percent(right / total)} right; the commonest class is {percent(commonest / total)} of the rows." if total else "No rows."
         tables.append(ConfusionTable(model.name, number, names, rows, said))
     return tables
 

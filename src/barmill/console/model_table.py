@@ -32,15 +32,14 @@ class Row:
 
 HEADINGS = (
     ("AUC", "interval"),
-    ("Log loss", "base rate's"),
-    ("ECE", "uncalibrated"),
+    ("Log loss", "base rate"),
+    ("ECE", "raw"),
     ("IC", ""),
-    ("Coverage", "nominal 90 %"),
+    ("Coverage", "of 90 %"),
     ("Net Sharpe", "random band"),
     ("Net return", "gross"),
     ("Drawdown", "largest"),
-    ("Turnover", "per year"),
-    ("Trades", "exposure"),
+    ("Trades", "turnover"),
 )
 BASELINE_NAMES = {"buy_and_hold": "Buy and hold", "always_flat": "Always flat"}
 
@@ -58,20 +57,30 @@ def baseline_rows(judgement: Judgement) -> tuple[Row, ...]:
     """A row per baseline; they forecast nothing, so only trading has figures."""
     empty = Cell("")
     return tuple(
-        Row(BASELINE_NAMES.get(name, name), "baseline", False, None, (*[empty] * 5, Cell(_sharpe(trading)), *_outcome(trading)))
+        Row(
+            BASELINE_NAMES.get(name, name),
+            "baseline",
+            False,
+            None,
+            (*[empty] * 5, Cell(_sharpe(trading), why_no_sharpe(trading) if trading.sharpe is None else ""), *_outcome(trading)),
+        )
         for name, trading in sorted(judgement.baselines.items(), reverse=True)
     )
 
 
 def auc_scale(judgement: Judgement) -> Scale | None:
     """The scale that all AUC strips share."""
-    return Scale.over([0.5, *(end for model in judgement.models for end in (model.classification.auc, *(model.classification.auc_interval or ())))])
+    return Scale.over(
+        [0.5, *(end for model in judgement.models for end in (model.classification.auc, *(model.classification.auc_interval or ())))]
+    )
 
 
 def sharpe_scale(judgement: Judgement) -> Scale | None:
     """The scale that all strips of the net Sharpe ratio share."""
     bands = [model.trading.random for model in judgement.models]
-    return Scale.over([0.0, *(model.trading.sharpe for model in judgement.models), *(end for band in bands for end in (band.p05, band.p95))])
+    return Scale.over(
+        [0.0, *(model.trading.sharpe for model in judgement.models), *(end for band in bands for end in (band.p05, band.p95))]
+    )
 
 
 def auc_cell(model: ModelResult, scale: Scale | None) -> Cell:
@@ -81,7 +90,9 @@ def auc_cell(model: ModelResult, scale: Scale | None) -> Cell:
         return Cell(NOT_AVAILABLE, "one class only")
     interval = classes.auc_interval or (None, None)
     said = f"interval {span(*interval, decimals=3)}; a coin has 0.5"
-    return Cell(fixed(classes.auc, 3), span(*interval, decimals=3), ranks_better_than_chance(model), strip(scale, interval, classes.auc, 0.5, said))
+    return Cell(
+        fixed(classes.auc, 3), span(*interval, decimals=3), ranks_better_than_chance(model), strip(scale, interval, classes.auc, 0.5, said)
+    )
 
 
 def sharpe_cell(model: ModelResult, scale: Scale | None) -> Cell:
@@ -121,8 +132,7 @@ def _outcome(trading: Trading) -> tuple[Cell, ...]:
     return (
         Cell(percent(trading.total_return), percent(trading.gross_total_return)),
         Cell(percent(trading.max_drawdown)),
-        Cell(NOT_AVAILABLE if trading.turnover is None else f"{significant(trading.turnover)}×"),
-        Cell(whole(trading.n_trades), percent(trading.exposure)),
+        Cell(whole(trading.n_trades), NOT_AVAILABLE if trading.turnover is None else f"{significant(trading.turnover)}×"),
     )
 
 
@@ -163,6 +173,7 @@ ALL_FIGURES: tuple[tuple[str, tuple[tuple[str, Figure], ...]], ...] = (
             ("Win rate", lambda m: percent(m.trading.win_rate)),
             ("Profit factor", lambda m: _ratio(m.trading, m.trading.profit_factor)),
             ("Recovery factor", lambda m: _ratio(m.trading, m.trading.recovery_factor)),
+            ("Exposure", lambda m: percent(m.trading.exposure)),
             ("Cost paid, of capital", lambda m: percent(m.trading.cost_paid)),
         ),
     ),

@@ -6,7 +6,7 @@ import json
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from barmill.console import charts, figures
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
@@ -64,7 +64,7 @@ def render(run: RunFolder) -> bytes:
         "judgement": judgement,
         "sections": [(anchor, title) for anchor, title in SECTIONS if anchor != "oracle" or judgement.oracle],
         "verdict": verdict_on(judgement),
-        "band": random_band_sentence(judgement.selected) if judgement.selected else "",
+        "band": random_band_sentence(judgement.selected),
         "cards": key_figures(judgement),
         "data_facts": data_facts(judgement),
         "blocks": block_rows(judgement),
@@ -141,7 +141,7 @@ def _templates() -> "jinja2.Environment":
         keep_trailing_newline=True,
     )
     formats = (figures.fixed, figures.significant, figures.percent, figures.basis_points, figures.whole, figures.duration, figures.plural)
-    environment.filters |= {function.__name__: function for function in formats}
+    cast("dict[str, Any]", environment.filters).update({function.__name__: function for function in formats})
     return environment
 
 

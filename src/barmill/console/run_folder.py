@@ -39,7 +39,9 @@ class RunFolder:
         judgement = _read(folder / "metrics" / "judgement.json", Judgement)
         if judgement.format != FORMAT:
             place = f"{folder / 'metrics' / 'judgement.json'}:format"
-            raise DataError(place, f"format {judgement.format}", expected=str(FORMAT), mend="Render it with the version of Barmill that wrote it.")
+            raise DataError(
+                place, f"format {judgement.format}", expected=str(FORMAT), mend="Render it with the version of Barmill that wrote it."
+            )
         timings, environment = folder / "timings.json", folder / "environment.json"
         return cls(
             judgement=judgement,

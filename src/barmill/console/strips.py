@@ -38,7 +38,9 @@ class Strip:
     said: str
 
 
-def strip(scale: Scale | None, interval: tuple[float | None, float | None], value: float | None, reference: float, said: str) -> Strip | None:
+def strip(
+    scale: Scale | None, interval: tuple[float | None, float | None], value: float | None, reference: float, said: str
+) -> Strip | None:
     """A strip, or None where any of its figures is unknown or infinite."""
     low, high = interval
     if scale is None or low is None or high is None or value is None:

@@ -92,24 +92,34 @@ def _remarks(judgement: Judgement, chosen: ModelResult, standing: Standing, othe
     elif chosen.classification.auc is not None and not skilled:
         remarks.append("Its ranking of outcomes cannot be told from a coin's.")
     if standing == "less_loss":
-        remarks.append("Its timing was better than that of random signals, but it only lost less than they did: the trades do not pay for themselves.")
+        remarks.append(
+            "Its timing was better than that of random signals, but it only lost less than they did: the trades do not pay for themselves."
+        )
     if standing == "below":
-        remarks.append("It did worse than almost all random signals, which is no hidden skill: turned round, it would pay the same costs again.")
+        remarks.append(
+            "It did worse than almost all random signals, which is no hidden skill: turned round, it would pay the same costs again."
+        )
     if standing == "above" and judgement.ledger.trials is not None and judgement.ledger.trials > 1:
         trials = plural(judgement.ledger.trials, "trial")
-        remarks.append(f"The ledger counts {trials} on these bars: luck alone puts one in twenty above the band, so this is a lead, not a proof.")
+        remarks.append(
+            f"The ledger counts {trials} on these bars: luck alone puts one in twenty above the band, so this is a lead, not a proof."
+        )
     if others and standing != "above":
         who = listed(others)
         remarks.append(f"{who} came out above chance, but was not selected: to choose it now would be to choose on the test block.")
     found = judgement.oracle.share_found.get(chosen.name) if judgement.oracle else None
     if judgement.oracle and judgement.oracle.auc is not None and found is not None:
         allowed = fixed(judgement.oracle.auc, 3)
-        remarks.append(f"The market is simulated: its planted edge allows an AUC of {allowed}, and {chosen.name} found {percent(found, 2)} of it.")
+        remarks.append(
+            f"The market is simulated: its planted edge allows an AUC of {allowed}, and {chosen.name} found {percent(found, 2)} of it."
+        )
     return remarks
 
 
-def random_band_sentence(model: ModelResult) -> str:
-    """What the random band is, in one sentence."""
+def random_band_sentence(model: ModelResult | None) -> str:
+    """What the random band is, in one sentence; nothing where there is none."""
+    if model is None or model.trading.random.p05 is None:
+        return ""
     count = model.trading.random.n
     signals = f"{count:,} random signals" if count else "random signals"
     return (

@@ -26,13 +26,13 @@
   const touch = matchMedia("(pointer: coarse)");
   const family = getComputedStyle(document.body).fontFamily;
   const settings = { responsive: true, displaylogo: false, displayModeBar: false, scrollZoom: false };
-  function draw(width) {
+  function draw(paper) {
     for (const [place, figure] of Object.entries(figures)) {
       const box = document.getElementById(place);
       const { data, layout } = coloured(figure, "");
       layout.font.family = family;
       layout.dragmode = touch.matches ? false : "zoom";
-      if (width) layout.width = Math.min(width, box.clientWidth || width);
+      if (paper) layout.width = box.closest(".multiples") ? paper / 2 - 20 : paper;
       else layout.autosize = true;
       if ((layout.width ?? box.clientWidth) < 480) layout.xaxis.nticks = 4;
       Plotly.react(box, data, layout, settings);
