@@ -1,5 +1,6 @@
 """A small planted set and a small network on it, for tests of the loop itself."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,17 @@ class Small:
 
     def weights(self, trained: TrainedNetwork) -> bytes:
         return b"".join(tensor.numpy().tobytes() for _, tensor in sorted(trained.network.state_dict().items()))
+
+
+@functools.cache
+def _uninterrupted() -> TrainedNetwork:
+    return Small().train()
+
+
+@pytest.fixture
+def whole() -> TrainedNetwork:
+    """The result of training without a break."""
+    return _uninterrupted()
 
 
 @pytest.fixture

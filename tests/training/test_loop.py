@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from barmill.errors import RecipeError, SetupError, TrainingError
 from barmill.models import Samples
+from barmill.training import TrainedNetwork
 from barmill.training.checkpoint import NAME
 from barmill.views import FeatureMatrix
 
@@ -42,8 +43,9 @@ def test_learns_what_was_planted(small: Any) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 5, 6, 12, 13, 14, 26, 40, 52])  # 13 steps an epoch; checkpoints at 5, 10, 13, 15, ..
-def test_a_training_killed_at_any_step_and_resumed_gives_the_identical_result(small: Any, tmp_path: Path, step: int) -> None:
-    whole = small.train()
+def test_a_training_killed_at_any_step_and_resumed_gives_the_identical_result(
+    small: Any, whole: TrainedNetwork, tmp_path: Path, step: int
+) -> None:
     with pytest.raises(Killed):
         small.train(context=small.context(scratch=tmp_path, progress=KillAt(step)))
     resumed = small.train(context=small.context(scratch=tmp_path))
@@ -51,8 +53,7 @@ def test_a_training_killed_at_any_step_and_resumed_gives_the_identical_result(sm
     assert resumed.summary == whole.summary
 
 
-def test_killed_again_and_again_it_still_gets_there(small: Any, tmp_path: Path) -> None:
-    whole = small.train()
+def test_killed_again_and_again_it_still_gets_there(small: Any, whole: TrainedNetwork, tmp_path: Path) -> None:
     for step in (7, 16, 17, 31, 50):
         with pytest.raises(Killed):
             small.train(context=small.context(scratch=tmp_path, progress=KillAt(step)))
@@ -88,16 +89,16 @@ small.train(context=small.context(scratch=Path({scratch!r}), progress=Kill()))
 """
 
 
-def test_a_process_that_was_really_killed_is_resumed(small: Any, tmp_path: Path) -> None:
+def test_a_process_that_was_really_killed_is_resumed(small: Any, whole: TrainedNetwork, tmp_path: Path) -> None:
     code = _KILLED.format(folder=str(Path(__file__).parent), scratch=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (tmp_path / NAME).is_file()
-    assert small.weights(small.train(context=small.context(scratch=tmp_path))) == small.weights(small.train())
+    assert small.weights(small.train(context=small.context(scratch=tmp_path))) == small.weights(whole)
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_gives_others(small: Any) -> None:
-    first = small.weights(small.train())
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(small: Any, whole: TrainedNetwork) -> None:
+    first = small.weights(whole)
     torch.randn(3)  # whatever the caller drew
     assert small.weights(small.train()) == first
     assert small.weights(small.train(context=small.context(threads=2))) == first
@@ -209,11 +210,11 @@ def test_tells_epoch_and_rate(small: Any) -> None:
     assert "valid loss" in notes[-1][2]
 
 
-def test_writes_events_that_do_not_change_the_result(small: Any, tmp_path: Path) -> None:
+def test_writes_events_that_do_not_change_the_result(small: Any, whole: TrainedNetwork, tmp_path: Path) -> None:
     from tensorboardX.proto.event_pb2 import Event
 
     logged = small.train(context=small.context(logs=tmp_path))
-    assert small.weights(logged) == small.weights(small.train())
+    assert small.weights(logged) == small.weights(whole)
     (file,) = tmp_path.iterdir()
     content, names, at = file.read_bytes(), set(), 0
     while at < len(content):  # TFRecord: length, its checksum, the event, its checksum

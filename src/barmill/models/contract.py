@@ -133,7 +133,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Tells nobody."""
 
-    def update(self, done: int, total: int, note: str = "") -> None:  # noqa: ARG002 - it listens to nothing
+    def update(self, done: int, total: int, note: str = "") -> None:
         return None
 
 

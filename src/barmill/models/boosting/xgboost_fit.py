@@ -107,7 +107,7 @@ class _Told(TrainingCallback):  # pyright: ignore[reportUntypedBaseClass] - the 
     def __init__(self, progress: Progress, done: int, total: int) -> None:
         self._progress, self._done, self._total = progress, done, total
 
-    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - the library's signature
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         loss = next(iter(evals_log["valid"].values()))[-1]
         self._progress.update(self._done + epoch + 1, self._total, f"tree {epoch + 1}, valid loss {loss:.5f}")
         return False

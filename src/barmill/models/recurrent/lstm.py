@@ -18,21 +18,31 @@ class LSTMTrunk(nn.Module):
 
     The forget gates start half open towards remembering (bias 1): with torch's bias near 0 a signal from the window's
     far end has decayed before the network can learn to keep it (Jozefowicz, Zaremba and Sutskever 2015).
+
+    The layers are stacked here and not by torch: on a GPU torch leaves the dropout between stacked layers to cuDNN, which
+    keeps a random state of its own that no seed resets, so that a resumed training would end in other weights.
     """
 
     def __init__(self, n_features: int, hidden_size: int, num_layers: int, dropout: float) -> None:
         super().__init__()
-        between = dropout if num_layers > 1 else 0.0  # torch warns where there is no between
-        self.lstm = nn.LSTM(n_features, hidden_size, num_layers, batch_first=True, dropout=between)
+        sizes = [n_features, *[hidden_size] * (num_layers - 1)]
+        self.layers = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
+        self.dropout = nn.Dropout(dropout)
         with torch.no_grad():
-            for name, bias in self.lstm.named_parameters():
-                if name.startswith("bias"):  # gates in the order input, forget, cell, output; torch adds two biases
-                    bias[hidden_size : 2 * hidden_size] = 1.0 if name.startswith("bias_ih") else 0.0
+            for name, bias in self.named_parameters():
+                if "bias" in name:  # gates in the order input, forget, cell, output; torch adds two biases
+                    bias[hidden_size : 2 * hidden_size] = 1.0 if "bias_ih" in name else 0.0
+
+    def states(self, x_BWF: Tensor) -> Tensor:
+        """The last layer's hidden state at every bar, shape (B, W, H)."""
+        states_BWH = x_BWF
+        for depth, layer in enumerate(self.layers):
+            states_BWH, _ = layer(self.dropout(states_BWH) if depth else states_BWH)
+        return states_BWH
 
     def forward(self, x_BWF: Tensor) -> Tensor:
         """The last layer's hidden state at the window's last bar, shape (B, H)."""
-        states_BWH, _ = self.lstm(x_BWF)
-        return states_BWH[:, -1]
+        return self.states(x_BWF)[:, -1]
 
 
 def fit_lstm(params: LSTMParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
