@@ -210,6 +210,17 @@ def test_a_start_within_a_bucket_is_never_ready_later(feature, offset):
     assert np.isfinite(values[plan_of(feature).warmup_bars :]).all()
 
 
+@every_feature
+def test_once_settled_it_does_not_matter_where_the_history_began(feature):
+    bars, start = walk(8_000, seed=8), 35
+    settled = plan_of(feature).settled_bars
+    whole, later = values_of(feature, bars)[start:], values_of(feature, bars.slice(start, len(bars)))
+    assert plan_of(feature).warmup_bars <= settled < 6_000
+    np.testing.assert_allclose(later[settled:], whole[settled:], rtol=1e-6, atol=1e-9)
+    if not feature.spec.fades(feature.params):
+        np.testing.assert_array_equal(later[settled:], whole[settled:])
+
+
 def still_then_limit_moves():
     close = np.full(1_500, 100.0)
     close[700:] = 120.0

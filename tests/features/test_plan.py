@@ -1,5 +1,6 @@
 """The plan: what is in it, in which order, and its hash."""
 
+import copy
 import json
 import re
 
@@ -69,6 +70,19 @@ def test_json_round_trip_keeps_the_plan_and_its_hash():
     assert again == plan
     assert again.schema_hash == plan.schema_hash
     assert again.first_difference(plan) == ""
+
+
+def test_a_plan_goes_to_another_process_as_it_is():
+    plan = FeaturePlan.build(timeframes=("1m", "1h"))
+    again = copy.deepcopy(plan)  # by the same door as pickling
+    assert again == plan
+    assert again is not plan
+
+
+def test_a_long_memory_is_told_apart_from_the_warm_up():
+    plan = FeaturePlan.build(timeframes=("1m",), needs=())
+    assert plan.warmup_bars == 199
+    assert plan.settled_bars == 199 + 2_073  # of ema_distance_200: 2,073 bars take (199/201)^n below 1e-9
 
 
 def test_the_schema_says_name_dtype_unit_version_family_timeframe_and_params():

@@ -106,6 +106,18 @@ class FeaturePlan:
         """
         return max((feature.warmup_bars(self.base) for feature in self.features), default=0)
 
+    @cached_property
+    def settled_bars(self) -> int:
+        """Base bars of history after which it no longer matters where the history began (to about 1e-9).
+
+        Exponential and Wilder means remember their start: a stream that is given only `warmup_bars` of history is ready,
+        but its first values are not yet those of a longer history.
+        """
+        return max((feature.settled_bars(self.base) for feature in self.features), default=0)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FeaturePlan.from_json, (self.to_json(),)  # to other processes it goes as plain JSON
+
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON."""
         features = [

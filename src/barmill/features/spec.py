@@ -4,6 +4,7 @@ A name and what it stands for determine each other: `rsi_14@5m` is the feature `
 bars. Parameters stand in the name in their declared order, always all of them; the base timeframe is left out.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from barmill.features.kernels import Kernel
 from barmill.market import Timeframe
+
+SETTLED = 1e-9  # the tolerance at which indicators are held equal to TA-Lib's
 
 
 class FeatureParams(BaseModel):
@@ -75,6 +78,10 @@ class BollingerParams(FeatureParams):
     width: float = Field(gt=0, le=100)
 
 
+def _no_recursion(_: Any) -> tuple[float, ...]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureSpec:
     """A catalogue entry.
@@ -95,6 +102,8 @@ class FeatureSpec:
     formula : str, the arithmetic, with the value taken where it is undefined
     source : str, who defined it
     base_only : bool, means nothing on a higher timeframe
+    fades : from the parameters to the factors by which a bar shrinks the influence of those before its window, one per
+        recursion that the value passes through; none where it depends on its window alone
     """
 
     name: str
@@ -112,6 +121,7 @@ class FeatureSpec:
     source: str
     price_free: bool = True
     base_only: bool = False
+    fades: Callable[[Any], tuple[float, ...]] = _no_recursion
 
     @property
     def needs_volume(self) -> bool:
@@ -150,13 +160,19 @@ class Feature:
 
     def warmup_bars(self, base: Timeframe) -> int:
         """Rows before its first value on gapless bars that start with a bucket (a later start is never slower)."""
-        lookback = self.spec.lookback(self.params)
-        if self.timeframe is None:
-            return lookback
-        return (lookback + 1) * (self.timeframe.ms // base.ms) - 1
+        return self._in_base_bars(self.spec.lookback(self.params), base)
+
+    def settled_bars(self, base: Timeframe) -> int:
+        """Rows before the start of the history matters no more: its influence has faded to SETTLED of what it was."""
+        fading = sum(math.ceil(math.log(SETTLED) / math.log(factor)) for factor in self.spec.fades(self.params) if factor > 0.0)
+        return self._in_base_bars(self.spec.lookback(self.params) + fading, base)
+
+    def _in_base_bars(self, bars: int, base: Timeframe) -> int:
+        return bars if self.timeframe is None else (bars + 1) * (self.timeframe.ms // base.ms) - 1
 
 
 __all__ = [
+    "SETTLED",
     "BollingerParams",
     "Feature",
     "FeatureParams",

@@ -184,6 +184,7 @@ FEATURES = (
         output="share",
         kernel_params=lambda p: (p.window,),
         lookback=lambda p: p.window,
+        fades=lambda p: (1 - 1 / p.window,),
         unit="share of the close",
         formula="ATR(n)/C, Wilder's mean of max(H - L, |H - C₋₁|, |L - C₋₁|); 0 where nothing moved",
         source="Wilder (1978), New Concepts in Technical Trading Systems",
