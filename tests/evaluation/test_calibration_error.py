@@ -28,6 +28,12 @@ def test_errors_are_the_definition_on_every_edge(rows, n_bins):
     assert expected_calibration_error(p, y, n_bins) == pytest.approx(slow_errors(p, y, n_bins), abs=1e-12)
 
 
+@pytest.mark.parametrize("n_bins", range(1, 61))
+def test_a_forecast_on_an_edge_belongs_to_the_bin_below(n_bins):
+    edges = [k / n_bins for k in range(1, n_bins + 1)]
+    assert reliability_curve(edges, [1] * n_bins, n_bins).count.tolist() == [1] * n_bins  # 0.55 * 20 is above 11
+
+
 def test_four_rows_by_hand():
     # bins of a half: {0.0, 0.5} with share 0.5 and mean 0.25; {0.6, 1.0} with share 1 and mean 0.8
     ece, mce, rmsce = expected_calibration_error([0.0, 0.5, 0.6, 1.0], [0, 1, 1, 1], 2)

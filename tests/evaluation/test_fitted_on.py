@@ -57,6 +57,12 @@ def test_all_faults_are_told_at_once():
     assert [problem.place for problem in error.value.problems] == ["model (fitted on train)", "quantiles (fitted on test)"]
 
 
+def test_an_early_judging_label_that_ends_late_is_not_forgotten():
+    labels = Spans(np.array([0, 1, 5]), np.array([10, 2, 6]))
+    with pytest.raises(ProvenanceError, match="1 of its 1 labels overlap"):
+        check_provenance([provenance("model", "train", [2], labels)], [0, 1], labels)
+
+
 def test_rows_after_the_test_block_may_be_fitted_on_too():
     check_provenance([provenance("model", "train", [9], LABELS)], [0, 1, 2, 3], LABELS)
 

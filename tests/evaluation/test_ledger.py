@@ -140,6 +140,15 @@ def test_an_append_cut_short_at_any_byte_is_passed_over_and_then_cut_off(book):
         assert book.path.read_bytes() == after
 
 
+def test_an_unfinished_line_longer_than_the_next_leaves_nothing_behind(book):
+    with book.path.open("ab") as file:
+        file.write(b'{"kind":"fit","trial":"' + b"x" * 5000)
+    assert book.count == 2
+    book.append("fit", {})
+    assert book.verify() == 4
+    assert book.path.read_bytes().count(b"x") == 0
+
+
 def test_an_entry_flushed_but_not_yet_acknowledged_is_kept(book):
     head = book.head_path.read_bytes()
     book.append("fit", {"model": "lstm"})

@@ -40,6 +40,14 @@ def test_each_method_is_the_function_of_its_name():
     np.testing.assert_array_equal(fit_calibration(["isotonic"], z, y, 2).apply(z), isotonic_calibration(sigmoid(z), y, sigmoid(z)))
 
 
+def test_each_calibrator_of_a_chain_is_fitted_on_what_the_one_before_it_says():
+    z, y = rows(2)
+    cooled = sigmoid(z / temperature_scaling(z, y).temperature)
+    chain = fit_calibration(["temperature_scaling", "isotonic"], z, y, 2)
+    np.testing.assert_allclose(chain.apply(z), isotonic_calibration(cooled, y, cooled), atol=1e-9)
+    np.testing.assert_allclose(chain.steps[1].curves[0].x[[0, -1]], [cooled.min(), cooled.max()], rtol=1e-9)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 @pytest.mark.parametrize("methods", CHAINS[1:], ids=str)
 def test_an_overconfident_model_becomes_more_honest_on_rows_that_it_was_not_calibrated_on(methods, n_classes):

@@ -45,6 +45,13 @@ def test_the_order_is_kept_to_the_bit_and_values_stay_probabilities(rows, new):
     assert raised.max() <= 1
 
 
+def test_just_below_a_corner_rounding_does_not_rise_above_it():
+    rng = np.random.default_rng(0)
+    for x0, x1, y0, y1 in np.sort(rng.uniform(size=(2000, 4)))[:, [0, 2, 1, 3]]:
+        curve = IsotonicCurve(np.array([x0, x1]), np.array([y0, y1]))
+        assert curve.apply(np.nextafter([x1], 0.0))[0] <= y1
+
+
 @given(ROWS)
 def test_a_row_alone_gives_the_same_bits_as_among_others(rows):
     curve = fit_isotonic([row[0] for row in rows], [row[1] for row in rows])
