@@ -1,0 +1,106 @@
+"""What a server imports: no torch, no training, no pickle, and no call that could run what a file says."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import barmill
+from barmill.bundles import publish
+
+_BLOCKED = """
+import sys
+
+from importlib.machinery import PathFinder
+
+class Without:  # as on a machine where these are not installed
+    def find_spec(self, name, path=None, target=None):
+        missing = name.split(".")[0] in ("torch", "onnx", "onnxscript", "joblib", "dill", "cloudpickle")
+        return None if missing else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = Without()
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__]
+from barmill.bundles import Bundle
+from barmill.features import warm_kernels
+from barmill.market import Bars
+try:
+    import torch
+except ImportError:
+    pass
+else:
+    raise SystemExit("torch was not hidden")
+warm_kernels()  # Numba reads its own cache of compiled kernels with pickle: our code on our disk, and no part of a bundle
+reached = []
+sys.addaudithook(lambda event, args: reached.append(args) if event == "pickle.find_class" else None)
+bundle = Bundle.load(sys.argv[1])
+forecast = bundle.forecast(Bars.read(sys.argv[2], instrument=bundle.instrument))
+stream = bundle.stream()
+assert len(forecast) > 0 and not reached, reached
+for name in sorted(name for name in sys.modules if name.startswith("barmill")):
+    print(name, sys.modules[name].__file__)
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded(making, tmp_path_factory: pytest.TempPathFactory):
+    """Modules of ours that a process without torch holds after it has loaded a bundle and forecast."""
+    place = tmp_path_factory.mktemp("serving")
+    making.walk(300, 3).write(place / "bars.parquet")
+
+    def run(model: str) -> dict[str, Path]:
+        version = publish(making.files_of(model), place / "r", model)
+        done = subprocess.run(
+            [sys.executable, "-c", _BLOCKED, str(version), str(place / "bars.parquet")], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return {name: Path(file) for name, file in (line.split() for line in done.stdout.splitlines())}
+
+    return run
+
+
+@pytest.mark.parametrize("model", ["logistic", "lightgbm", "xgboost", "lstm"])
+def test_a_bundle_loads_and_forecasts_in_a_process_without_torch_or_pickle(loaded, model: str) -> None:
+    modules = loaded(model)
+    forbidden = ("barmill.training", "barmill.pipeline", "barmill.labels", "barmill.splits", "barmill.evaluation", "barmill.console")
+    assert not [name for name in modules if name.startswith(forbidden)]
+    assert not [name for name in modules if name.endswith(("_fit", ".logistic", ".lstm", ".onnx_export", ".network_loss"))]
+    problems = [f"{file}:{problem}" for file in modules.values() for problem in _dangers(file)]
+    assert problems == []
+
+
+def _dangers(file: Path) -> list[str]:
+    """Imports and calls in one source file that could execute what they read."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+        found += [
+            f"{node.lineno} imports {name}"
+            for name in names
+            if name.split(".")[0] in {"pickle", "joblib", "dill", "cloudpickle", "marshal", "shelve"}
+        ]
+        if isinstance(node, ast.Call):
+            text = ast.unparse(node)
+            called = ast.unparse(node.func)
+            if called in {"eval", "exec", "yaml.load", "torch.load"} or "allow_pickle=True" in text:
+                found.append(f"{node.lineno} calls {called}")
+    return found
+
+
+def test_the_scan_for_dangers_finds_them(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text("import pickle\nfrom joblib import load\nimport numpy as np\nnp.load('x', allow_pickle=True)\nyaml.load(x)\neval('1')\n")
+    assert len(_dangers(bad)) == 5
+
+
+def test_no_source_of_ours_is_dangerous() -> None:
+    sources = sorted(Path(barmill.__file__).parent.rglob("*.py"))
+    assert len(sources) > 20
+    assert [f"{file}:{problem}" for file in sources for problem in _dangers(file)] == []

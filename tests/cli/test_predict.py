@@ -1,0 +1,172 @@
+"""`barmill predict`: last bar, all bars, followed bars; exact exit codes, and nothing but results on standard output."""
+
+import importlib.util
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from barmill.bundles import Bundle, publish
+from barmill.cli.predict import predict
+from barmill.errors import DataError
+
+_PROGRAM = "import sys, typer; from barmill.cli.predict import predict; app = typer.Typer(); app.command()(predict); app()"
+
+
+@pytest.fixture(autouse=True)
+def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle passes its first load once a session."""
+    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
+
+
+@pytest.fixture(scope="session")
+def making():
+    """The module tests/bundles/making.py, shared with the tests there."""
+    name = "barmill_making"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "bundles" / "making.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    one = typer.Typer(pretty_exceptions_enable=False)
+    one.command()(predict)
+    return one
+
+
+@pytest.fixture
+def version(making, tmp_path: Path) -> Path:
+    return publish(making.files_of("lightgbm"), tmp_path / "r", "lightgbm")
+
+
+@pytest.fixture
+def bars(making):
+    return making.walk(260, 3)
+
+
+@pytest.fixture
+def file(bars, tmp_path: Path) -> Path:
+    bars.write(tmp_path / "bars.parquet")
+    return tmp_path / "bars.parquet"
+
+
+@pytest.fixture
+def batch(version: Path, bars) -> pl.DataFrame:
+    return Bundle.load(version).forecast(bars).frame
+
+
+def run(app: typer.Typer, *arguments: object, **named: object):
+    return CliRunner().invoke(app, [str(one) for one in arguments], catch_exceptions=False, **named)
+
+
+def test_the_last_bar_is_forecast_for_people(app, version: Path, file: Path, batch) -> None:
+    result = run(app, version, "--bars", file)
+    row = batch.row(-1, named=True)
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("bundle    lightgbm 1.2.3 (")
+    assert lines[1] == "bar       2023-11-15 02:33 UTC, known at 2023-11-15 02:34 UTC"
+    assert lines[2] == f"p_up      {row['p_up']:.4f}"
+    assert lines[3] == f"E_r       {row['E_r'] * 1e4:+.2f} bps"
+    assert result.exit_code == 0
+
+
+def test_the_last_bar_as_json_is_the_batchs_last(app, version: Path, file: Path, batch) -> None:
+    result = run(app, version.parent, "--bars", file, "--json")
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [batch.row(-1, named=True)]
+
+
+def test_all_bars_come_as_csv_or_json_lines(app, version: Path, file: Path, batch) -> None:
+    result = run(app, version, "--bars", file, "--all")
+    assert pl.read_csv(io.StringIO(result.stdout)).equals(batch)
+    assert f"{len(batch)} bars forecast, {260 - len(batch)} not ready" in result.stderr
+    result = run(app, version, "--bars", file, "--all", "--json")
+    assert [json.loads(line) for line in result.stdout.splitlines()] == batch.to_dicts()
+
+
+def test_too_short_a_history_says_how_much_is_needed(app, version: Path, bars, tmp_path: Path) -> None:
+    bars.slice(0, 50).write(tmp_path / "short.parquet")
+    with pytest.raises(DataError, match=r"SIM, 50 bars: the last bar is not ready\. Give more history: \d+ bars without gaps are enough\."):
+        run(app, version, "--bars", tmp_path / "short.parquet")
+
+
+def test_bars_of_another_symbol_are_refused(app, version: Path, bars, tmp_path: Path) -> None:
+    bars.frame.write_csv(tmp_path / "EURUSD_1m.csv")
+    with pytest.raises(DataError, match="bars of EURUSD; expected SIM"):
+        run(app, version, "--bars", tmp_path / "EURUSD_1m.csv")
+    assert run(app, version, "--bars", tmp_path / "EURUSD_1m.csv", "--symbol", "SIM").exit_code == 0
+    with pytest.raises(DataError, match="bars of GC; expected SIM"):
+        run(app, version, "--bars", tmp_path / "EURUSD_1m.csv", "--symbol", "GC")
+
+
+def test_a_followed_pipe_gives_the_batch_line_by_line(app, version: Path, bars, batch) -> None:
+    lines = "".join(json.dumps(bars.bar(row)._asdict()) + "\n" for row in range(len(bars)))
+    for more in ([], ["--follow"]):
+        result = run(app, version, "--bars", "-", *more, input=lines)
+        assert result.exit_code == 0
+        assert [json.loads(line) for line in result.stdout.splitlines()] == batch.to_dicts()
+
+
+def test_a_followed_file_ends_when_it_is_idle(app, version: Path, file: Path, batch) -> None:
+    result = run(app, version, "--bars", file, "--follow", "--all", "--until-idle", 0)
+    assert [json.loads(line) for line in result.stdout.splitlines()] == batch.to_dicts()
+    assert run(app, version, "--bars", file, "--follow", "--until-idle", 0).stdout == ""
+
+
+def test_an_interrupt_ends_a_followed_file_with_0(version: Path, bars, batch, tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    bars.slice(0, 259).frame.write_csv(path)
+    command = [sys.executable, "-c", _PROGRAM, str(version), "--bars", str(path), "--follow", "--all"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ) as program:
+        assert program.stdout is not None
+        told = [json.loads(program.stdout.readline()) for _ in range(len(batch) - 1)]
+        with path.open("a") as file:
+            file.write(bars.frame.tail(1).write_csv(include_header=False))
+        told.append(json.loads(program.stdout.readline()))
+        program.send_signal(signal.SIGINT)
+        rest, errors = program.communicate(timeout=30)
+    assert (program.returncode, rest, errors) == (0, "", "stopped\n")
+    assert told == batch.to_dicts()
+
+
+def test_a_reader_that_goes_away_ends_a_pipe_quietly(version: Path, bars) -> None:
+    command = [sys.executable, "-c", _PROGRAM, str(version), "--bars", "-"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        lines = [json.dumps(bars.bar(row)._asdict()).encode() + b"\n" for row in range(len(bars))]
+        program.stdin.writelines(lines[:-1])
+        program.stdin.flush()
+        program.stdout.readline()
+        program.stdout.close()
+        program.stdin.write(lines[-1])
+        program.stdin.close()
+        assert program.stderr is not None
+        errors = program.stderr.read()
+        assert (program.wait(timeout=30), errors) == (0, b"")
+
+
+def test_a_bad_line_is_an_error_that_names_it(app, version: Path, bars) -> None:
+    lines = "".join(json.dumps(bars.bar(row)._asdict()) + "\n" for row in range(3)) + "oops\n"
+    with pytest.raises(DataError, match="standard input line 4: is no bar"):
+        run(app, version, "--bars", "-", input=lines)
+
+
+def test_the_help_is_quick_and_has_an_example(app) -> None:
+    began = time.monotonic()
+    result = run(app, "--help")
+    assert "Example: barmill predict" in result.stdout
+    assert time.monotonic() - began < 5
