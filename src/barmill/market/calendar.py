@@ -4,6 +4,7 @@ Three kinds: `24/7`; `forex` (Sunday 17:00 to Friday 17:00 in New York, whatever
 sessions from the library exchange_calendars, which is imported when the first of them is used.
 """
 
+import warnings
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
@@ -194,7 +195,10 @@ def _exchange_sessions(name: str, first: date, last: date) -> Int64Array:
     import exchange_calendars
 
     try:
-        schedule = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat()).schedule
+        with warnings.catch_warnings():
+            # 4.13 uses what pandas 3.1 deprecates; that is between the two of them, and no reader of bars can mend it
+            warnings.simplefilter("ignore", DeprecationWarning)
+            schedule = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat()).schedule
     except ValueError as error:
         raise InstrumentError(f"calendar '{name}'", f"it does not cover {first} to {last}: {error}") from error
     opens, closes = _stamps(schedule["open"]), _stamps(schedule["close"])

@@ -226,7 +226,7 @@ def _steps(columns: _Columns, timeframe: Timeframe | None, calendar: Calendar) -
         row = int(np.searchsorted(columns.time, gaps[0, 0]))
         found = (
             f"{lengths.sum():,} bars that the calendar {calendar.name} expects are absent, in {len(gaps):,} {word}; "
-            f"the longest is of {lengths[longest]:,} bars from {utc_text(int(gaps[longest, 0]))}"
+            f"the longest lasts {lengths[longest]:,} {'bar' if lengths[longest] == 1 else 'bars'}, from {utc_text(int(gaps[longest, 0]))}"
         )
         yield finding("D011", "warning", len(gaps), found, row=row, time=utc_text(int(gaps[0, 0])))
 

@@ -177,7 +177,7 @@ def _season(times: Int64Array) -> Float64Array:
     hour = times % 86_400_000 / 3_600_000.0
     european = 0.25 * np.exp(-0.5 * ((hour - 8.0) / 1.5) ** 2)
     american = 0.85 * np.exp(-0.5 * ((hour - 14.5) / 2.0) ** 2)
-    return (0.75 + european + american) / 1.0
+    return 0.75 + european + american
 
 
 def _jumps(random: np.random.Generator, n_bars: int, timeframe: Timeframe) -> Float64Array:

@@ -41,8 +41,7 @@ def open_source(source: Any) -> Source:
         return Source("the frame", "", source)
     kind = type(source).__module__.split(".")[0]
     if kind == "pandas":
-        frame = source.reset_index() if source.index.name or ("open_time" not in source.columns and not _is_plain(source.index)) else source
-        return Source("the frame", "", pl.from_pandas(frame))
+        return Source("the frame", "", _from_pandas(source))
     if kind == "pyarrow":
         made = pl.from_arrow(source)
         assert isinstance(made, pl.DataFrame)
@@ -50,9 +49,13 @@ def open_source(source: Any) -> Source:
     raise DataError("bars", f"{type(source).__name__} cannot be read", expected="a path, a Polars or pandas frame, or a PyArrow table")
 
 
-def _is_plain(index: Any) -> bool:
-    """Whether a pandas index only counts the rows."""
-    return type(index).__name__ == "RangeIndex" or index.dtype.kind in "iu"
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    """A pandas frame; an index of times is the open time."""
+    if frame.index.dtype.kind == "M" or hasattr(frame.index.dtype, "tz"):
+        frame = frame.rename_axis(frame.index.name or "open_time").reset_index()
+    elif frame.index.name:
+        frame = frame.reset_index()
+    return pl.from_pandas(frame)
 
 
 def _open_file(path: Path) -> Source:
