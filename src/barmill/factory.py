@@ -27,7 +27,7 @@ def train(
     >>> run = bm.train("recipes/crypto-1m.yaml", bars="FILUSDT_um_1m.parquet")  # doctest: +SKIP
     >>> run.bundle.forecast(run.bars)  # doctest: +SKIP
     """
-    run = run_recipe(
+    return run_recipe(
         recipe,
         bars,
         symbol=symbol,
@@ -38,5 +38,3 @@ def train(
         listener=listener,
         render=render_report,
     )
-    assert run is not None  # only a plan has no run
-    return run

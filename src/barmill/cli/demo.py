@@ -18,7 +18,6 @@ def demo(out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs
     terminal = Terminal()
     terminal.said("Simulating a market with a known edge, training three models on it, and judging them on bars they never saw.")
     run = train(recipe_file("quickstart"), out=out, listener=terminal)
-    assert run is not None
     terminal.result(run)
     bars = run.bars_file
     forecast = run.bundle.forecast(run.bars).frame.tail(1).to_dicts()[0]

@@ -76,14 +76,16 @@ class Terminal:
             self._live.remove_task(self._tasks.pop(stage))
 
     def result(self, run: "Run") -> None:
-        """Print the table of models and where everything is."""
+        """Print the table of models, the verdict in words, and where everything is."""
+        from barmill.console import Judgement, verdict_on
+
         table = Table(title=f"{run.judgement['name']}: judged on the test block, net of costs", title_justify="left")
         for heading in ("model", "AUC (95%)", "log loss / base", "ECE", "Sharpe net", "random 5..95%", "trades"):
             table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
         for model in run.judgement["models"]:
             table.add_row(*_row(model))
         Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
-        print(run.judgement["verdict"])
+        print(verdict_on(Judgement.model_validate(run.judgement)).text)
         print(f"report   {run.report}")
         print(f"bundle   {run.bundle_path}")
 
@@ -92,11 +94,13 @@ class Terminal:
         print(f"forecast at the last bar: {said}")
 
     def next_steps(self, run: "Run", bars: Path) -> None:
+        from barmill.pipeline import recipe_file
+
         print("\nTry next:")
         print(f"  open {run.report}")
         print(f"  barmill predict {run.bundle_path} --bars {bars} --symbol {run.judgement['symbol']}")
         print(f"  barmill bundle verify {run.bundle_path}")
-        print("  barmill train recipes/quickstart.yaml --set labels.horizon=30 --out runs/h30")
+        print(f"  barmill train {recipe_file('quickstart')} --set labels.horizon=30 --out runs/h30")
         print("  barmill models list")
 
 

@@ -25,15 +25,15 @@ def train(
     """
     import json
 
-    from barmill import factory
     from barmill.cli.terminal import Terminal
+    from barmill.factory import train as run_recipe
+    from barmill.pipeline import plan_recipe
 
     terminal = Terminal()
-    run = factory.train(
-        recipe, bars=bars, symbol=symbol, overrides=set_ or (), out=out, resume=resume, plan_only=plan, engine=engine, listener=terminal
-    )
-    if run is None:
+    if plan:
+        terminal.planned(plan_recipe(recipe, bars, symbol=symbol, overrides=set_ or (), out=out))
         return
+    run = run_recipe(recipe, bars, symbol=symbol, overrides=set_ or (), out=out, resume=resume, engine=engine, listener=terminal)
     if json_:
         print(json.dumps(run.summary(), indent=2))
     else:

@@ -9,7 +9,7 @@ from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
 from barmill.pipeline.run import Run
-from barmill.pipeline.training_run import run_recipe
+from barmill.pipeline.training_run import plan_recipe, run_recipe
 
 __all__ = [
     "Listener",
@@ -18,6 +18,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Silence",
+    "plan_recipe",
     "read_recipe",
     "recipe_file",
     "recipe_from_text",

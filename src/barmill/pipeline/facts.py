@@ -113,8 +113,12 @@ def _provenance(bars: Bars, data: Dataset) -> list[dict[str, Any]]:
 
 
 def _costs(bars: Bars, data: Dataset) -> dict[str, Any]:
-    instrument = bars.instrument.model_dump(mode="json")
-    return {"fee": instrument["fee"], "slippage": instrument["slippage"], "round_trip_bps": _mean_cost_bps(bars, data)}
+    fee, slippage = bars.instrument.fee, bars.instrument.slippage
+    return {
+        "fee": f"{fee.bps:g} bps" if fee.bps is not None else f"{fee.per_contract:g} per contract",
+        "slippage": f"{slippage.bps:g} bps" if slippage.bps is not None else f"{slippage.ticks:g} ticks",
+        "round_trip_bps": _mean_cost_bps(bars, data),
+    }
 
 
 def _mean_cost_bps(bars: Bars, data: Dataset) -> float:

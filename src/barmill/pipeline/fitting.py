@@ -25,6 +25,7 @@ from barmill.pipeline.workspace import Stage, Workspace
 from barmill.uncertainty import fit_calibration, fit_residual_quantiles
 
 IMPORTANCE_REPEATS = 3
+ECE_BINS = 15
 
 
 def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
@@ -101,15 +102,10 @@ def _calibrate(job: ModelJob, workspace: Workspace, folder: Path) -> None:
     quantiles = fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
     chosen = data.samples("selection", job.window, entry.inputs)
     said = forecaster.raw(chosen.view)
-    p, uncalibrated = calibration.apply(said.logits), fit_calibration([], raw.logits, held_out.y, n_classes).apply(said.logits)
-    up = (chosen.y == n_classes - 1).astype(np.int8)
+    p = calibration.apply(said.logits)
     low, high = fit_thresholds(_up(p), recipe.rule)
-    selection = {
-        "metrics": classification_metrics(p, chosen.y),
-        "ece_before": expected_calibration_error(_up(uncalibrated), up, 15).ece,
-        "ece": expected_calibration_error(_up(p), up, 15).ece,
-        "n": len(chosen),
-    }
+    error = expected_calibration_error(_up(p), (chosen.y == n_classes - 1).astype(np.int8), ECE_BINS)
+    selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen)}
     importance = permutation_importance(forecaster, chosen, list(entry.inputs or data.names), recipe.seed, IMPORTANCE_REPEATS)
     write_new(folder / "calibration.json", readable_json(calibration.to_json()))
     write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))

@@ -38,6 +38,8 @@ from barmill.pipeline.workspace import Workspace
 
 Float64Array = npt.NDArray[np.float64]
 REFERENCES = {"buy_and_hold": 1.0, "always_flat": 0.0}
+TIMES = ("open_time", "known_at")
+NOT_OUTPUTS = (*TIMES, "p_up_uncalibrated")
 CURVE_BINS = 10
 ECE_BINS = 15
 
@@ -116,7 +118,7 @@ class _Judge:
     def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], Float64Array]:
         spec, n_classes, label = spec_of(entry.name), self.inputs.recipe.labels.classes, entry.label
         calibrated, published = self._folder(label, "calibrate"), _read(self._folder(label, "bundle") / "published.json")
-        thresholds, selection = _read(calibrated / "thresholds.json"), _read(calibrated / "selection.json")
+        thresholds = _read(calibrated / "thresholds.json")
         forecasts = pl.read_parquet(self._folder(label, "forecast") / "forecasts.parquet")
         at_bars = _by_bar(forecasts, self.bars)
         at_rows = {name: column[self.rows - self.first] for name, column in at_bars.items()}
@@ -124,7 +126,7 @@ class _Judge:
         p = p_up if n_classes == 2 else np.column_stack((at_rows["p_down"], 1 - at_rows["p_down"] - p_up, p_up))
         up = (self.y == n_classes - 1).astype(np.int8)
         curve = reliability_curve(p_up, up, CURVE_BINS, overlap=self._overlap())
-        error = expected_calibration_error(p_up, up, ECE_BINS)
+        before, error = (expected_calibration_error(at_rows[name], up, ECE_BINS) for name in ("p_up_uncalibrated", "p_up"))
         result, trading = self._trading(at_bars["p_up"], thresholds)
         interval = auc_interval(p_up, up, self._block(), self.inputs.recipe.seed)
         model = {
@@ -132,7 +134,7 @@ class _Judge:
             "model": spec.name,
             "family": spec.family,
             "view": spec.view,
-            "outputs": [name for name in forecasts.columns if name not in ("open_time", "known_at")],
+            "outputs": [name for name in forecasts.columns if name not in NOT_OUTPUTS],
             "bundle": published["path"],
             "digest": published["digest"],
             "classification": {
@@ -143,8 +145,7 @@ class _Judge:
             },
             "calibration": {
                 "methods": list(self.inputs.recipe.inference.calibrate or ()),
-                "selection_ece_before": selection["ece_before"],
-                "selection_ece": selection["ece"],
+                "ece_before": before.ece,
                 "ece": error.ece,
                 "mce": error.mce,
                 "reliability": {name: getattr(curve, name).tolist() for name in ("mean_p", "share", "low", "high", "count")},
@@ -190,7 +191,7 @@ def _by_bar(forecasts: pl.DataFrame, bars: Bars) -> dict[str, Float64Array]:
     rows = np.searchsorted(bars.open_time, forecasts["open_time"].to_numpy())
     columns: dict[str, Float64Array] = {}
     for name in forecasts.columns:
-        if name not in ("open_time", "known_at"):
+        if name not in TIMES:
             columns[name] = np.full(len(bars), np.nan)
             columns[name][rows] = forecasts[name].to_numpy()
     return columns

@@ -36,11 +36,10 @@ def run_recipe(
     overrides: Sequence[str] = (),
     out: Path | str | None = None,
     resume: bool = False,
-    plan_only: bool = False,
     engine: str = "local",
     listener: Listener | None = None,
     render: Callable[[Path], bytes],
-) -> Run | None:
+) -> Run:
     """Run a recipe: from bars to verified bundles, judged on bars that nothing was fitted on, and a report.
 
     Stages are addressed by content: what is there already is not computed again, so the same call goes on where a
@@ -54,7 +53,6 @@ def run_recipe(
     overrides : "key.path=value" strings laid over the recipe file
     out : the run folder; runs/<name> if None
     resume : refuse to begin a new run
-    plan_only : tell the plan and return None
     listener : where the run tells what it does
     render : makes the report of the finished run folder, as HTML
 
@@ -65,19 +63,10 @@ def run_recipe(
     telling = listener or Silence()
     if engine != "local":
         raise RecipeError(f"--engine {engine}", "no such engine in this version", expected="local", mend="Leave --engine out.")
-    if isinstance(recipe, Recipe):
-        completed, beside = recipe, None
-    else:
-        completed, beside = read_recipe(recipe, overrides), Path(recipe).parent
-    root = Path(out) if out is not None else Path("runs") / completed.name
+    inputs, root = _begin(recipe, bars, symbol, overrides, out)
     if resume and not (root / "recipe.json").exists():
         raise RecipeError(str(root), "there is no run to resume", mend="Leave --resume out to begin one.")
-    _require_libraries(completed)
-    inputs = gather_inputs(completed, bars, symbol, beside)
     workspace, stages = Workspace(root), stages_of(inputs)
-    if plan_only:
-        telling.planned(plan_run(inputs, stages, workspace))
-        return None
     with workspace.locked():
         plan = plan_run(inputs, stages, workspace)
         telling.planned(plan)
@@ -88,6 +77,32 @@ def run_recipe(
         _work(inputs, stages, workspace, plan, clock)
         _report(root, render, clock)
     return Run(root)
+
+
+def plan_recipe(
+    recipe: Recipe | Path | str,
+    bars: Bars | Path | str | None = None,
+    *,
+    symbol: str | None = None,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+) -> Plan:
+    """What `run_recipe` would do with the same arguments, without doing it: stages, what is there, memory."""
+    inputs, root = _begin(recipe, bars, symbol, overrides, out)
+    return plan_run(inputs, stages_of(inputs), Workspace(root))
+
+
+def _begin(
+    recipe: Recipe | Path | str, bars: Bars | Path | str | None, symbol: str | None, overrides: Sequence[str], out: Path | str | None
+) -> tuple[RunInputs, Path]:
+    """The inputs of a run and its folder, after every check that needs no work."""
+    if isinstance(recipe, Recipe):
+        completed, beside = recipe, None
+    else:
+        completed, beside = read_recipe(recipe, overrides), Path(recipe).parent
+    _require_libraries(completed)
+    root = Path(out) if out is not None else Path("runs") / completed.name
+    return gather_inputs(completed, bars, symbol, beside), root
 
 
 def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, clock: "_Clock") -> None:
