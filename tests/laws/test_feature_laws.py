@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import talib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from barmill.features import FeaturePlan, FeatureStream
+from barmill.features import FeaturePlan, FeatureStream, adx, atr, ema, macd, obv, rsi, stochastic
 from barmill.features.kernels import timeframes
 from barmill.market import Bars, Instrument, Timeframe
 
@@ -160,3 +161,22 @@ def test_pushing_real_bars_one_by_one_equals_the_history(real):
     stream = FeatureStream(PLAN)
     rows = np.array([stream.push(bars.bar(i)) for i in range(len(bars))])
     np.testing.assert_array_equal(rows, PLAN.compute(bars).values)
+
+
+def test_indicators_equal_talib_on_real_bars(real):
+    """All but Bollinger, whose variance TA-Lib takes as a difference of large squares; and where the range had a width."""
+    ranges = real.high, real.low, real.close
+    slow = stochastic(*ranges)
+    pairs = [
+        (ema(real.close, 26), talib.EMA(real.close, 26)),
+        (rsi(real.close, 14), talib.RSI(real.close, 14)),
+        (atr(*ranges, 14), talib.ATR(*ranges, 14)),
+        (obv(real.close, real.volume), talib.OBV(real.close, real.volume)),
+        *zip(macd(real.close), talib.MACD(real.close), strict=True),
+        *zip(adx(*ranges, 14), (talib.PLUS_DI(*ranges, 14), talib.MINUS_DI(*ranges, 14), talib.ADX(*ranges, 14)), strict=True),
+        *zip(slow, talib.STOCH(*ranges, 14, 3, 0, 3, 0), strict=True),
+    ]
+    for ours, theirs in pairs:
+        both = np.isfinite(ours) & np.isfinite(theirs)
+        assert both.mean() > 0.99
+        np.testing.assert_allclose(ours[both], theirs[both], rtol=1e-9, atol=1e-9)
