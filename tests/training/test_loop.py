@@ -147,6 +147,16 @@ def test_reports_each_part_of_the_loss_and_their_weighted_total(small: Any) -> N
         np.testing.assert_allclose(history[which], total, rtol=1e-12)
 
 
+def test_reported_losses_are_means_by_weight_over_all_rows_of_every_epoch(small: Any) -> None:
+    weight = np.linspace(0.2, 1.8, 390)
+    still = small.train(rows=small.samples(weight=weight), learning_rate=1e-12, weight_decay=0.0, dropout=0.0, epochs=2)
+    train = small.samples()
+    with torch.no_grad():
+        logit = still.network(torch.from_numpy(train.view.gather(np.arange(390))))[:, 0].double().numpy()
+    mean = (weight * np.logaddexp(0.0, np.where(train.y == 1, -logit, logit))).sum() / weight.sum()
+    np.testing.assert_allclose(still.summary["history"]["train_p_up"], [mean, mean], rtol=1e-6)
+
+
 def test_rows_without_weight_teach_nothing(small: Any) -> None:
     weight = np.ones(390)
     weight[200:] = 0.0

@@ -143,7 +143,7 @@ class FitContext:
 
     seed : int, the only source of randomness
     n_classes : int, 2 or 3
-    outputs : tuple of str, the outputs asked for (a subset of the spec's)
+    outputs : tuple of str, the outputs asked for (a subset of the spec's); p_up is learned in any case, calibration stands on it
     feature_names : tuple of str, columns of the view in order
     threads : int, threads that a library may use
     scratch : folder for checkpoints that a resumed fit finds again; None keeps none
