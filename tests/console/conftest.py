@@ -99,11 +99,13 @@ def model(name: str, number: int, selected: bool, classes: int = 2, **trading: A
             "f1": 0.487,
             "base_rate": 0.4918,
             "confusion": confusion,
+            "class_names": ["not up", "up"] if classes == 2 else ["down", "neither", "up"],
             "n": 19653,
         },
         "calibration": {
             "methods": ["temperature_scaling"],
-            "ece_before": 0.0312,
+            "selection_ece_before": 0.0312,
+            "selection_ece": 0.0121,
             "ece": 0.0094 + 0.002 * number,
             "mce": 0.071,
             "reliability": reliability(rng),
@@ -171,6 +173,7 @@ def usual_judgement() -> dict[str, Any]:
     return {
         "format": 1,
         "name": "crypto-1m",
+        "description": "FILUSDT perpetual, one-minute bars, August to November 2023.",
         "symbol": "FILUSDT",
         "timeframe": "1m",
         "seed": 42,
@@ -208,12 +211,13 @@ def usual_judgement() -> dict[str, Any]:
             "n": 58236,
             "excluded": {"outcome not covered": 20, "features not ready": 304, "no room for a stop": 0},
             "balance": {
-                "train": {"up": 19876, "down": 20881},
-                "validation": {"up": 4021, "down": 4190},
-                "test": {"up": 4104, "down": 4302},
+                "train": {"not up": 20881, "up": 19876},
+                "validation": {"not up": 4190, "up": 4021},
+                "test": {"not up": 4302, "up": 4104},
             },
             "mean_net_return_bps": -10.4,
             "mean_cost_bps": 10.2,
+            "median_move_bps": 31.4,
             "mean_uniqueness": 0.061,
             "mean_label_bars": 47.3,
         },
@@ -228,7 +232,7 @@ def usual_judgement() -> dict[str, Any]:
             ],
             "dropped": {"purged before validation": 20, "embargoed after train": 480, "embargoed after validation": 480},
         },
-        "costs": {"fee": "4 bps per side", "slippage": "1 tick per side", "round_trip_bps": 10.2},
+        "costs": {"fee": {"bps": 4.0, "per_contract": None}, "slippage": {"ticks": 1.0, "bps": None}, "round_trip_bps": 10.2},
         "models": [model(name, number, name == "lightgbm") for number, name in enumerate(["logistic", "lightgbm", "xgboost", "lstm"])],
         "baselines": {"buy_and_hold": baseline, "always_flat": flat},
         "oracle": None,
@@ -284,12 +288,13 @@ def degenerate_judgement() -> dict[str, Any]:
     silent = model("logistic", 0, True)
     silent["classification"] = dict.fromkeys(silent["classification"]) | {
         "auc_interval": [None, None],
+        "class_names": ["not up", "up"],
         "confusion": [[0, 0], [0, 0]],
         "n": 0,
     }
     silent["calibration"] = {
         "methods": [],
-        "ece_before": None,
+        "selection_ece": None,
         "ece": None,
         "mce": None,
         "reliability": {column: [None, None] for column in ("mean_p", "share", "low", "high", "count")},

@@ -172,6 +172,15 @@ def reliability(model: ModelResult, number: int, extent: tuple[float, float]) ->
             "text": said,
             "line": {"color": colour, "width": 2},
             "marker": {"color": colour, "size": 7},
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": [max(0.0, end - at) for end, at in zip(high_end, share, strict=True)],
+                "arrayminus": [max(0.0, at - end) for end, at in zip(low_end, share, strict=True)],
+                "color": f"{colour}/0.7",
+                "thickness": 1.2,
+                "width": 3,
+            },
             "hovertemplate": "forecast %{x:.1%}, happened %{y:.1%}<br>%{text}<extra></extra>",
         },
         {

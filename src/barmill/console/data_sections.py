@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from barmill.console.figures import basis_points, duration, instant, percent, plural, significant, whole
+from barmill.console.figures import basis_points, duration, instant, listed, percent, plural, significant, whole
 from barmill.console.judgement import Block, Judgement
 
 PURPOSES = {
@@ -13,7 +13,8 @@ PURPOSES = {
     "selection": "chooses among the models and sets the thresholds of the trading rule",
     "test": "judges; nothing was fitted or chosen on it",
 }
-CLASS_ORDER = ("down", "neither", "up")
+CLASS_ORDER = ("down", "not up", "neither", "up")
+UNITS = {"bps": "bps per side", "ticks": "ticks per side", "per_contract": "per contract and side"}
 
 
 def data_facts(judgement: Judgement) -> list[tuple[str, str]]:
@@ -85,9 +86,12 @@ def cost_sentences(judgement: Judgement) -> list[str]:
     if labels.mean_net_return_bps is not None and labels.mean_cost_bps is not None:
         gross = labels.mean_net_return_bps + labels.mean_cost_bps
         sentences.append(
-            f"The mean label moves {basis_points(gross)} before costs and pays {basis_points(labels.mean_cost_bps)}, which leaves "
-            f"{basis_points(labels.mean_net_return_bps)}: what a trader without any skill would earn per long trade."
+            f"Going long at each label would bring {basis_points(gross)} in the mean and pay {basis_points(labels.mean_cost_bps)} for it: "
+            f"{basis_points(labels.mean_net_return_bps)} net. That is what no skill earns here."
         )
+    if labels.median_move_bps is not None and costs.round_trip_bps is not None and labels.median_move_bps > 0:
+        share = percent(costs.round_trip_bps / labels.median_move_bps, 2)
+        sentences.append(f"The median label moves {basis_points(labels.median_move_bps)} either way, of which the round trip is {share}.")
     chosen = judgement.selected
     if chosen is not None and chosen.trading.n_trades and chosen.trading.cost_paid is not None:
         trading = chosen.trading
@@ -100,8 +104,6 @@ def cost_sentences(judgement: Judgement) -> list[str]:
 
 def _cost(value: str | float | dict[str, Any]) -> str:
     if isinstance(value, dict):
-        return " and ".join(
-            f"{significant(amount) if isinstance(amount, int | float) else amount} {unit.replace('_', ' ')}"
-            for unit, amount in value.items()
-        )
+        told = [f"{amount:g} {UNITS.get(unit, unit)}" for unit, amount in value.items() if isinstance(amount, int | float)]
+        return listed(told) or "none"
     return value if isinstance(value, str) else f"{significant(value)} bps"

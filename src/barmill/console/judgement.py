@@ -67,6 +67,7 @@ class Labels(Part):
     excluded: dict[str, int] = {}
     balance: dict[str, dict[str, int]] = {}
     mean_net_return_bps: Number = None
+    median_move_bps: Number = None
     mean_cost_bps: Number = None
     mean_uniqueness: Number = None
     mean_label_bars: Number = None
@@ -112,6 +113,7 @@ class Classification(Part):
     f1: Number = None
     base_rate: Number = None
     confusion: tuple[tuple[int, ...], ...] = ()
+    class_names: tuple[str, ...] = ()
     n: int | None = None
 
 
@@ -126,17 +128,18 @@ class Reliability(Part):
 
 
 class Calibration(Part):
-    """How far probabilities can be taken at their word."""
+    """How far probabilities can be taken at their word, on the test block; `selection_` says it of the selection slice."""
 
     methods: tuple[str, ...] = ()
-    ece_before: Number = None
     ece: Number = None
     mce: Number = None
+    selection_ece_before: Number = None
+    selection_ece: Number = None
     reliability: Reliability = Reliability()
 
 
 class ReturnForecast(Part):
-    """Scores of E_r and the quantiles."""
+    """Scores of E_r (of q50 where a model has no E_r) and of the quantiles."""
 
     ic: Number = None
     rank_ic: Number = None
@@ -177,7 +180,7 @@ class Trading(Part):
 
 
 class Importance(Part):
-    """What shuffling a feature does."""
+    """How much the log loss rises when a feature's values are exchanged among rows that did not train the model."""
 
     feature: str
     mean: Number = None
@@ -185,9 +188,10 @@ class Importance(Part):
 
 
 class ModelResult(Part):
-    """One model, judged as the bundle that a server would load."""
+    """One model, judged as the bundle that a server would load; `model` is its name in the catalogue."""
 
     name: str
+    model: str = ""
     family: str = ""
     view: str = ""
     outputs: tuple[str, ...] = ()
@@ -243,6 +247,7 @@ class Judgement(Part):
 
     format: int
     name: str
+    description: str = ""
     symbol: str = ""
     timeframe: str = ""
     seed: int | None = None
@@ -265,11 +270,6 @@ class Judgement(Part):
     def selected(self) -> ModelResult | None:
         """The model that the selection slice chose, before the test block was opened."""
         return next((model for model in self.models if model.selected), None)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """In the order of the class index."""
-        return ("down", "neither", "up") if self.classes == 3 else ("not up", "up")
 
 
 class Timings(Part):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from barmill.console.figures import basis_points, fixed, percent, plural, whole
+from barmill.console.figures import basis_points, fixed, listed, percent, plural, whole
 from barmill.console.judgement import Judgement, ModelResult
 from barmill.console.model_table import auc_cell, auc_scale, sharpe_cell, sharpe_scale
 from barmill.console.strips import Strip
@@ -47,7 +47,7 @@ def _of_model(judgement: Judgement, model: ModelResult) -> tuple[Card, ...]:
     skilled = ranks_better_than_chance(model)
     ranks = "" if model.classification.auc is None else f", {'above' if skilled else 'not told from'} 0.5"
     idle = "no trades" if trading.n_trades == 0 else ""
-    ece, before = model.calibration.ece, model.calibration.ece_before
+    ece = model.calibration.ece
     holding = "" if held is None else f", holding {percent(held.total_return)}"
     return (
         Card(
@@ -67,10 +67,21 @@ def _of_model(judgement: Judgement, model: ModelResult) -> tuple[Card, ...]:
             whole(trading.n_trades),
             "" if idle else f"{percent(trading.win_rate)} of them won, {percent(trading.cost_paid)} of capital paid in costs",
         ),
-        Card(
-            "Calibration error (ECE)", fixed(ece, 4), "no forecasts to judge" if ece is None else f"before calibration {fixed(before, 4)}"
-        ),
+        Card("Calibration error (ECE)", fixed(ece, 4), "no forecasts to judge" if ece is None else calibration_gain(model)),
         Card("Round trip", basis_points(judgement.costs.round_trip_bps), "fees and slippage, in and out"),
+    )
+
+
+def calibration_gain(model: ModelResult) -> str:
+    """What calibration did, on the selection slice: the rows nearest to the test block that it was not fitted on."""
+    calibration = model.calibration
+    if not calibration.methods:
+        return "not calibrated"
+    how = listed([name.replace("_", " ") for name in calibration.methods])
+    if calibration.selection_ece_before is None or calibration.selection_ece is None:
+        return f"by {how}"
+    return (
+        f"{how} took it from {fixed(calibration.selection_ece_before, 4)} to {fixed(calibration.selection_ece, 4)} on the selection slice"
     )
 
 

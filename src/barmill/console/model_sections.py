@@ -83,7 +83,8 @@ def confusion_tables(judgement: Judgement) -> list[ConfusionTable]:
         counts = model.classification.confusion
         if not counts or any(len(row) != len(counts) for row in counts):
             continue
-        names = judgement.class_names if len(judgement.class_names) == len(counts) else tuple(f"class {k}" for k in range(len(counts)))
+        known = model.classification.class_names
+        names = known if len(known) == len(counts) else tuple(f"class {k}" for k in range(len(counts)))
         rows = tuple(
             (name, whole(sum(row)), tuple(_share(count, sum(row)) for count in row)) for name, row in zip(names, counts, strict=True)
         )

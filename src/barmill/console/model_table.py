@@ -33,7 +33,7 @@ class Row:
 HEADINGS = (
     ("AUC", "interval"),
     ("Log loss", "base rate"),
-    ("ECE", "raw"),
+    ("ECE", ""),
     ("IC", ""),
     ("Coverage", "of 90 %"),
     ("Net Sharpe", "random band"),
@@ -48,8 +48,15 @@ def model_rows(judgement: Judgement) -> tuple[Row, ...]:
     """A row per model, in the order of the recipe."""
     aucs, sharpes = auc_scale(judgement), sharpe_scale(judgement)
     return tuple(
-        Row(model.name, f"{model.family}, {model.view.replace('_', ' ')}".strip(", "), model.selected, number, _cells(model, aucs, sharpes))
+        Row(model.name, _detail(model), model.selected, number, _cells(model, aucs, sharpes))
         for number, model in enumerate(judgement.models)
+    )
+
+
+def _detail(model: ModelResult) -> str:
+    """What kind of model it is; its catalogue name where the run calls it otherwise."""
+    return ", ".join(
+        word for word in (model.model if model.model != model.name else "", model.family, model.view.replace("_", " ")) if word
     )
 
 
@@ -120,8 +127,8 @@ def _cells(model: ModelResult, aucs: Scale | None, sharpes: Scale | None) -> tup
     return (
         auc_cell(model, aucs),
         Cell(fixed(classes.log_loss, 4), fixed(classes.log_loss_base, 4)),
-        Cell(fixed(model.calibration.ece, 4), fixed(model.calibration.ece_before, 4)),
-        Cell(fixed(forecast.ic, 3), "no E_r" if forecast.ic is None and "E_r" not in model.outputs else ""),
+        Cell(fixed(model.calibration.ece, 4)),
+        Cell(fixed(forecast.ic, 3), "" if "E_r" in model.outputs or forecast.ic is None else "of q50"),
         Cell(percent(forecast.coverage_90)),
         sharpe_cell(model, sharpes),
         *_outcome(model.trading),
@@ -165,7 +172,10 @@ ALL_FIGURES: tuple[tuple[str, tuple[tuple[str, Figure], ...]], ...] = (
     (
         "Trading, net of costs",
         (
-            ("Long above / short below p_up", lambda m: f"{fixed(m.trading.long_above, 3)} / {fixed(m.trading.short_below, 3)}"),
+            (
+                "Long above / short below p_up",
+                lambda m: f"{_threshold(m.trading.long_above, 1.0)} / {_threshold(m.trading.short_below, 0.0)}",
+            ),
             ("Random signals below it", lambda m: percent(m.trading.random.share_below)),
             ("Median of the random band", lambda m: fixed(m.trading.random.p50, 2)),
             ("Sortino", lambda m: _ratio(m.trading, m.trading.sortino)),
@@ -178,6 +188,11 @@ ALL_FIGURES: tuple[tuple[str, tuple[tuple[str, Figure], ...]], ...] = (
         ),
     ),
 )
+
+
+def _threshold(value: float | None, unreachable: float) -> str:
+    """No probability lies beyond `unreachable`: such a threshold says that this side is never taken."""
+    return "never" if value == unreachable else fixed(value, 3)
 
 
 def _pinball(model: ModelResult, level: str) -> str:

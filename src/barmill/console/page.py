@@ -1,18 +1,15 @@
 """The report page: a run folder in, one self-contained HTML file out."""
 
-import base64
-import hashlib
-import json
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from barmill.console import charts, figures
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
+from barmill.console.embedding import chart_library, content_hash, embedded_json, own_file
 from barmill.console.equity import equity_curves
 from barmill.console.glossary import GLOSSARY
-from barmill.console.key_figures import key_figures
+from barmill.console.key_figures import calibration_gain, key_figures
 from barmill.console.learning_curves import fit_parts
 from barmill.console.model_sections import confusion_tables, importance_charts, oracle_rows
 from barmill.console.model_table import HEADINGS, all_figures, baseline_rows, model_rows
@@ -58,13 +55,14 @@ def render(run: RunFolder) -> bytes:
     """The report of a run that was read."""
     judgement = run.judgement
     drawn = _charts(run)
-    scripts = (_chart_library(), _text("report.js"))
+    scripts = (chart_library(), own_file("report.js"))
     context = {
         "run": run,
         "judgement": judgement,
         "sections": [(anchor, title) for anchor, title in SECTIONS if anchor != "oracle" or judgement.oracle],
         "verdict": verdict_on(judgement),
         "band": random_band_sentence(judgement.selected),
+        "calibration_gain": calibration_gain,
         "cards": key_figures(judgement),
         "data_facts": data_facts(judgement),
         "blocks": block_rows(judgement),
@@ -80,10 +78,10 @@ def render(run: RunFolder) -> bytes:
         "oracle": oracle_rows(judgement),
         "glossary": GLOSSARY,
         "drawn": drawn,
-        "chart_data": _embedded(drawn),
-        "style": _text("report.css"),
+        "chart_data": embedded_json(drawn),
+        "style": own_file("report.css"),
         "scripts": scripts,
-        "script_hashes": [_content_hash(script) for script in scripts],
+        "script_hashes": [content_hash(script) for script in scripts],
     }
     return _templates().get_template("report.html.j2").render(_trusted(context)).encode()
 
@@ -100,32 +98,6 @@ def _charts(run: RunFolder) -> dict[str, charts.Figure]:
         for part, found in enumerate(fit_parts(model.fit)):
             drawn[f"learning-{number}-{part}"] = charts.learning(found.curves, number) if found.curves else None
     return {place: figure for place, figure in drawn.items() if figure is not None}
-
-
-def _embedded(value: Any) -> str:
-    """JSON that no markup can end: what could close a script or open a tag or a comment is written as an escape."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    for mark in "<>&\u2028\u2029":
-        text = text.replace(mark, f"\\u{ord(mark):04x}")
-    return text
-
-
-def _content_hash(script: str) -> str:
-    """What a content security policy allows a script by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-
-
-def _text(name: str) -> str:
-    return (files("barmill.console") / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _chart_library() -> str:
-    from plotly.offline import get_plotlyjs
-
-    # A script ends at the first "</script" and may not open a comment, whatever the language says of strings.
-    library = get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n")
-    return library.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 
 @cache
