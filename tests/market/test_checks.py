@@ -154,30 +154,17 @@ def test_bars_of_a_closed_market(table: Table) -> None:
 
 def test_a_slipped_digit_is_an_outlier(table: Table) -> None:
     frame = table(500)
-    scaled = frame.with_columns(
-        [pl.when(pl.int_range(pl.len()) == 300).then(pl.col(n) * 10).otherwise(pl.col(n)) for n in ("open", "high", "low", "close")]
-    )
+    scaled = frame.with_columns([pl.when(pl.int_range(pl.len()) == 300).then(pl.col(n) * 10).otherwise(pl.col(n)) for n in PRICES])
     finding = found(scaled, "D012")
     assert (finding.severity, finding.first_row, finding.count) == ("warning", 300, 2)
 
 
 def test_a_price_that_stands_still(table: Table) -> None:
     frame = table(300)
-    still = frame.with_columns(
-        [
-            pl.when(pl.int_range(pl.len()).is_between(100, 180)).then(100.0).otherwise(pl.col(n)).alias(n)
-            for n in ("open", "high", "low", "close")
-        ]
-    )
+    still = flat(frame, 100, 180)
     assert "for 80 bars" in found(still, "D021").message
     assert found(still, "D013").count == 81
-    shorter = frame.with_columns(
-        [
-            pl.when(pl.int_range(pl.len()).is_between(100, 120)).then(100.0).otherwise(pl.col(n)).alias(n)
-            for n in ("open", "high", "low", "close")
-        ]
-    )
-    assert "D021" not in codes(shorter)
+    assert "D021" not in codes(flat(frame, 100, 120))
 
 
 def test_zero_volume_somewhere_and_everywhere(table: Table) -> None:

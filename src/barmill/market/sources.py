@@ -1,5 +1,7 @@
 """Tables from the places where bars are kept: files by their ending, and frames of other libraries."""
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,11 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
         frame = frame.rename_axis(frame.index.name or "open_time").reset_index()
     elif frame.index.name:
         frame = frame.reset_index()
-    return pl.from_pandas(frame)
+    # moved to UTC here: Polars' own way through a time zone uses what pandas 3.1 deprecates
+    zoned = [name for name in frame.columns if getattr(frame[name].dtype, "tz", None) is not None]
+    if zoned:
+        frame = frame.assign(**{name: frame[name].dt.tz_convert("UTC").dt.tz_localize(None) for name in zoned})
+    return pl.from_pandas(frame).with_columns(pl.col(name).dt.replace_time_zone("UTC") for name in zoned)
 
 
 def _open_file(path: Path) -> Source:
@@ -79,7 +85,7 @@ def _open_file(path: Path) -> Source:
         raise
     except pl.exceptions.PanicException as error:  # what Polars raises on some damaged bytes
         raise DataError(place, f"not a readable {ending[1:]} file", mend="Is it whole? Fetch or export it again.") from error
-    except (OSError, ValueError, EOFError, KeyError, pl.exceptions.PolarsError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(place, f"not a readable {ending[1:]} file: {reason}", mend="Is it whole? Fetch or export it again.") from error
 
@@ -112,7 +118,7 @@ def _is_number(text: str) -> bool:
 
 
 def _read_npz(path: Path) -> pl.DataFrame:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in arrays.files}
     wrong = [name for name, values in columns.items() if values.ndim != 1]
     if wrong or len({values.size for values in columns.values()}) > 1:
