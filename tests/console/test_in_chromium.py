@@ -57,6 +57,7 @@ class Browser:
         return json.loads(message)
 
     def open(self, page: Path, width: int, dark: bool) -> None:
+        self.session, self.events = None, []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -110,6 +111,12 @@ def browser(profile: Path) -> Iterator[Browser]:
         os.close(from_browser)
 
 
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
+
+
 WIDER_THAN_THE_PAGE = """
 [...document.querySelectorAll('body *')]
   .filter((box) => box.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && !box.closest('.scroll, pre, .sr, svg'))
@@ -122,41 +129,39 @@ WIDER_THAN_THE_PAGE = """
     [("usual_run", 360, False), ("simulated_run", 390, True), ("degenerate_run", 390, False), ("usual_run", 1280, True)],
 )
 def test_opens_without_errors_loads_nothing_and_fits(
-    run: str, width: int, dark: bool, request: pytest.FixtureRequest, tmp_path: Path
+    run: str, width: int, dark: bool, request: pytest.FixtureRequest, tab: Browser, tmp_path: Path
 ) -> None:
     page = tmp_path / "report.html"
     page.write_bytes(render_report(request.getfixturevalue(run)))
-    with browser(tmp_path / "profile") as tab:
-        tab.open(page, width, dark)
-        assert tab.value("document.documentElement.scrollWidth") <= width
-        assert tab.value(WIDER_THAN_THE_PAGE) == []
-        assert tab.said_of("Runtime.exceptionThrown") == []
-        assert [entry for entry in tab.said_of("Log.entryAdded") if entry["entry"]["level"] in ("error", "warning")] == []
-        assert [call for call in tab.said_of("Runtime.consoleAPICalled") if call["type"] in ("error", "warning")] == []
-        addresses = [event["request"]["url"] for event in tab.said_of("Network.requestWillBeSent")]
-        assert [address for address in addresses if address != page.as_uri() and not address.startswith("data:")] == []
+    tab.open(page, width, dark)
+    assert tab.value("document.documentElement.scrollWidth") <= width
+    assert tab.value(WIDER_THAN_THE_PAGE) == []
+    assert tab.said_of("Runtime.exceptionThrown") == []
+    assert [entry for entry in tab.said_of("Log.entryAdded") if entry["entry"]["level"] in ("error", "warning")] == []
+    assert [call for call in tab.said_of("Runtime.consoleAPICalled") if call["type"] in ("error", "warning")] == []
+    addresses = [event["request"]["url"] for event in tab.said_of("Network.requestWillBeSent")]
+    assert page.as_uri() in addresses
+    assert [address for address in addresses if address != page.as_uri() and not address.startswith("data:")] == []
 
 
-def test_charts_follow_the_system_and_then_the_choice(usual_run: Path, tmp_path: Path) -> None:
+def test_charts_follow_the_system_and_then_the_choice(usual_run: Path, tab: Browser, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_bytes(render_report(usual_run))
     ink = "document.getElementById('equity-curves')._fullLayout.font.color"
-    with browser(tmp_path / "profile") as tab:
-        tab.open(page, 1000, dark=False)
-        light = tab.value(ink)
-        tab.system_theme(dark=True)
-        tab.until(f"{ink} !== '{light}'")
-        tab.value("document.querySelector('input[value=light]').click()")
-        tab.until(f"{ink} === '{light}'")
+    tab.open(page, 1000, dark=False)
+    light = tab.value(ink)
+    tab.system_theme(dark=True)
+    tab.until(f"{ink} !== '{light}'")
+    tab.value("document.querySelector('input[value=light]').click()")
+    tab.until(f"{ink} === '{light}'")
 
 
-def test_a_hostile_name_runs_nothing(make_run: Any, judgement: dict[str, Any], tmp_path: Path) -> None:
+def test_a_hostile_name_runs_nothing(make_run: Any, judgement: dict[str, Any], tab: Browser, tmp_path: Path) -> None:
     attack = "</script><script>window.broken=1</script><img src=x onerror=window.broken=1>"
     judgement["name"] = judgement["models"][1]["name"] = judgement["data"]["notes"][0] = attack
     page = tmp_path / "report.html"
     page.write_bytes(render_report(make_run(judgement)))
-    with browser(tmp_path / "profile") as tab:
-        tab.open(page, 1000, dark=False)
-        assert tab.value("window.broken === undefined")
-        assert tab.value("document.querySelectorAll('img').length") == 0
-        assert tab.value("document.querySelector('.crumb').textContent") == attack
+    tab.open(page, 1000, dark=False)
+    assert tab.value("window.broken === undefined")
+    assert tab.value("document.querySelectorAll('img').length") == 0
+    assert tab.value("document.querySelector('.crumb').textContent") == attack

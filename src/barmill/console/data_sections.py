@@ -14,7 +14,6 @@ PURPOSES = {
     "test": "judges; nothing was fitted or chosen on it",
 }
 CLASS_ORDER = ("down", "not up", "neither", "up")
-UNITS = {"bps": "bps per side", "ticks": "ticks per side", "per_contract": "per contract and side"}
 
 
 def data_facts(judgement: Judgement) -> list[tuple[str, str]]:
@@ -104,6 +103,11 @@ def cost_sentences(judgement: Judgement) -> list[str]:
 
 def _cost(value: str | float | dict[str, Any]) -> str:
     if isinstance(value, dict):
-        told = [f"{amount:g} {UNITS.get(unit, unit)}" for unit, amount in value.items() if isinstance(amount, int | float)]
+        told = [f"{amount:g} {_unit(unit, amount)}" for unit, amount in value.items() if isinstance(amount, int | float)]
         return listed(told) or "none"
     return value if isinstance(value, str) else f"{significant(value)} bps"
+
+
+def _unit(name: str, amount: float) -> str:
+    units = {"bps": "bps per side", "ticks": "tick per side" if amount == 1 else "ticks per side", "per_contract": "per contract and side"}
+    return units.get(name, name)
