@@ -1,10 +1,12 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
-from barmill.uncertainty import Calibration, fit_calibration, isotonic_calibration, temperature_scaling
+from barmill.uncertainty import Calibration, fit_calibration, fit_residual_quantiles, isotonic_calibration, temperature_scaling
 from barmill.uncertainty.calibration import Isotonic
 from barmill.uncertainty.isotonic import IsotonicCurve
 from barmill.uncertainty.links import sigmoid, softmax
@@ -117,3 +119,27 @@ def test_a_logit_that_is_not_finite_gives_no_forecast():
 def test_json_of_something_else_is_a_bundle_error(value):
     with pytest.raises(BundleError, match="calibrator"):
         Calibration.from_json(value)
+
+
+SERVER = """
+import sys
+for name in ("scipy", "sklearn", "torch", "numba", "pandas"):
+    sys.modules[name] = None  # an import of it fails
+import json
+import subprocess
+import sys
+from barmill.uncertainty import Calibration, ResidualQuantiles
+kept = json.loads(sys.argv[1])
+p = Calibration.from_json(kept["calibration"]).apply([0.3, -2.0])
+q = ResidualQuantiles.from_json(kept["quantiles"]).apply(None, [0.3, -2.0])
+print(json.dumps([p.tolist(), q.tolist()]))
+"""
+
+
+def test_applying_needs_numpy_alone():
+    z, y = rows(2)
+    calibration = fit_calibration(["temperature_scaling", "isotonic"], z, y, 2)
+    quantiles = fit_residual_quantiles(None, z, z + y)
+    kept = json.dumps({"calibration": calibration.to_json(), "quantiles": quantiles.to_json()})
+    said = subprocess.run([sys.executable, "-c", SERVER, kept], capture_output=True, text=True, check=True).stdout
+    assert json.loads(said) == [calibration.apply([0.3, -2.0]).tolist(), quantiles.apply(None, [0.3, -2.0]).tolist()]

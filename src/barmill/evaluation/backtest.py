@@ -14,9 +14,8 @@ from barmill.errors import ShapeError
 from barmill.evaluation.performance import (
     calmar_of,
     drawdown_of,
-    equity_curve,
-    sharpe_ratio,
-    sortino_ratio,
+    sharpe_of,
+    sortino_of,
     trade_stats,
 )
 from barmill.evaluation.trades import Trades, trades_of
@@ -134,20 +133,20 @@ def backtest(bars_open: npt.ArrayLike, position: npt.ArrayLike, cost_rate: npt.A
     - cost_paid : sum of all costs, as a share of a fixed capital
     - n_trades, total_return (compounded, net), gross_total_return (compounded, without costs)
 
-    Cost: linear in the bars, no loop over them; about 40 ms for a million.
+    Cost: linear in the bars, no loop over them; about 60 ms for a million.
     """
     path = Path.of(bars_open, position, cost_rate)
     change = path.change
     gross, cost = path.gross, path.rate * np.abs(change)
     net = gross - cost
-    equity = equity_curve(net)
+    equity = np.asarray(np.cumprod(1.0 + net), dtype=np.float64)
     drawdown = drawdown_of(equity)
     trades = trades_of(path.position, gross, cost)
     of_trades = trade_stats(trades.net)
     n = net.size
     metrics = {
-        "sharpe": sharpe_ratio(net, periods_per_year),
-        "sortino": sortino_ratio(net, periods_per_year),
+        "sharpe": sharpe_of(net, periods_per_year),
+        "sortino": sortino_of(net, periods_per_year),
         "calmar": calmar_of(equity, drawdown, periods_per_year),
         "max_drawdown": drawdown,
         "win_rate": of_trades.win_rate,

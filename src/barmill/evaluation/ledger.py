@@ -18,7 +18,7 @@ import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +60,10 @@ class LedgerEntry:
     note: Mapping[str, Any]
     previous: str
     hash: str
+
+    def to_json(self) -> dict[str, Any]:
+        """What its line holds."""
+        return {**_unsealed(self.sequence, self.kind, self.trial, self.trial_id, self.note, self.previous), "hash": self.hash}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class Ledger:
                 end = size - unfinished
                 last = newer[-1] if newer else head
                 entry = _entry(last.sequence + 1, kind, trial, note or {}, last.hash)
-                line = canonical_json(asdict(entry)) + b"\n"
+                line = canonical_json(entry.to_json()) + b"\n"
                 if unfinished:
                     os.ftruncate(descriptor, end)
                 _write_all(descriptor, line, end)
@@ -217,7 +221,7 @@ class Ledger:
         try:
             raw = json.loads(line)
             entry = _entry(int(raw["sequence"]), raw["kind"], raw["trial"], raw["note"], str(raw["previous"]))
-            same_bytes = canonical_json(asdict(entry)) == line
+            same_bytes = canonical_json(entry.to_json()) == line
         except (ValueError, KeyError, TypeError) as error:
             raise LedgerError(place, f"is no entry: {error}", mend=_MEND) from error
         if entry.sequence != sequence or entry.previous != previous:
@@ -230,9 +234,13 @@ class Ledger:
 
 def _entry(sequence: int, kind: Kind, trial: Mapping[str, Any], note: Mapping[str, Any], previous: str) -> LedgerEntry:
     trial_id = sha256(canonical_json({"kind": kind, "trial": dict(trial)}))
-    unsealed = LedgerEntry(sequence, kind, dict(trial), trial_id, dict(note), previous, hash="")
-    content = {name: value for name, value in asdict(unsealed).items() if name != "hash"}
-    return replace(unsealed, hash=sha256(canonical_json(content)))
+    seal = sha256(canonical_json(_unsealed(sequence, kind, trial, trial_id, note, previous)))
+    return LedgerEntry(sequence, kind, dict(trial), trial_id, dict(note), previous, seal)
+
+
+def _unsealed(sequence: int, kind: Kind, trial: Mapping[str, Any], trial_id: str, note: Mapping[str, Any], previous: str) -> dict[str, Any]:
+    """A line without its hash: what the hash is of."""
+    return {"sequence": sequence, "kind": kind, "trial": dict(trial), "trial_id": trial_id, "note": dict(note), "previous": previous}
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:

@@ -45,8 +45,12 @@ def sharpe_ratio(returns: npt.ArrayLike, periods_per_year: float, rf_annual: flo
 
     Source: Sharpe (1994), Journal of Portfolio Management 21.
     """
+    return sharpe_of(drop_missing(returns).returns, periods_per_year, rf_annual)
+
+
+def sharpe_of(r: Float64Array, periods_per_year: float, rf_annual: float = 0.0) -> float:
+    """`sharpe_ratio` of returns that are known to be finite."""
     periods = _periods(periods_per_year)
-    r = drop_missing(returns).returns
     if r.size < 2 or r.max() == r.min():
         return float("nan")
     excess = r - rf_annual / periods
@@ -65,8 +69,12 @@ def sortino_ratio(returns: npt.ArrayLike, periods_per_year: float, mar_annual: f
 
     Source: Sortino & van der Meer (1991), Journal of Portfolio Management 17.
     """
+    return sortino_of(drop_missing(returns).returns, periods_per_year, mar_annual)
+
+
+def sortino_of(r: Float64Array, periods_per_year: float, mar_annual: float = 0.0) -> float:
+    """`sortino_ratio` of returns that are known to be finite."""
     periods = _periods(periods_per_year)
-    r = drop_missing(returns).returns
     if r.size == 0:
         return float("nan")
     excess = r - mar_annual / periods
@@ -168,7 +176,9 @@ __all__ = [
     "drop_missing",
     "equity_curve",
     "max_drawdown",
+    "sharpe_of",
     "sharpe_ratio",
+    "sortino_of",
     "sortino_ratio",
     "trade_stats",
 ]
