@@ -56,7 +56,7 @@ def test_a_flip_at_every_byte_of_the_manifest_and_the_seal_is_refused_by_name(ve
     assert not inspect(version).problems
 
 
-def test_two_thousand_flips_in_every_other_file_are_refused_by_name(version: Path) -> None:
+def test_flips_in_every_other_file_are_refused_by_name(version: Path) -> None:
     bits = np.random.default_rng(2)
     good = {path: (version / path).read_bytes() for path in [*PARTS.values(), "weights/model.json"]}
     for _ in range(2000):
@@ -197,7 +197,7 @@ def test_bytes_swapped_while_they_are_read_are_never_returned(sealed, version: P
     racer.start()
     try:
         outcomes = {"read": 0, "refused": 0}
-        for _ in range(3000):
+        for _ in range(1000):
             found = inspect(version)
             assert found.files.get("weights/model.json", b"{}") == good["weights/model.json"]
             outcomes["refused" if found.problems else "read"] += 1

@@ -103,6 +103,13 @@ def test_a_file_that_begins_with_its_header_alone_is_followed(load, bars, expect
     assert told == expected
 
 
+def test_a_csv_without_names_is_refused(load, bars, tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_bytes(csv(bars, 10, 20))
+    with pytest.raises(DataError, match=r"bars\.csv line 1: holds no names of columns; expected open_time,open,high,low,close,volume"):
+        follow_file(load("logistic").stream(), path, print, until_idle=1.0, clock=Script())
+
+
 def test_a_parquet_file_is_followed_by_replacement(load, bars, expected, tmp_path: Path) -> None:
     path = tmp_path / "bars.parquet"
     bars.slice(0, 250).write(path)

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import barmill
 from barmill.bundles import publish
 
@@ -34,40 +32,29 @@ else:
 warm_kernels()  # Numba reads its own cache of compiled kernels with pickle: our code on our disk, and no part of a bundle
 reached = []
 sys.addaudithook(lambda event, args: reached.append(args) if event == "pickle.find_class" else None)
-bundle = Bundle.load(sys.argv[1])
-forecast = bundle.forecast(Bars.read(sys.argv[2], instrument=bundle.instrument))
-stream = bundle.stream()
-assert len(forecast) > 0 and not reached, reached
+for path in sys.argv[2:]:
+    bundle = Bundle.load(path)
+    bars = Bars.read(sys.argv[1], instrument=bundle.instrument)
+    stream = bundle.stream()
+    assert len(bundle.forecast(bars)) > 0
+    assert [stream.push(bars.bar(row)) for row in range(len(bars))][-1] is not None
+assert not reached, reached
 for name in sorted(name for name in sys.modules if name.startswith("barmill")):
     print(name, sys.modules[name].__file__)
 """
 
 
-@pytest.fixture(scope="module")
-def loaded(making, tmp_path_factory: pytest.TempPathFactory):
-    """Modules of ours that a process without torch holds after it has loaded a bundle and forecast."""
-    place = tmp_path_factory.mktemp("serving")
-    making.walk(300, 3).write(place / "bars.parquet")
-
-    def run(model: str) -> dict[str, Path]:
-        version = publish(making.files_of(model), place / "r", model)
-        done = subprocess.run(
-            [sys.executable, "-c", _BLOCKED, str(version), str(place / "bars.parquet")], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return {name: Path(file) for name, file in (line.split() for line in done.stdout.splitlines())}
-
-    return run
-
-
-@pytest.mark.parametrize("model", ["logistic", "lightgbm", "xgboost", "lstm"])
-def test_a_bundle_loads_and_forecasts_in_a_process_without_torch_or_pickle(loaded, model: str) -> None:
-    modules = loaded(model)
+def test_bundles_of_every_model_load_and_forecast_in_a_process_without_torch_or_pickle(making, tmp_path: Path) -> None:
+    making.walk(300, 3).write(tmp_path / "bars.parquet")
+    versions = [publish(making.files_of(model), tmp_path / "r", model) for model in ("logistic", "lightgbm", "xgboost", "lstm")]
+    command = [sys.executable, "-c", _BLOCKED, str(tmp_path / "bars.parquet"), *map(str, versions)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    modules = {name: Path(file) for name, file in (line.split() for line in done.stdout.splitlines())}
     forbidden = ("barmill.training", "barmill.pipeline", "barmill.labels", "barmill.splits", "barmill.evaluation", "barmill.console")
     assert not [name for name in modules if name.startswith(forbidden)]
     assert not [name for name in modules if name.endswith(("_fit", ".logistic", ".lstm", ".onnx_export", ".network_loss"))]
-    problems = [f"{file}:{problem}" for file in modules.values() for problem in _dangers(file)]
-    assert problems == []
+    assert [f"{file}:{problem}" for file in modules.values() for problem in _dangers(file)] == []
 
 
 def _dangers(file: Path) -> list[str]:

@@ -157,6 +157,10 @@ class _LineReader:
             except UnicodeDecodeError as error:
                 raise self.refusal(self.number, "is not UTF-8") from error
             if isinstance(self.form, _CsvLines) and not self.form.header:
+                if not any(letter.isalpha() for letter in text):
+                    raise self.refusal(
+                        self.number, "holds no names of columns", "open_time,open,high,low,close,volume", "Begin the file with them."
+                    )
                 self.form.header = text
             elif text:
                 lines.append((self.number, text))

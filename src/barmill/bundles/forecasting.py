@@ -14,9 +14,11 @@ from barmill.uncertainty import Calibration, ResidualQuantiles
 from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
 
 Float64Array = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 Columns = dict[str, Float64Array]
 
 LEVELS = (0.05, 0.5, 0.95)  # of q05, q50 and q95
+_ROWS_AT_ONCE = 65_536  # so that a choice of columns never copies the whole table
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +86,26 @@ class ForecastPipeline:
         columns = self._input_columns
         return replace(self.scaler, names=self.input_names, center=self.scaler.center[columns], scale=self.scaler.scale[columns])
 
-    def scaled(self, values: Float64Array) -> npt.NDArray[np.float32]:
-        """The model's inputs, float32 (n, n_inputs), of feature rows `values`, float64 (n, n_features)."""
+    def scaled(self, values: Float64Array, rows: Rows | None = None) -> npt.NDArray[np.float32]:
+        """The model's inputs, float32 (n, n_inputs), of `rows` (all, if None) of the features `values`, float64 (n_bars, n_features)."""
         if values.ndim != 2 or values.shape[1] != len(self.names):
             raise ShapeError("features", f"shape {values.shape}", expected=f"(n_bars, {len(self.names)})")
-        whole = self.input_names == self.names
-        return self._input_scaler.transform(values if whole else np.ascontiguousarray(values[:, self._input_columns]))
+        if self.input_names == self.names:
+            return self.scaler.transform(values, rows)
+        n_rows = len(values) if rows is None else len(rows)
+        inputs = np.empty((n_rows, len(self.input_names)), dtype=np.float32)
+        for start in range(0, n_rows, _ROWS_AT_ONCE):
+            part = slice(start, min(start + _ROWS_AT_ONCE, n_rows))
+            seen = values[part] if rows is None else values[rows[part]]
+            inputs[part] = self._input_scaler.transform(np.ascontiguousarray(seen[:, self._input_columns]))
+        return inputs
 
-    def scale(self, values: Float64Array) -> Float64Array:
-        """Volatility of the horizon for each feature row, float64 (n,)."""
-        return self.volatility.scale(np.ascontiguousarray(values[:, self.names.index(self.volatility.feature)]))
+    def scale(self, values: Float64Array, rows: Rows | None = None) -> Float64Array:
+        """Volatility of the horizon at `rows` (all, if None), float64 (n,)."""
+        column = values[:, self.names.index(self.volatility.feature)]
+        return self.volatility.scale(np.ascontiguousarray(column if rows is None else column[rows]))
 
-    def view(self, base: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]) -> View:
+    def view(self, base: npt.NDArray[np.float32], rows: Rows) -> View:
         """What the model sees at `rows` of the scaled inputs `base`."""
         return FeatureMatrix(base, rows) if self.window is None else WindowTensor(base, rows, self.window)
 
@@ -109,7 +119,7 @@ class ForecastPipeline:
             full[self.window - 1 :] = missing[self.window :] == missing[: -self.window]
         return full
 
-    def run(self, values: Float64Array, rows: npt.NDArray[np.int64], *, place: str = "forecast") -> Columns:
+    def run(self, values: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
         """Forecast the bars `rows`.
 
         Parameters
@@ -123,12 +133,12 @@ class ForecastPipeline:
         finite, a probability outside [0, 1], or quantiles that cross.
         """
         if self.window is None:
-            base, seen = self.scaled(values[rows]), np.arange(len(rows), dtype=np.int64)
+            base, seen = self.scaled(values, rows), np.arange(len(rows), dtype=np.int64)
         else:
             base, seen = self.scaled(values), rows
-        return self.forecast(self.view(base, seen), self.scale(values[rows]), rows, place=place)
+        return self.forecast(self.view(base, seen), self.scale(values, rows), rows, place=place)
 
-    def forecast(self, view: View, scale: Float64Array, rows: npt.NDArray[np.int64], *, place: str = "forecast") -> Columns:
+    def forecast(self, view: View, scale: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
         """Forecast the samples of `view`, whose returns come in units of `scale` (n,); `rows` names them in an error."""
         raw = self.forecaster.raw(view)
         if len(raw.logits) != len(rows):
@@ -147,7 +157,7 @@ class ForecastPipeline:
         return checked
 
 
-def guard(columns: Mapping[str, Float64Array], rows: npt.NDArray[np.int64], *, place: str) -> None:
+def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str) -> None:
     """Let nothing out but finite values, probabilities in [0, 1] and quantiles in order.
 
     Raises ForecastError naming the first row, the output and its value.
@@ -165,7 +175,7 @@ def guard(columns: Mapping[str, Float64Array], rows: npt.NDArray[np.int64], *, p
             _refuse(columns[low] > columns[high], rows, low, columns[low], place, f"at most {high}")
 
 
-def _refuse(wrong: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64], name: str, values: Float64Array, place: str, expected: str) -> None:
+def _refuse(wrong: npt.NDArray[np.bool_], rows: Rows, name: str, values: Float64Array, place: str, expected: str) -> None:
     if wrong.any():
         first = int(np.argmax(wrong))
         found = f"row {int(rows[first])}, {name} is {float(values[first])!r} ({int(wrong.sum())} of {len(values)} rows)"
