@@ -270,6 +270,17 @@ def test_a_fingerprint_that_would_leave_the_folder_is_refused(tmp_path, fingerpr
         Ledger(tmp_path, fingerprint)
 
 
+def test_a_ledger_that_cannot_be_read_or_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageError, match="cannot be written"):
+        Ledger(tmp_path / "file", FINGERPRINT).append("fit", {})
+    book = Ledger(tmp_path, FINGERPRINT)
+    book.path.symlink_to(book.path.with_suffix(".nowhere"))
+    book.path.with_suffix(".nowhere").symlink_to(book.path)
+    with pytest.raises(StorageError, match="cannot be written"):
+        book.append("fit", {})
+
+
 def test_what_is_no_entry_is_refused_before_anything_is_written(book):
     written = book.path.read_bytes()
     with pytest.raises(ShapeError, match="kind: is 'tune'"):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from barmill.artefacts import canonical_json, sha256, storage_errors, sync_folder, write_bytes
-from barmill.errors import LedgerError, ShapeError
+from barmill.errors import LedgerError, ShapeError, StorageError
 
 Kind = Literal["fit", "test_opened"]
 KINDS: tuple[Kind, ...] = ("fit", "test_opened")
@@ -179,7 +179,11 @@ class Ledger:
 
     @contextmanager
     def _opened(self) -> Generator[int]:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            found = f"cannot be read: {os.strerror(error.errno or 0).lower()}"
+            raise StorageError(str(self.path), found, mend="Make it readable, or choose another folder with BARMILL_LEDGER.") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             yield descriptor
