@@ -114,7 +114,7 @@ def test_mixed_timeframes(table: Table, minutes: int, bars: int) -> None:
     second = table(bars, step=minutes * 60_000, first=int(first["open_time"][-1]) + usual * 60_000)
     finding = found(pl.concat([first, second]), "D009", timeframe=Timeframe(usual))
     assert finding.first_row == 100
-    assert f"from here {bars - 1} bars are {minutes}m apart, while most are {usual}m apart" in finding.message
+    assert f"from here {bars - 1} bars are {minutes}m apart, in a file of {usual}m bars" in finding.message
 
 
 def test_every_other_bar_missing_for_a_while_is_a_gap(table: Table) -> None:
@@ -217,3 +217,8 @@ def test_a_million_bars_are_checked_in_under_a_second(table: Table, calendar: st
     findings = check_frame(frame, MINUTE, named)
     assert time.process_time() - began < 1.5  # 0.2 s on an idle core; the room is for a busy one
     assert all(each.severity != "error" for each in findings)
+
+
+def test_a_timeframe_that_the_bars_do_not_have(table: Table) -> None:
+    with pytest.raises(DataError, match=r"row 0 \(2023-03-14 14:30 UTC\): from here 49 bars are 1m apart, in a file of 5m bars"):
+        Bars.read(table(), symbol="SIM", timeframe="5m")

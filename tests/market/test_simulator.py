@@ -2,10 +2,11 @@ import time
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from barmill.errors import InputError, InstrumentError
 from barmill.market import Bars, Calendar, Instrument, Simulation, simulate
-from barmill.market.simulator import FLOW_MEMORY, SPAN, oracle_weights
+from barmill.market.simulator import FLOW, FLOW_MEMORY, REVERSION, SPAN, oracle_weights
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,21 @@ def test_realised_returns_follow_the_oracle_one_to_one(horizon: int) -> None:
     error = float(np.std(realised) / np.std(known) / np.sqrt(known.size / horizon))
     assert abs(slope - 1.0) < 4 * error
     assert 4 * error < 0.25
+
+
+def test_each_part_of_the_next_move_is_as_planted() -> None:
+    bars = simulate(400_000, seed=31).bars
+    x = np.log(bars.close)
+    lean = 2 * x - np.log(bars.high) - np.log(bars.low)
+    a = 2 / (SPAN + 1)
+    distance = x - lfilter([a], [1, a - 1], x, zi=[(1 - a) * np.log(1000.0)])[0]
+    flow = lfilter([1 - FLOW_MEMORY], [1, -FLOW_MEMORY], lean)
+    parts = np.stack([-REVERSION * distance, FLOW * flow])[:, :-1]
+    moves = np.log(bars.close[1:] / bars.open[1:])
+    found = np.linalg.solve(parts @ parts.T, parts @ moves)
+    errors = np.sqrt(np.diag(np.linalg.inv(parts @ parts.T))) * moves.std()
+    assert (np.abs(found - 1.0) < 4 * errors).all()
+    assert (errors < 0.05).all()
 
 
 def test_the_attainable_skill_is_as_stated(market: Simulation) -> None:

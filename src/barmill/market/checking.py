@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from barmill.market.bars import read_unchecked
 from barmill.market.calendar import Calendar
 from barmill.market.checks import check_frame
 from barmill.market.findings import Finding
 from barmill.market.instrument import Instrument
+from barmill.market.reading import read_unchecked
 from barmill.market.timeframe import Timeframe
 
 

@@ -214,7 +214,7 @@ def _steps(columns: _Columns, timeframe: Timeframe | None, calendar: Calendar) -
     mixed = _longest_other_run(step, timeframe.ms)
     if mixed is not None:
         row, length, other = mixed
-        found = f"from here {length} bars are {_length(other)} apart, while most are {timeframe} apart"
+        found = f"from here {length} bars are {_length(other)} apart, in a file of {timeframe} bars"
         mend = "Give one timeframe a file, or resample the finer bars first."
         yield finding("D009", "error", length, found, row=row, time=columns.when(row), mend=mend)
         return

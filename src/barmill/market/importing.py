@@ -14,11 +14,12 @@ import polars as pl
 
 from barmill.artefacts import write_bytes
 from barmill.errors import DataError
-from barmill.market.bars import Bars, finished, read_unchecked
+from barmill.market.bars import Bars, finished
 from barmill.market.calendar import Calendar
 from barmill.market.checks import check_frame
 from barmill.market.findings import refuse
 from barmill.market.instrument import Instrument
+from barmill.market.reading import read_unchecked
 from barmill.market.repairs import Repairer, require_known
 from barmill.market.timeframe import Timeframe
 

@@ -8,10 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from barmill.errors import DataError
-from barmill.market.bars import UncheckedBars
 from barmill.market.calendar import Calendar
 from barmill.market.checks import PRICES, TAKER_TOLERANCE
 from barmill.market.findings import Finding
+from barmill.market.reading import UncheckedBars
 from barmill.market.times import utc_text
 
 BoolArray = npt.NDArray[np.bool_]
