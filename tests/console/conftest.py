@@ -104,8 +104,7 @@ def model(name: str, number: int, selected: bool, classes: int = 2, **trading: A
         },
         "calibration": {
             "methods": ["temperature_scaling"],
-            "selection_ece_before": 0.0312,
-            "selection_ece": 0.0121,
+            "ece_before": 0.0312,
             "ece": 0.0094 + 0.002 * number,
             "mce": 0.071,
             "reliability": reliability(rng),
@@ -232,7 +231,7 @@ def usual_judgement() -> dict[str, Any]:
             ],
             "dropped": {"purged before validation": 20, "embargoed after train": 480, "embargoed after validation": 480},
         },
-        "costs": {"fee": {"bps": 4.0, "per_contract": None}, "slippage": {"ticks": 1.0, "bps": None}, "round_trip_bps": 10.2},
+        "costs": {"fee": "4 bps", "slippage": "1 ticks", "round_trip_bps": 10.2},
         "models": [model(name, number, name == "lightgbm") for number, name in enumerate(["logistic", "lightgbm", "xgboost", "lstm"])],
         "baselines": {"buy_and_hold": baseline, "always_flat": flat},
         "oracle": None,
@@ -294,7 +293,7 @@ def degenerate_judgement() -> dict[str, Any]:
     }
     silent["calibration"] = {
         "methods": [],
-        "selection_ece": None,
+        "ece_before": None,
         "ece": None,
         "mce": None,
         "reliability": {column: [None, None] for column in ("mean_p", "share", "low", "high", "count")},
@@ -319,7 +318,7 @@ def degenerate_judgement() -> dict[str, Any]:
         "mean_cost_bps": None,
     }
     judgement["splits"] = {"n_bars": 0, "blocks": [], "dropped": {}}
-    judgement["costs"] = {"fee": {"per_contract": 1.24}, "slippage": {"ticks": 0.5}, "round_trip_bps": None}
+    judgement["costs"] = {"fee": None, "slippage": None, "round_trip_bps": None}
     return judgement
 
 

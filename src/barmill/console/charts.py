@@ -1,5 +1,6 @@
 """Charts as plain Plotly figures. Colours are names of the style sheet's variables ("$ink"), so that a chart follows the theme."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -124,17 +125,29 @@ def equity_and_drawdown(judgement: Judgement, curves: "EquityCurves") -> Figure:
     return {"data": data, "layout": layout}
 
 
-def reliability_range(models: tuple[ModelResult, ...]) -> tuple[float, float]:
-    """One range for both axes and all models, so that the diagrams can be compared."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Ends of the axes of all reliability diagrams of a page: forecasts and shares, within [0, 1]."""
+
+    p: tuple[float, float]
+    share: tuple[float, float]
+
+
+def reliability_extent(models: tuple[ModelResult, ...]) -> Extent:
+    """One extent for all models, so that their diagrams can be compared."""
     curves = [model.calibration.reliability for model in models]
-    known = [value for curve in curves for value in (*curve.mean_p, *curve.share) if value is not None]
-    if not known:
+    p = [value for curve in curves for value in curve.mean_p if value is not None]
+    return Extent(_roomy(p), _roomy([*p, *(value for curve in curves for value in curve.share if value is not None)]))
+
+
+def _roomy(values: list[float]) -> tuple[float, float]:
+    if not values:
         return (0.0, 1.0)
-    room = max(0.02, 0.06 * (max(known) - min(known)))
-    return (round(max(0.0, min(known) - room), 4), round(min(1.0, max(known) + room), 4))
+    room = max(0.02, 0.06 * (max(values) - min(values)))
+    return (round(max(0.0, min(values) - room), 4), round(min(1.0, max(values) + room), 4))
 
 
-def reliability(model: ModelResult, number: int, extent: tuple[float, float]) -> Figure | None:
+def reliability(model: ModelResult, number: int, extent: Extent) -> Figure | None:
     """Share of ups against forecast p_up, with its Wilson band, the diagonal and how many forecasts there were."""
     curve = model.calibration.reliability
     columns = zip(curve.mean_p, curve.share, curve.low, curve.high, curve.count, strict=False)
@@ -151,8 +164,8 @@ def reliability(model: ModelResult, number: int, extent: tuple[float, float]) ->
         {
             "type": "scatter",
             "mode": "lines",
-            "x": list(extent),
-            "y": list(extent),
+            "x": list(extent.p),
+            "y": list(extent.p),
             "line": {"color": "$muted", "dash": "dot", "width": 1.5},
         },
         {
@@ -196,45 +209,47 @@ def reliability(model: ModelResult, number: int, extent: tuple[float, float]) ->
     data[0]["hoverinfo"] = data[1]["hoverinfo"] = "skip"
     layout = _layout(
         340,
-        xaxis=_axis(
-            range=list(extent), tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%", nticks=6, anchor="y2", title="forecast p_up"
-        ),
-        yaxis=_axis(
-            range=list(extent),
-            domain=[0.3, 1],
-            tickformat=".0%" if extent[1] - extent[0] > 0.1 else ".1%",
-            nticks=6,
-            title="share that went up",
-        ),
+        xaxis=_axis(range=list(extent.p), tickformat=_percents(extent.p), nticks=7, anchor="y2", title="forecast p_up"),
+        yaxis=_axis(range=list(extent.share), tickformat=_percents(extent.share), nticks=6, domain=[0.3, 1], title="share that went up"),
         yaxis2=_axis(domain=[0, 0.22], nticks=3, tickformat="~s", title="rows"),
         bargap=0,
     )
     return {"data": data, "layout": layout}
 
 
+def _percents(ends: tuple[float, float]) -> str:
+    """Tick format: decimals only where whole percents would repeat."""
+    return ".0%" if ends[1] - ends[0] > 0.05 else ".1%"
+
+
 def learning(curves: list[Curve], number: int) -> Figure:
-    """Loss by step of the fit, training and early-stopping slice."""
-    data = [
-        {
-            "type": "scatter",
-            "mode": "lines+markers" if len(curve.loss) < 2 else "lines",
-            "name": plain(curve.name),
-            "x": curve.step,
-            "y": curve.loss,
-            "line": {
-                "color": series_colour(number) if curve.judged else "$muted",
-                "width": 2 if curve.judged else 1.5,
-                "dash": "solid" if curve.judged else "dot",
-            },
-            "hovertemplate": "%{y:.5g}",
-        }
-        for curve in curves
-    ]
+    """Loss by step of the fit, on training rows and the early-stopping slice; a dot marks the best step of the latter."""
+    data: list[Figure] = []
+    for curve in curves:
+        colour = series_colour(number) if curve.judged else "$muted"
+        line = {"color": colour, "width": 2 if curve.judged else 1.5, "dash": "solid" if curve.judged else "dot"}
+        shared = {"type": "scatter", "name": plain(curve.name), "hovertemplate": "%{y:.5g}"}
+        data.append({**shared, "mode": "lines", "x": curve.step, "y": curve.loss, "line": line})
+        best = curve.best
+        if curve.judged and best is not None:
+            dot = {
+                "mode": "markers",
+                "marker": {"color": colour, "size": 9},
+                "hoverinfo": "skip",
+                "hovertemplate": None,
+                "showlegend": False,
+            }
+            data.append({**shared, **dot, "x": [curve.step[best]], "y": [curve.loss[best]]})
+    alone = f"loss, {curves[0].name}" if len(curves) == 1 else "loss"
     layout = _layout(
-        230, showlegend=True, hovermode="x unified", xaxis=_axis(nticks=6, title="step of the fit"), yaxis=_axis(nticks=5, title="loss")
+        260 if len(curves) > 1 else 230,
+        showlegend=len(curves) > 1,
+        hovermode="x unified",
+        xaxis=_axis(nticks=6, title="step of the fit"),
+        yaxis=_axis(nticks=5, title=alone),
     )
-    layout["legend"] |= {"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "orientation": "v", "bgcolor": "$surface/0.7"}
+    layout["legend"] |= {"y": -0.32}
     return {"data": data, "layout": layout}
 
 
-__all__ = ["equity_and_drawdown", "learning", "plain", "reliability", "reliability_range", "series_colour", "split_map"]
+__all__ = ["Extent", "equity_and_drawdown", "learning", "plain", "reliability", "reliability_extent", "series_colour", "split_map"]

@@ -1,9 +1,8 @@
 """What the run stood on, in words and rows: bars, blocks, labels, costs."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from barmill.console.figures import basis_points, duration, instant, listed, percent, plural, significant, whole
+from barmill.console.figures import basis_points, duration, instant, listed, percent, plural, whole
 from barmill.console.judgement import Block, Judgement
 
 PURPOSES = {
@@ -80,8 +79,8 @@ def balance_bars(judgement: Judgement) -> list[BalanceBar]:
 def cost_sentences(judgement: Judgement) -> list[str]:
     """What a decision costs, what a label brings, and what the selected model paid."""
     costs, labels = judgement.costs, judgement.labels
-    told = [f"{name} {_cost(value)}" for name, value in (("fee", costs.fee), ("slippage", costs.slippage)) if value is not None]
-    sentences = [f"A round trip costs {basis_points(costs.round_trip_bps)}{f' ({chr(44).join(told)})'.replace(',', ', ') if told else ''}."]
+    told = [f"{name} {value}" for name, value in (("fee", costs.fee), ("slippage", costs.slippage)) if value is not None]
+    sentences = [f"A round trip costs {basis_points(costs.round_trip_bps)}{f' (per side: {listed(told)})' if told else ''}."]
     if labels.mean_net_return_bps is not None and labels.mean_cost_bps is not None:
         gross = labels.mean_net_return_bps + labels.mean_cost_bps
         sentences.append(
@@ -99,15 +98,3 @@ def cost_sentences(judgement: Judgement) -> list[str]:
             f"of its capital for them: {percent(trading.gross_total_return)} before costs became {percent(trading.total_return)} after."
         )
     return sentences
-
-
-def _cost(value: str | float | dict[str, Any]) -> str:
-    if isinstance(value, dict):
-        told = [f"{amount:g} {_unit(unit, amount)}" for unit, amount in value.items() if isinstance(amount, int | float)]
-        return listed(told) or "none"
-    return value if isinstance(value, str) else f"{significant(value)} bps"
-
-
-def _unit(name: str, amount: float) -> str:
-    units = {"bps": "bps per side", "ticks": "tick per side" if amount == 1 else "ticks per side", "per_contract": "per contract and side"}
-    return units.get(name, name)

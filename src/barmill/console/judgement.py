@@ -93,10 +93,10 @@ class Splits(Part):
 
 
 class Costs(Part):
-    """What a decision costs; fee and slippage are words, or figures with their unit as key."""
+    """What a decision costs; fee and slippage are of one side, in words."""
 
-    fee: str | float | dict[str, Any] | None = None
-    slippage: str | float | dict[str, Any] | None = None
+    fee: str | None = None
+    slippage: str | None = None
     round_trip_bps: Number = None
 
 
@@ -128,13 +128,12 @@ class Reliability(Part):
 
 
 class Calibration(Part):
-    """How far probabilities can be taken at their word, on the test block; `selection_` says it of the selection slice."""
+    """How far probabilities can be taken at their word, on the test block; `ece_before` is that of uncalibrated ones."""
 
     methods: tuple[str, ...] = ()
+    ece_before: Number = None
     ece: Number = None
     mce: Number = None
-    selection_ece_before: Number = None
-    selection_ece: Number = None
     reliability: Reliability = Reliability()
 
 

@@ -73,16 +73,13 @@ def _of_model(judgement: Judgement, model: ModelResult) -> tuple[Card, ...]:
 
 
 def calibration_gain(model: ModelResult) -> str:
-    """What calibration did, on the selection slice: the rows nearest to the test block that it was not fitted on."""
+    """What calibration did to the calibration error, for better or worse."""
     calibration = model.calibration
     if not calibration.methods:
         return "not calibrated"
     how = listed([name.replace("_", " ") for name in calibration.methods])
-    if calibration.selection_ece_before is None or calibration.selection_ece is None:
-        return f"by {how}"
-    return (
-        f"{how} took it from {fixed(calibration.selection_ece_before, 4)} to {fixed(calibration.selection_ece, 4)} on the selection slice"
-    )
+    before = fixed(calibration.ece_before, 4)
+    return f"{how}, {before} without" if calibration.ece_before is not None else f"by {how}"
 
 
 def _tone(standing: Standing) -> Tone:

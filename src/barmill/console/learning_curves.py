@@ -1,5 +1,6 @@
 """The losses of a fit, found in its summary: a history of its own, or one for each output that was learned."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,12 @@ class Curve:
     loss: list[float | None]
     judged: bool
 
+    @property
+    def best(self) -> int | None:
+        """Where the loss is lowest, the first of equals; None without any loss."""
+        known = [(loss, place) for place, loss in enumerate(self.loss) if loss is not None]
+        return min(known)[1] if known else None
+
 
 def _curves(history: object) -> list[Curve]:
     if not isinstance(history, dict):
@@ -25,9 +32,12 @@ def _curves(history: object) -> list[Curve]:
 
 def _thinned(name: str, losses: list[Any], judged: bool) -> Curve:
     stride = -(-len(losses) // MOST_POINTS)
-    steps = sorted({*range(0, len(losses), stride), len(losses) - 1})
-    numbers = [losses[step] for step in steps]
-    return Curve(name, [step + 1 for step in steps], [float(loss) if isinstance(loss, int | float) else None for loss in numbers], judged)
+    numbers = [float(loss) if isinstance(loss, int | float) and math.isfinite(loss) else None for loss in losses]
+    lowest = (
+        min((loss, step) for step, loss in enumerate(numbers) if loss is not None)[1] if any(loss is not None for loss in numbers) else 0
+    )
+    steps = sorted({*range(0, len(losses), stride), lowest, len(losses) - 1})
+    return Curve(name, [step + 1 for step in steps], [numbers[step] for step in steps], judged)
 
 
 @dataclass(frozen=True, slots=True)

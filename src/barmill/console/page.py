@@ -26,7 +26,7 @@ SECTIONS = (
     ("labels", "Labels"),
     ("costs", "Costs"),
     ("models", "Models"),
-    ("equity", "Equity and drawdown"),
+    ("equity", "Equity"),
     ("reliability", "Reliability"),
     ("importance", "Importances"),
     ("confusion", "Confusion"),
@@ -92,7 +92,7 @@ def _charts(run: RunFolder) -> dict[str, charts.Figure]:
     drawn: dict[str, charts.Figure | None] = {"split-map": charts.split_map(judgement)}
     curves = None if run.equity is None else equity_curves(run.equity)
     drawn["equity-curves"] = None if curves is None else charts.equity_and_drawdown(judgement, curves)
-    extent = charts.reliability_range(judgement.models)
+    extent = charts.reliability_extent(judgement.models)
     for number, model in enumerate(judgement.models):
         drawn[f"reliability-{number}"] = charts.reliability(model, number, extent)
         for part, found in enumerate(fit_parts(model.fit)):

@@ -6,6 +6,8 @@ from typing import Literal
 from barmill.console.figures import SPACE, fixed, listed, percent, plural, span
 from barmill.console.judgement import Judgement, ModelResult
 
+FEW_TRADES = 50  # below this a single trade moves the result by more than a fiftieth
+
 Standing = Literal["above", "less_loss", "within", "below", "unknown"]
 
 
@@ -104,6 +106,9 @@ def _remarks(judgement: Judgement, chosen: ModelResult, standing: Standing, othe
         remarks.append(
             f"The ledger counts {trials} on these bars: luck alone puts one in twenty above the band, so this is a lead, not a proof."
         )
+    trades = chosen.trading.n_trades
+    if standing == "above" and trades is not None and trades < FEW_TRADES:
+        remarks.append(f"It rests on {plural(trades, 'trade')}, which is few: a handful of lucky ones would do.")
     if others and standing != "above":
         who = listed(others)
         remarks.append(f"{who} came out above chance, but was not selected: to choose it now would be to choose on the test block.")

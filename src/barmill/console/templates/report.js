@@ -34,7 +34,7 @@
       layout.dragmode = touch.matches ? false : "zoom";
       if (paper) layout.width = box.closest(".multiples") ? paper / 2 - 20 : paper;
       else layout.autosize = true;
-      if ((layout.width ?? box.clientWidth) < 480) layout.xaxis.nticks = 4;
+      if (layout.xaxis.type === "date" && (layout.width ?? box.clientWidth) < 480) layout.xaxis.nticks = 4;
       Plotly.react(box, data, layout, settings);
     }
   }
