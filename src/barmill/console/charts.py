@@ -127,7 +127,7 @@ def equity_and_drawdown(judgement: Judgement, curves: "EquityCurves") -> Figure:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Ends of the axes of all reliability diagrams of a page: forecasts and shares, within [0, 1]."""
+    """Ends of the axes of all reliability diagrams of a page: forecasts and shares, a little beyond [0, 1] at most."""
 
     p: tuple[float, float]
     share: tuple[float, float]
@@ -144,7 +144,7 @@ def _roomy(values: list[float]) -> tuple[float, float]:
     if not values:
         return (0.0, 1.0)
     room = max(0.02, 0.06 * (max(values) - min(values)))
-    return (round(max(0.0, min(values) - room), 4), round(min(1.0, max(values) + room), 4))
+    return (round(max(-0.04, min(values) - room), 4), round(min(1.04, max(values) + room), 4))  # a dot on an edge stays whole
 
 
 def reliability(model: ModelResult, number: int, extent: Extent) -> Figure | None:
