@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 import uuid
@@ -37,6 +38,17 @@ def canonical_json(value: Any) -> bytes:
 def readable_json(value: Any) -> bytes:
     """`value` as indented JSON for files that people open; keys keep their order."""
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def without_nan(value: Any) -> Any:
+    """`value` with what JSON cannot say made sayable: NaN becomes null, infinity a word, tuples lists."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
 
 
 def sha256(data: bytes) -> str:
@@ -158,6 +170,7 @@ __all__ = [
     "sha256",
     "storage_errors",
     "sync_folder",
+    "without_nan",
     "write_bytes",
     "write_folder",
     "write_json",

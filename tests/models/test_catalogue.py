@@ -39,7 +39,7 @@ def test_only_window_models_have_a_window() -> None:
 
 @pytest.mark.parametrize(("given", "meant"), [("lightgmb", "lightgbm"), ("LSTM", None), ("xgbost", "xgboost"), ("logistics", "logistic")])
 def test_a_misspelt_name_is_answered_with_the_nearest(given: str, meant: str | None) -> None:
-    mend = f"Did you mean '{meant}'?" if meant else "There are logistic, lightgbm, xgboost, lstm."
+    mend = f"Did you mean '{meant}'?" if meant else "There are lightgbm, logistic, lstm, xgboost."
     with pytest.raises(RecipeError) as caught:
         spec_of(given)
     assert str(caught.value) == f"models: no model named '{given}'. {mend}"

@@ -2,9 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Protocol
 
 from pydantic import ValidationError
 
@@ -13,25 +12,13 @@ from barmill.features import momentum, session, statistics, volatility, volume
 from barmill.features.kernels import KERNELS, ROUTINES
 from barmill.features.spec import Feature, FeatureParams, FeatureSpec
 from barmill.market import Timeframe
+from barmill.progress import Progress
 
 FEATURES: Mapping[str, FeatureSpec] = MappingProxyType(
     {spec.name: spec for family in (momentum, volatility, volume, statistics, session) for spec in family.FEATURES}
 )
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
-
-
-class Progress(Protocol):
-    """Where long work tells how far it is."""
-
-    def update(self, done: int, total: int, note: str = "") -> None: ...
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """ "Did you mean ...?" with the known name most like `name`, or a list of them all if none is near."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"Did you mean '{near[0]}'?" if near else f"There are: {', '.join(names)}."
 
 
 def parse_feature(name: str, base: Timeframe) -> Feature:
@@ -105,4 +92,4 @@ def warm_kernels(progress: Progress | None = None) -> None:
         progress.update(len(pieces), len(pieces), "")
 
 
-__all__ = ["FEATURES", "Progress", "check_multiple", "make_params", "nearest", "parse_feature", "warm_kernels"]
+__all__ = ["FEATURES", "check_multiple", "make_params", "parse_feature", "warm_kernels"]

@@ -5,8 +5,7 @@ from importlib import resources
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from barmill.errors import RecipeError
-from barmill.features.catalogue import nearest
+from barmill.errors import RecipeError, nearest
 
 
 class FeatureSet(BaseModel):

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from barmill.artefacts import canonical_json, sha256
-from barmill.errors import BarmillError, RecipeError, SchemaError
-from barmill.features.catalogue import FEATURES, Progress, check_multiple, make_params, nearest, parse_feature
+from barmill.errors import BarmillError, RecipeError, SchemaError, nearest
+from barmill.features.catalogue import FEATURES, check_multiple, make_params, parse_feature
 from barmill.features.feature_sets import read_set
 from barmill.features.scan import Scan
 from barmill.features.spec import Feature
 from barmill.features.table import FeatureTable
 from barmill.market import Bars, Timeframe
+from barmill.progress import Progress
 
 FORMAT = 1
 

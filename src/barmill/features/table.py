@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from barmill.errors import SchemaError
-from barmill.features.catalogue import nearest
+from barmill.errors import SchemaError, nearest
 from barmill.features.kernels.kernel import Float64Array
 
 Int64Array = npt.NDArray[np.int64]

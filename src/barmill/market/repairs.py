@@ -1,13 +1,12 @@
 """Repairs of bars: each does one named thing, and keeps every row that it takes out or alters, with the reason."""
 
-import difflib
 from collections.abc import Callable, Collection
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from barmill.errors import DataError
+from barmill.errors import DataError, nearest
 from barmill.market.calendar import Calendar
 from barmill.market.checks import PRICES, TAKER_TOLERANCE
 from barmill.market.findings import Finding
@@ -44,9 +43,7 @@ def require_known(repairs: Collection[str]) -> None:
     """Raise DataError if a repair does not exist or two of them exclude each other."""
     for name in repairs:
         if name not in REPAIRS:
-            close = difflib.get_close_matches(name, list(REPAIRS), n=1)
-            mend = f"Did you mean '{close[0]}'?" if close else ""
-            raise DataError(f"repair '{name}'", "there is no such repair", expected=f"one of {', '.join(REPAIRS)}", mend=mend)
+            raise DataError(f"repair '{name}'", "there is no such repair", mend=nearest(name, REPAIRS))
     if {"drop-negative-volume", "clip-negative-volume"} <= set(repairs):
         raise DataError("repairs", "drop-negative-volume and clip-negative-volume exclude each other", mend="Name one of the two.")
 

@@ -1,13 +1,12 @@
 """Every model that can be built, in one table. Reading it imports no learning library."""
 
-import difflib
 import importlib
 import importlib.util
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import cast
 
-from barmill.errors import MissingDependency, RecipeError
+from barmill.errors import MissingDependency, RecipeError, nearest
 from barmill.models.boosting.params import LightGBMParams, XGBoostParams
 from barmill.models.contract import Fit, Forecaster, ForecasterClass, ModelParams, ModelSpec
 from barmill.models.linear.params import LogisticParams
@@ -78,9 +77,7 @@ def spec_of(name: str) -> ModelSpec:
     """The catalogue entry `name`. Raises RecipeError with the nearest name that exists."""
     if name in MODELS:
         return MODELS[name]
-    near = difflib.get_close_matches(name, MODELS, n=1, cutoff=0.5)
-    mend = f"Did you mean '{near[0]}'?" if near else f"There are {', '.join(MODELS)}."
-    raise RecipeError("models", f"no model named '{name}'", mend=mend)
+    raise RecipeError("models", f"no model named '{name}'", mend=nearest(name, MODELS))
 
 
 def window_of(spec: ModelSpec, params: ModelParams) -> int | None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from barmill.progress import Progress, SilentProgress
 from barmill.views import FeatureMatrix, WindowTensor
 
 View: TypeAlias = FeatureMatrix | WindowTensor
@@ -122,19 +123,6 @@ class FittedModel:
     files: Mapping[str, bytes]
     training_files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     summary: Mapping[str, Any] = field(default_factory=dict[str, Any])
-
-
-class Progress(Protocol):
-    """Where long work tells how far it is."""
-
-    def update(self, done: int, total: int, note: str = "") -> None: ...
-
-
-class SilentProgress:
-    """Tells nobody."""
-
-    def update(self, done: int, total: int, note: str = "") -> None:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from barmill.artefacts import readable_json, write_folder, write_new
+from barmill.artefacts import readable_json, without_nan, write_folder, write_new
 from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds, permutation_importance
 from barmill.features import FeaturePlan
 from barmill.models.catalogue import load_fit, load_forecaster, spec_of
@@ -110,7 +110,7 @@ def _calibrate(job: ModelJob, workspace: Workspace, folder: Path) -> None:
     write_new(folder / "calibration.json", readable_json(calibration.to_json()))
     write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
-    write_new(folder / "selection.json", readable_json(selection))
+    write_new(folder / "selection.json", readable_json(without_nan(selection)))
     write_new(folder / "importance.json", readable_json(importance))
     write_new(folder / "provenance.json", readable_json([record.to_json() for record in provenance_of(data)]))
 

@@ -1,7 +1,6 @@
 """The judgement: what the forecasts of the test block were worth, under identical controls, net of costs."""
 
 import json
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 import barmill
-from barmill.artefacts import readable_json, write_new
+from barmill.artefacts import readable_json, without_nan, write_new
 from barmill.evaluation import (
     BacktestResult,
     auc_interval,
@@ -24,7 +23,7 @@ from barmill.evaluation import (
     random_band,
     reliability_curve,
 )
-from barmill.labels import CLASS_NAMES
+from barmill.labels import CLASS_NAMES, decision_bars
 from barmill.market import Bars, Calendar, cost_rate
 from barmill.models.catalogue import spec_of
 from barmill.pipeline.dataset import Dataset
@@ -105,7 +104,7 @@ class _Judge:
             "baselines": {name: result.metrics for name, result in held.items()},
             "oracle": self._oracle(models),
         }
-        return _plain(judgement), frame
+        return without_nan(judgement), frame
 
     def _folder(self, label: str, role: str) -> Path:
         return self.workspace.path(getattr(self.stages.models[label], role))
@@ -168,9 +167,8 @@ class _Judge:
 
     def _trading(self, p_up: Float64Array, thresholds: dict[str, float]) -> tuple[BacktestResult, dict[str, Any]]:
         recipe = self.inputs.recipe
-        every = np.full(len(p_up), np.nan)
-        every[:: recipe.labels.every] = p_up[:: recipe.labels.every]  # decisions fall where labels were made
-        position = positions(every, thresholds["short_below"], thresholds["long_above"], self.hold)
+        decided = np.where(decision_bars(self.bars, recipe.labels.every), p_up, np.nan)
+        position = positions(decided, thresholds["short_below"], thresholds["long_above"], self.hold)
         result = backtest(self.bars.open, position, self.rate, self.periods)
         band = random_band(self.bars.open, position, self.rate, self.periods, recipe.seed, recipe.random_signals)
         return result, {**result.metrics, "random": band.to_json(), "above_chance": band.above_chance, **thresholds}
@@ -195,19 +193,6 @@ def _by_bar(forecasts: pl.DataFrame, bars: Bars) -> dict[str, Float64Array]:
             columns[name] = np.full(len(bars), np.nan)
             columns[name][rows] = forecasts[name].to_numpy()
     return columns
-
-
-def _plain(value: Any) -> Any:
-    """`value` for JSON: NaN becomes null and infinity a word."""
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "inf" if value > 0 else "-inf"
-    return value
 
 
 def _read(path: Path) -> Any:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from barmill.artefacts import readable_json, write_new
 from barmill.errors import RecipeError
@@ -18,7 +17,7 @@ from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import holdout, validation_slices
-from barmill.views import RobustScaler
+from barmill.views import RobustScaler, window_ready
 
 VOLATILITY_FLOOR_QUANTILE = 0.01  # bars that stood still must not make a target infinite
 
@@ -66,17 +65,8 @@ def _features(inputs: RunInputs, folder: Path, listener: Listener) -> None:
 
 def _labels(inputs: RunInputs, features: Path, folder: Path) -> None:
     ready = np.load(features / "ready.npy", allow_pickle=False)
-    labels = make_labels(inputs.bars, inputs.recipe.labels, _window_ready(ready, inputs.longest_window))
+    labels = make_labels(inputs.bars, inputs.recipe.labels, window_ready(ready, inputs.longest_window))
     save_labels(folder, labels)
-
-
-def _window_ready(ready: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.bool_]:
-    """Bars whose whole window is ready: all models then share the same samples, whatever their window."""
-    missing = np.concatenate(([0], np.cumsum(~ready)))
-    result = np.zeros(len(ready), dtype=bool)
-    if len(ready) >= window:
-        result[window - 1 :] = missing[window:] == missing[:-window]
-    return result
 
 
 def _splits(inputs: RunInputs, labels_folder: Path, folder: Path) -> None:

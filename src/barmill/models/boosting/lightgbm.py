@@ -12,7 +12,8 @@ from barmill.models.boosting.params import LightGBMParams
 from barmill.models.boosting.validation_loss import ValidationLoss, log_loss, return_loss
 from barmill.models.catalogue import spec_of
 from barmill.models.class_weights import class_weights
-from barmill.models.contract import FitContext, FittedModel, Progress, Samples
+from barmill.models.contract import FitContext, FittedModel, Samples
+from barmill.progress import Progress
 from barmill.views import FeatureMatrix
 
 _CLASS_LOSSES: dict[int, dict[str, Any]] = {2: {"objective": "binary"}, 3: {"objective": "multiclass", "num_class": 3}}
