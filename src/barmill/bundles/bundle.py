@@ -18,7 +18,7 @@ from barmill.bundles.parts import read_instrument, read_part, read_pipeline, rea
 from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
 from barmill.market import Bars, Instrument, Timeframe
-from barmill.models.contract import Progress
+from barmill.progress import Progress
 
 if TYPE_CHECKING:
     from barmill.bundles.stream import BundleStream

@@ -148,7 +148,7 @@ def _listen(child: "subprocess.Popen[bytes]") -> tuple[bytes, bytes, str]:
 
 def _crash(code: int, errors: bytes) -> str:
     lines = errors.decode(errors="replace").strip().splitlines()
-    last = "".join(letter for letter in lines[-1] if letter.isprintable())[:200] if lines else "it said nothing"
+    last = "".join(letter for letter in lines[-1] if letter.isprintable())[:500] if lines else "it said nothing"
     if code < 0:
         name = signal.Signals(-code).name
         more = f" (more than {CPU_SECONDS} s of processor time)" if name == "SIGXCPU" else ""

@@ -18,7 +18,7 @@ from barmill.bundles.forecast import Forecast
 from barmill.bundles.stream import BundleStream, ForecastRow
 from barmill.errors import DataError
 from barmill.market import Bar, Bars
-from barmill.market.bars import read_unchecked
+from barmill.market.reading import read_unchecked
 
 POLL_SECONDS = 0.5
 _KEYS = ("open_time", "open", "high", "low", "close", "volume")
