@@ -251,6 +251,15 @@ def test_a_folder_without_a_bundle_is_told_what_to_name(tmp_path: Path) -> None:
         read_version(tmp_path / "file")
 
 
+def test_a_folder_of_other_things_is_not_told_entry_by_entry(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert len(inspect(tmp_path).problems) == 1
+    assert "there is no manifest.json" in str(inspect(tmp_path).problems[0])
+    (tmp_path / "manifest.json").symlink_to(tmp_path / "folder")
+    assert f"{tmp_path}/manifest.json: is a symbolic link" in "\n".join(map(str, inspect(tmp_path).problems))
+
+
 def test_the_pointer_is_followed_from_the_model_folder(version: Path) -> None:
     folder, digest = find_version(version.parent)
     assert (folder, digest) == (version, read_version(version).digest)

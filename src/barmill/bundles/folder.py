@@ -97,11 +97,11 @@ def inspect(folder: Path) -> Inspection:
 
 def _inspect(folder: Path, root: int) -> Inspection:
     sizes, strangers = _list(folder, root)
-    if strangers:
-        return Inspection(folder, problems=tuple(strangers))
-    if MANIFEST not in sizes:
+    if MANIFEST not in sizes and all(problem.place != str(folder / MANIFEST) for problem in strangers):
         mend = "Name the folder of a version, or of a model that has a current.json."
         return Inspection(folder, problems=(BundleError(str(folder), f"no bundle here: there is no {MANIFEST}", mend=mend),))
+    if strangers:
+        return Inspection(folder, problems=tuple(strangers))
     digest = ""
     try:
         data = _read(folder, root, MANIFEST, sizes[MANIFEST], MAX_MANIFEST_BYTES)

@@ -34,7 +34,11 @@ def verify(
 
 def _report_lines(report: "VerifyReport") -> list[str]:
     bad = {Path(problem.place) for problem in report.problems}
-    lines = [f"bundle   {report.name} {report.version}", f"folder   {report.folder}", f"digest   {report.digest or 'unknown'}"]
+    lines = [
+        f"bundle   {f'{report.name} {report.version}'.strip() or 'unknown'}",
+        f"folder   {report.folder}",
+        f"digest   {report.digest or 'unknown'}",
+    ]
     if report.files:
         width = max(len(one.path) for one in report.files)
         lines += ["", f"{'file':<{width}}  {'bytes':>10}  sha256        state"]
