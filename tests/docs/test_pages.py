@@ -106,7 +106,7 @@ def workplace(tmp_path_factory):
     return folder
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("docs")
 @pytest.mark.parametrize("page", PYTHON)
 def test_every_python_example_runs(page, workplace, monkeypatch):
     monkeypatch.chdir(workplace)
@@ -115,7 +115,7 @@ def test_every_python_example_runs(page, workplace, monkeypatch):
         exec(compile(block.text, str(page), "exec"), names)
 
 
-@pytest.mark.xdist_group("runs")
+@pytest.mark.xdist_group("docs")
 def test_the_first_result_of_the_readme_runs(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     (block,) = pages.blocks_of(README, "python")

