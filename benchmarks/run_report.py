@@ -5,7 +5,8 @@
 
 A run is RECIPE or RECIPE@BARS. Each gets a new folder below --out and a trial ledger of its own there, so that measuring adds
 nothing to yours. Wall time is the clock's from the start of the program to its end, compiled kernels being cached (a first,
-small run warms them). Peak memory is the largest sum of the resident memory of all processes of the run.
+call warms them). Peak memory is the largest sum over all processes of the run at one time, pages that they share
+counted once.
 """
 
 import argparse

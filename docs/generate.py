@@ -86,6 +86,7 @@ def sentence(document: str | None) -> str:
 
 def features() -> str:
     from barmill.features import FEATURES, Feature, FeaturePlan, read_set, set_names
+    from barmill.market import Timeframe
 
     chosen = {name: read_set(name) for name in set_names()}
 
@@ -101,8 +102,8 @@ def features() -> str:
         "A feature is a number known at a bar's close, computed from bars up to and including it. Its name is all there is to say of it: "
         "`rsi_14@5m` is `rsi` with a window of 14 on closed five-minute bars. The numbers are the parameters, in the order below; the "
         "base timeframe is left out. Warm-up is in bars of the feature's own timeframe, for the usual parameters: row `warm-up` "
-        "(from 0) is the first with a value. See [choose features](../how-to/choose-features.md) and "
-        "[causal features](../explanation/causal-features.md).",
+        "(from 0) is the first with a value. Settled: so many bars after which it no longer matters where the history began. See "
+        "[choose features](../how-to/choose-features.md) and [causal features](../explanation/causal-features.md).",
     ]
     families: dict[str, list[Any]] = {}
     for spec in FEATURES.values():
@@ -118,6 +119,7 @@ def features() -> str:
                 ("parameters", "; ".join(ranges) or "none"),
                 ("inputs", codes(spec.inputs)),
                 ("warm-up", spec.lookback(spec.usual)),
+                ("settled after", usual.settled_bars(Timeframe.parse("1m"))),
                 ("unit", spec.unit),
                 ("moves with the price level", "no" if spec.price_free else "yes"),
                 ("timeframes", "the base alone" if spec.base_only else "any"),
@@ -615,11 +617,33 @@ def _signature(function: Any, skip_first: bool | None = None) -> str:
     tree = _source_of(inner)
     if not isinstance(tree, ast.FunctionDef):
         return "(...)"
-    arguments = tree.args
-    if skip_first or (skip_first is None and arguments.args and arguments.args[0].arg in ("self", "cls")):
-        arguments.args = arguments.args[1:]
+    words = _arguments(tree.args)
+    if skip_first or (skip_first is None and words and words[0] in ("self", "cls")):
+        words = words[1:]
     returns = f" -> {ast.unparse(tree.returns)}" if tree.returns is not None and tree.name != "__init__" else ""
-    return f"({ast.unparse(arguments)}){returns}".replace("'", '"')
+    return f"({', '.join(words)}){returns}".replace("'", '"')
+
+
+def _arguments(arguments: ast.arguments) -> list[str]:
+    """Arguments as one writes them: `ast.unparse` leaves out the spaces around the default of an annotated one."""
+    ordered = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(ordered) - len(arguments.defaults)) + list(arguments.defaults)
+    words = [_argument(each, default) for each, default in zip(ordered, defaults, strict=True)]
+    if arguments.vararg:
+        words.append("*" + _argument(arguments.vararg, None))
+    elif arguments.kwonlyargs:
+        words.append("*")
+    words += [_argument(each, default) for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    if arguments.kwarg:
+        words.append("**" + _argument(arguments.kwarg, None))
+    return words
+
+
+def _argument(argument: ast.arg, default: ast.expr | None) -> str:
+    written = ast.unparse(argument)
+    if default is None:
+        return written
+    return f"{written} = {ast.unparse(default)}" if argument.annotation else f"{written}={ast.unparse(default)}"
 
 
 PAGES: dict[str, Callable[[], str]] = {
