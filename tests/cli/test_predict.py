@@ -99,7 +99,10 @@ def test_all_bars_come_as_csv_or_json_lines(app, version: Path, file: Path, batc
 
 def test_too_short_a_history_says_how_much_is_needed(app, version: Path, bars, tmp_path: Path) -> None:
     bars.slice(0, 50).write(tmp_path / "short.parquet")
-    with pytest.raises(DataError, match=r"SIM, 50 bars: the last bar is not ready\. Give more history: \d+ bars without gaps are enough\."):
+    with pytest.raises(
+        DataError,
+        match=r"SIM, 50 bars: the last bar is not ready\. Give more history: \d+ bars without gaps give a forecast, \d+ the settled one\.",
+    ):
         run(app, version, "--bars", tmp_path / "short.parquet")
 
 

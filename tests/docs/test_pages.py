@@ -123,3 +123,22 @@ def test_the_first_result_of_the_readme_runs(workplace, monkeypatch):
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["run"].bundle.outputs[0] == "p_up"
+
+
+@pytest.mark.xdist_group("docs")
+def test_a_measured_run_is_told_with_a_row_for_each_model(workplace, monkeypatch):
+    monkeypatch.syspath_prepend(str(REPOSITORY))
+    from benchmarks.run_report import HEADINGS, Measured, table
+
+    heading, _, row, _, note = table([Measured(workplace / "runs" / "quickstart", 12.4)]).splitlines()
+    assert heading.count("|") == row.count("|") == len(HEADINGS) + 1
+    assert row.startswith("| SIM 1m | lightgbm * | ")
+    assert "9,000 bars" in note
+    assert "12 s in all" in note
+
+
+def test_every_benchmark_has_quick_sizes(monkeypatch):
+    monkeypatch.syspath_prepend(str(REPOSITORY))
+    from benchmarks.__main__ import QUICK, names
+
+    assert set(QUICK) == set(names())

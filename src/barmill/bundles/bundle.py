@@ -99,6 +99,11 @@ class Bundle:
         """Gapless bars after which there is a forecast."""
         return self.plan.warmup_bars + (self.pipeline.window or 1)
 
+    @property
+    def settled_bars(self) -> int:
+        """Bars of history after which a forecast no longer depends on where the history began (to about 1e-9)."""
+        return self.plan.settled_bars + (self.pipeline.window or 1)
+
     def part(self, name: str) -> Any:
         """The JSON of a part, such as "metrics", "thresholds", "reference_profile", "recipe" or "provenance"."""
         return read_part(self._files, name, str(self.folder))

@@ -60,12 +60,17 @@ def _print_all(bundle: "Bundle", bars: "Bars", *, as_json: bool) -> None:
 
 
 def _print_last(bundle: "Bundle", bars: "Bars", *, as_json: bool) -> None:
+    import sys
+
     from barmill.errors import DataError
 
     frame = bundle.forecast(bars, since=int(bars.open_time[-1])).frame
     if frame.is_empty():
-        mend = f"Give more history: {bundle.needed_bars} bars without gaps are enough."
+        mend = f"Give more history: {bundle.needed_bars} bars without gaps give a forecast, {bundle.settled_bars} the settled one."
         raise DataError(f"{bars.instrument.symbol}, {len(bars)} bars", "the last bar is not ready", mend=mend)
+    if len(bars) < bundle.settled_bars:
+        note = f"note: {len(bars)} bars of history; averages forget where it began after {bundle.settled_bars}"
+        print(note, file=sys.stderr)
     print(_json_lines(frame) if as_json else _summary(bundle, frame.row(0, named=True)), end="")
 
 

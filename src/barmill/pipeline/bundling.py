@@ -18,6 +18,7 @@ from barmill.pipeline.model_card import model_card
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import Calibration, ResidualQuantiles
 
+GOLDEN_ROWS = 512  # of which the golden samples take at least 256, edge cases among them
 PROFILE_LEVELS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -74,7 +75,7 @@ def reference_profile(values: npt.NDArray[np.float64], rows: npt.NDArray[np.int6
 
 def _golden_bars(bars: Bars, plan: FeaturePlan, window: int, last: int) -> Bars:
     """A stretch of the training bars that fills the warm-up and the window, and then some."""
-    length = plan.warmup_bars + window + 64
+    length = plan.warmup_bars + window + GOLDEN_ROWS
     start = max(0, last + 1 - length)
     return bars.slice(start, min(len(bars), start + length))
 

@@ -116,7 +116,7 @@ def _costs(bars: Bars, data: Dataset) -> dict[str, Any]:
     fee, slippage = bars.instrument.fee, bars.instrument.slippage
     return {
         "fee": f"{fee.bps:g} bps" if fee.bps is not None else f"{fee.per_contract:g} per contract",
-        "slippage": f"{slippage.bps:g} bps" if slippage.bps is not None else f"{slippage.ticks:g} ticks",
+        "slippage": f"{slippage.bps:g} bps" if slippage.bps is not None else f"{slippage.ticks:g} tick{'' if slippage.ticks == 1 else 's'}",
         "round_trip_bps": _mean_cost_bps(bars, data),
     }
 
