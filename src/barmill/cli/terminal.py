@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from barmill.pipeline import Plan, Run
 
-PILOT_SECONDS = 3.0  # how long a stage runs before its time is estimated
+PILOT_SECONDS = 3.0  # how long a stage runs, from its first step on, before its time is estimated
 
 
 class Terminal:
@@ -23,7 +23,7 @@ class Terminal:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._live: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._began: dict[str, float] = {}
+        self._began: dict[str, tuple[float, int]] = {}
         self._estimated: set[str] = set()
 
     def planned(self, plan: "Plan") -> None:
@@ -41,7 +41,6 @@ class Terminal:
         self._console.print(text, markup=False)
 
     def started(self, stage: str) -> None:
-        self._began[stage] = time.monotonic()
         if not self._console.is_terminal:
             self.said(f"{stage} ...")
 
@@ -49,10 +48,11 @@ class Terminal:
         if self._console.is_terminal:
             self._draw(stage, done, total, note)
             return
-        elapsed = time.monotonic() - self._began.setdefault(stage, time.monotonic())
-        if stage not in self._estimated and elapsed >= PILOT_SECONDS and 0 < done < total:
+        began, first = self._began.setdefault(stage, (time.monotonic(), done))
+        elapsed = time.monotonic() - began
+        if stage not in self._estimated and elapsed >= PILOT_SECONDS and first < done < total:
             self._estimated.add(stage)
-            self.said(f"{stage}: {done} of {total}, at most {_duration(elapsed / done * (total - done))} to go")
+            self.said(f"{stage}: {done} of {total}, at most {_duration(elapsed / (done - first) * (total - done))} to go")
 
     def finished(self, stage: str, seconds: float) -> None:
         if self._live is not None and stage in self._tasks:
