@@ -16,7 +16,8 @@ HEAVY = ("torch", "numba", "lightgbm", "xgboost", "sklearn", "pandas", "plotly",
 
 def loaded_by(code: str) -> set[str]:
     """Heavy libraries that a fresh process has loaded after running `code`."""
-    script = f"{code}\nimport sys\nprint(*(name for name in {HEAVY + ('numpy', 'polars', 'scipy')!r} if name in sys.modules))"
+    asked = (*HEAVY, "numpy", "polars", "scipy")
+    script = f"{code}\nimport sys\nprint(*(name for name in {asked!r} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
@@ -37,7 +38,7 @@ def test_importing_barmill_loads_nothing():
     assert loaded_by("import barmill") == set()
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("train", "--help"), ("data", "check", "--help"), ("predict", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("train", "--help"), ("data", "check", "--help")])
 def test_help_loads_no_library(arguments):
     assert loaded_by(program(*arguments)) == set()
 
