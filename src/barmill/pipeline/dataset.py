@@ -13,11 +13,24 @@ from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import readable_json, write_new
 from barmill.labels import Labels
+from barmill.market import Bars, Instrument
 from barmill.models.contract import Samples
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
 
 Positions = npt.NDArray[np.int64]
+
+
+def save_bars(folder: Path, bars: Bars) -> None:
+    """Write the bars of a run, and the instrument with its costs, which a file of bars does not hold."""
+    bars.write(folder / "bars.parquet")
+    write_new(folder / "instrument.json", readable_json(bars.instrument.model_dump(mode="json")))
+
+
+def load_bars(folder: Path) -> Bars:
+    """The bars of a run, as its first stage kept them."""
+    instrument = Instrument.model_validate_json((folder / "instrument.json").read_bytes())
+    return Bars.read(folder / "bars.parquet", instrument=instrument)
 
 
 def save_labels(folder: Path, labels: Labels) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from barmill.market import Bars
+from barmill.pipeline.dataset import load_bars
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
@@ -52,5 +53,4 @@ class ModelJob(BaseModel):
 
     def read_bars(self) -> Bars:
         """The bars of the run, as its first stage kept them."""
-        file = Workspace(self.root).path(self.stages["bars"].stage) / "bars.parquet"
-        return Bars.read(file, symbol=self.portable_recipe["symbol"], instrument=self.recipe.instrument)
+        return load_bars(Workspace(self.root).path(self.stages["bars"].stage))

@@ -10,7 +10,7 @@ from barmill.artefacts import readable_json, write_new
 from barmill.errors import RecipeError
 from barmill.features import warm_kernels
 from barmill.labels import check_classes, make_labels
-from barmill.pipeline.dataset import Dataset, load_labels, save_labels, save_positions
+from barmill.pipeline.dataset import Dataset, load_labels, save_bars, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
 from barmill.pipeline.facts import BLOCKS
 from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs
@@ -25,7 +25,7 @@ VOLATILITY_FLOOR_QUANTILE = 0.01  # bars that stood still must not make a target
 def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Listener) -> dict[str, float]:
     """Compute the shared stages that are not there yet. Returns the seconds of each."""
     makers: dict[str, Callable[[Path], None]] = {
-        "bars": lambda folder: inputs.bars.write(folder / "bars.parquet"),
+        "bars": lambda folder: save_bars(folder, inputs.bars),
         "features": lambda folder: _features(inputs, folder, listener),
         "labels": lambda folder: _labels(inputs, workspace.path(stages.features), folder),
         "splits": lambda folder: _splits(inputs, workspace.path(stages.labels), folder),

@@ -47,11 +47,10 @@ class Run:
 
     @property
     def bars(self) -> "Bars":
-        from barmill.market import Bars, Instrument
+        """The bars of the run, with the instrument and its costs."""
+        from barmill.pipeline.dataset import load_bars
 
-        recipe = self._json("recipe.json")
-        instrument = Instrument.model_validate(recipe["instrument"]) if recipe["instrument"] else None
-        return Bars.read(self.bars_file, symbol=self.judgement["symbol"], instrument=instrument)
+        return load_bars(self.bars_file.parent)
 
     @property
     def bundle_paths(self) -> dict[str, Path]:
