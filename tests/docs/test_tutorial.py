@@ -59,8 +59,7 @@ def _follow_the_page(folder: Path, data: Path, *, compare: bool) -> str:
     said = ""
     for block in pages.blocks_of(TUTORIAL, "console", "python"):
         if block.kind == "python":
-            smaller = ", ".join(map(repr, SMALLER))
-            code = block.text.replace('hidden_size=16"]', f'hidden_size=16", {smaller}]')
+            code = block.text.replace('bm.train("recipes/crypto-1m.yaml")', f'bm.train("recipes/crypto-1m.yaml", overrides={SMALLER})')
             exec(compile(code, str(TUTORIAL), "exec"), names)
             continue
         for command in block.commands:
