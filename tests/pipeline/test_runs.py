@@ -9,8 +9,12 @@ import polars as pl
 import pytest
 
 import barmill as bm
+from barmill.errors import ProvenanceError
 from barmill.evaluation import sharpe_ratio
 from barmill.market import Fee, Slippage, round_trip_cost
+from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.provenance import provenance_of
+from barmill.views import RobustScaler
 
 RECIPE = """
 name: small
@@ -104,3 +108,48 @@ def test_the_selected_model_is_the_one_with_the_least_log_loss_on_the_selection_
     selected = [model["name"] for model in run.judgement["models"] if model["selected"]]
     assert selected == [min(losses, key=losses.__getitem__)]
     assert run.bundle_path == run.bundle_paths[selected[0]]
+
+
+def test_all_models_stand_under_identical_controls(run):
+    """Law 5: one set of bars, labels and splits; only the view and the model differ."""
+    models = run.judgement["models"]
+    assert len({(model["classification"]["n"], model["classification"]["base_rate"]) for model in models}) == 1
+    openings = [pl.read_parquet(path)["open_time"] for path in sorted(run.folder.glob("metrics/forecasts-*/forecasts.parquet"))]
+    assert len(openings) == 2
+    assert openings[0].equals(openings[1])
+    provenance = {name: bm.Bundle.load(place).part("provenance") for name, place in run.bundle_paths.items()}
+    assert provenance["logistic"] == provenance["trees"]
+
+
+@pytest.fixture
+def data(run):
+    """The prepared data of the run."""
+    places = {name: next(run.folder.glob(f"data/{name}-*")) for name in ("features", "labels", "splits", "scaled")}
+    classes, horizon = run.judgement["classes"], run.judgement["horizon_bars"]
+    return Dataset(places["features"], places["labels"], places["splits"], places["scaled"], classes, horizon, "realised_volatility_60")
+
+
+def test_whatever_was_fitted_states_rows_that_never_meet_what_judges_it(data):
+    stated = {record.what: record.fitted_on for record in provenance_of(data)}
+    assert stated["scaler"] == stated["model"] == "train"
+    assert (stated["calibration"], stated["thresholds"]) == ("calibration", "selection")
+
+
+@pytest.mark.parametrize(
+    ("block", "judge"), [("train", "test"), ("calibration", "selection"), ("selection", "test"), ("train", "calibration")]
+)
+def test_a_block_that_leaks_into_its_judge_is_refused(data, block, judge):
+    """Law 4, with a planted fault: one row of the judging block finds its way into what was fitted."""
+    leaked = np.sort(np.append(data.positions[block], data.positions[judge][0]))
+    data.__dict__["positions"] = {**data.positions, block: leaked}
+    with pytest.raises(ProvenanceError, match=f"1 of its {len(leaked)} rows are in the {judge} block"):
+        provenance_of(data)
+
+
+def test_scaler_and_floor_do_not_move_when_later_rows_do(data, tmp_path):
+    """Law 4: what is fitted on train is a function of train alone."""
+    values = np.array(data.values)
+    values[data.labels.t0[data.positions["train"][-1]] + 1 :] *= 3.0
+    moved = RobustScaler.fit(values, data.labels.t0[data.positions["train"]], names=data.names)
+    np.testing.assert_array_equal(moved.center, data.scaler.center)
+    np.testing.assert_array_equal(moved.scale, data.scaler.scale)
