@@ -119,7 +119,8 @@ def test_every_python_example_runs(page, workplace, monkeypatch):
 def test_the_first_result_of_the_readme_runs(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
     (block,) = pages.blocks_of(README, "python")
-    code = block.text.replace("recipes/config-1.yaml", "small.yaml")
+    (workplace / "readme.yaml").write_text(SMALL_RUN.replace("name: quickstart", "name: readme"))
+    code = block.text.replace("recipes/config-1.yaml", "readme.yaml")
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["run"].bundle.outputs[0] == "p_up"
