@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
     from barmill.bundles.contents import BundleContents, assemble
+    from barmill.bundles.folder import VerifiedFiles, read_bundle
     from barmill.bundles.forecast import Forecast
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
     from barmill.bundles.manifest import Manifest
@@ -28,9 +29,11 @@ _PLACES = {
     "ForecastPipeline": "forecasting",
     "Manifest": "manifest",
     "VerifyReport": "verifying",
+    "VerifiedFiles": "folder",
     "Volatility": "forecasting",
     "assemble": "contents",
     "publish": "publishing",
+    "read_bundle": "folder",
     "verify": "verifying",
 }
 
@@ -48,9 +51,11 @@ __all__ = [
     "Forecast",
     "ForecastPipeline",
     "Manifest",
+    "VerifiedFiles",
     "VerifyReport",
     "Volatility",
     "assemble",
     "publish",
+    "read_bundle",
     "verify",
 ]

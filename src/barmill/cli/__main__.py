@@ -36,7 +36,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 
 app.command()(demo)
-app.add_typer(data.app, name="data", help="Bars: check, import, describe, simulate.")
+app.add_typer(data.app, name="data", help="Bars: check, import, describe, simulate, resample.")
 app.add_typer(features.app, name="features", help="Features: list, build.")
 app.add_typer(models.app, name="models", help="The models of the catalogue: list, show.")
 app.add_typer(recipe.app, name="recipe", help="Recipes: check, schema.")

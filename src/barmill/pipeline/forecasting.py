@@ -1,6 +1,7 @@
-"""Worker: forecast the test block with a bundle loaded from disk, in a process that never sees torch.
+"""Worker: forecast the test block with bundles loaded from disk, in a process that never sees torch.
 
-`python -m barmill.pipeline.forecasting JOB`. What is judged is what a server would load.
+`python -m barmill.pipeline.forecasting JOB`. What is judged is what a server would load: verified, parsed and replayed by
+the same code. This process is itself the child whose crash takes nobody along.
 """
 
 import json
@@ -13,52 +14,60 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import load as load_tensors
 
-from barmill.bundles import Bundle
+from barmill.bundles import Bundle, read_bundle
 from barmill.errors import ProvenanceError
 from barmill.features import FeatureTable
 from barmill.market import Bars
-from barmill.pipeline.dataset import load_labels
-from barmill.pipeline.job import ModelJob
+from barmill.pipeline.dataset import load_bars, load_labels
+from barmill.pipeline.job import ForecastJob, StageRef
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import Calibration
 
 
 def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
-    """Write the forecasts of every bar from the first decision of the test block on."""
-    job = ModelJob.model_validate(raw)
+    """Write, for each model, the forecasts of every bar from the first decision of the test block on."""
+    job = ForecastJob.model_validate(raw)
     workspace = Workspace(job.root)
-    stage = job.stages["forecast"].stage
-    teller.started(stage.name)
-    began = time.perf_counter()
-    published = json.loads((workspace.path(job.stages["bundle"].stage) / "published.json").read_bytes())
-    bundle = Bundle.load(job.root / published["path"])
+    bars = load_bars(workspace.path(job.bars.stage))
+    since = _first_test_time(job, workspace, bars)
+    tables: dict[str, FeatureTable] = {}
+    for label, ref in job.forecasts.items():
+        teller.started(ref.name)
+        began = time.perf_counter()
+        bundle = _load(job, workspace, job.bundles[label])
+        plan = bundle.plan
+        if plan.schema_hash not in tables:
+            tables[plan.schema_hash] = plan.compute(bars)
+        forecast = _forecast(bundle, bars, tables[plan.schema_hash], since)
+        if "torch" in sys.modules:
+            raise ProvenanceError("forecasting", "torch was imported by what a server runs", mend="Report this: it is a fault of Barmill.")
+        with workspace.writing(ref.stage) as folder:
+            forecast.write_parquet(folder / "forecasts.parquet")
+        teller.finished(ref.name, time.perf_counter() - began)
+
+
+def _load(job: ForecastJob, workspace: Workspace, stage: StageRef) -> Bundle:
+    published = json.loads((workspace.path(stage.stage) / "published.json").read_bytes())
+    bundle = Bundle.from_verified(read_bundle(job.root / published["path"]))
     if bundle.digest != published["digest"]:
-        found = f"digest {bundle.digest[:12]}"
-        raise ProvenanceError(
-            str(job.root / published["path"]), found, expected=published["digest"][:12], mend="Run the same command again."
-        )
-    bars = job.read_bars()
-    table = bundle.plan.compute(bars)
-    forecast = bundle.forecast_table(table, since=_first_test_time(job, workspace, bars)).frame
-    uncalibrated = _uncalibrated(bundle, table, forecast)
-    if "torch" in sys.modules:
-        raise ProvenanceError("forecasting", "torch was imported by what a server runs", mend="Report this: it is a fault of Barmill.")
-    with workspace.writing(stage) as folder:
-        forecast.with_columns(uncalibrated).write_parquet(folder / "forecasts.parquet")
-    teller.finished(stage.name, time.perf_counter() - began)
+        place, found = str(job.root / published["path"]), f"digest {bundle.digest[:12]}"
+        raise ProvenanceError(place, found, expected=published["digest"][:12], mend="Run the same command again.")
+    return bundle
 
 
-def _uncalibrated(bundle: Bundle, table: FeatureTable, forecast: pl.DataFrame) -> pl.Series:
-    """p_up as the model says it, so that the judgement can tell whether calibration helped."""
-    pipeline = replace(bundle.pipeline, calibration=Calibration(bundle.pipeline.n_classes))
-    rows = np.searchsorted(table.open_time, forecast["open_time"].to_numpy())
-    return pl.Series("p_up_uncalibrated", pipeline.run(table.values, rows)["p_up"])
+def _forecast(bundle: Bundle, bars: Bars, table: FeatureTable, since: int) -> pl.DataFrame:
+    """Forecasts as a server gives them, and beside them p_up as the model says it, to tell whether calibration helped."""
+    bundle.check_bars(bars)
+    frame = bundle.forecast_table(table, since=since).frame
+    uncalibrated = replace(bundle.pipeline, calibration=Calibration(bundle.pipeline.n_classes))
+    rows = np.searchsorted(table.open_time, frame["open_time"].to_numpy())
+    return frame.with_columns(pl.Series("p_up_uncalibrated", uncalibrated.run(table.values, rows)["p_up"]))
 
 
-def _first_test_time(job: ModelJob, workspace: Workspace, bars: Bars) -> int:
-    labels = load_labels(workspace.path(job.stages["labels"].stage))
-    positions = load_tensors((workspace.path(job.stages["splits"].stage) / "positions.safetensors").read_bytes())
+def _first_test_time(job: ForecastJob, workspace: Workspace, bars: Bars) -> int:
+    labels = load_labels(workspace.path(job.labels.stage))
+    positions = load_tensors((workspace.path(job.splits.stage) / "positions.safetensors").read_bytes())
     return int(bars.open_time[labels.t0[positions["test"][0]]])
 
 

@@ -27,8 +27,26 @@ class StageRef(BaseModel):
         return Stage(self.name, self.place, self.key)
 
 
+class ForecastJob(BaseModel):
+    """What is judged, and where: the published bundles, and the stages that their forecasts make.
+
+    root : the run folder
+    bars, labels, splits : stages of the run
+    bundles, forecasts : stages by the model's name in the run
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    bars: StageRef
+    labels: StageRef
+    splits: StageRef
+    bundles: dict[str, StageRef]
+    forecasts: dict[str, StageRef]
+
+
 class ModelJob(BaseModel):
-    """Everything that a worker needs to fit, calibrate, bundle or forecast with one model.
+    """Everything that a worker needs to fit, calibrate and bundle one model.
 
     root : the run folder
     label : the model's name in the run

@@ -24,7 +24,7 @@ def estimate_mb(inputs: RunInputs, workers: int) -> int:
     rows = n_bars / inputs.recipe.labels.every * n_features * 4
     fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in inputs.recipe.base_models), reverse=True)
     fitting = _PARENT_MB * MIB + bars + features + scaled + sum(fits[:workers])
-    forecasting = _PARENT_MB * MIB + bars + min(workers, len(fits)) * (_WORKER_MB["boosting"] * MIB + bars + features + 2 * scaled)
+    forecasting = _PARENT_MB * MIB + bars + _WORKER_MB["boosting"] * MIB + bars + features + 2 * scaled
     return int(max(prepare, fitting, forecasting) / MIB) + 1
 
 

@@ -76,7 +76,9 @@ class ModelEntry(Part):
         default=None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice"
     )
     view: str | None = Field(default=None, description="feature_matrix or window_tensor; the model's own if left out")
-    outputs: tuple[str, ...] = Field(default=(), description="p_up, E_r, q05, q50, q95; all that the model has if left out")
+    outputs: tuple[str, ...] = Field(
+        default=(), description="what the model learns: p_up, E_r; all that it can if left out. q05, q50 and q95 are added to every model"
+    )
     zero_shot: bool = Field(default=False, description="forecast without a fit (foundation models)")
     inputs: tuple[str, ...] = Field(default=(), description="names of the features that it sees; all if left out")
     config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters, see `barmill models show NAME`")

@@ -17,7 +17,7 @@ from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, environment, family_versions
 from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs, gather_inputs
-from barmill.pipeline.job import ModelJob, StageRef
+from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
 from barmill.pipeline.memory_watch import MemoryWatch
 from barmill.pipeline.plan import Stages, plan_run, portable_recipe, recipe_fingerprint, stages_of
@@ -117,16 +117,24 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         ledger = Ledger.of(inputs.bars.fingerprint)
         if workspace.record(stages.judgement) is None:
             _enter_trials(ledger, inputs, stages, workspace)
-            _forecast_test(inputs, stages, workspace, plan.workers, clock)
+            _forecast_test(stages, workspace, clock)
         judge(inputs, stages, workspace, clock)
     _publish(inputs, stages, workspace, ledger)
     timings = {
-        "stages": clock.seconds,
+        "stages": {**_earlier_seconds(root), **clock.seconds},
         "wall_s": time.perf_counter() - began,
         "peak_memory_mb": memory.peak_mb,
         "estimated_memory_mb": plan.memory_mb,
     }
     write_json(root / "timings.json", timings)
+
+
+def _earlier_seconds(root: Path) -> dict[str, float]:
+    """Seconds of the stages that an earlier call in this folder computed."""
+    try:
+        return json.loads((root / "timings.json").read_bytes())["stages"]
+    except FileNotFoundError:
+        return {}
 
 
 class _Clock:
@@ -162,12 +170,12 @@ def _write_recipe(root: Path, inputs: RunInputs) -> None:
     write_json(root / "environment.json", environment())
 
 
-def _jobs(inputs: RunInputs, stages: Stages, workspace: Workspace, module: str, roles: tuple[str, ...]) -> list[Job]:
-    """One job for each model of which some stage among `roles` is not done."""
+def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[Job]:
+    """One job for each model that is not fitted, calibrated and bundled."""
     jobs: list[Job] = []
     for label, model in stages.models.items():
-        own = {"fit": model.fit, "calibrate": model.calibrate, "bundle": model.bundle, "forecast": model.forecast}
-        if all(workspace.record(own[role]) is not None for role in roles):
+        own = {"fit": model.fit, "calibrate": model.calibrate, "bundle": model.bundle}
+        if all(workspace.record(stage) is not None for stage in own.values()):
             continue
         shared = {
             "bars": stages.bars,
@@ -186,9 +194,9 @@ def _jobs(inputs: RunInputs, stages: Stages, workspace: Workspace, module: str, 
             window=inputs.windows[label],
             volatility=VOLATILITY_FEATURE,
         )
-        file = workspace.root / ".scratch" / f"{module.rsplit('.', 1)[1]}-{label}.json"
+        file = workspace.root / ".scratch" / f"fitting-{label}.json"
         write_bytes(file, readable_json(job.model_dump(mode="json")))
-        jobs.append(Job(f"model {label}", module, file, workspace.root / "logs" / f"{label}.log"))
+        jobs.append(Job(f"model {label}", "barmill.pipeline.fitting", file, workspace.root / "logs" / f"{label}.log"))
     return jobs
 
 
@@ -205,7 +213,7 @@ def _origins(inputs: RunInputs, label: str) -> dict[str, Any]:
 
 
 def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
-    run_jobs(_jobs(inputs, stages, workspace, "barmill.pipeline.fitting", ("fit", "calibrate", "bundle")), workers, listener)
+    run_jobs(_fit_jobs(inputs, stages, workspace), workers, listener)
 
 
 def _enter_trials(ledger: Ledger, inputs: RunInputs, stages: Stages, workspace: Workspace) -> None:
@@ -216,8 +224,22 @@ def _enter_trials(ledger: Ledger, inputs: RunInputs, stages: Stages, workspace: 
     ledger.append("test_opened", {"bundles": bundles}, {"run": inputs.recipe.name})
 
 
-def _forecast_test(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
-    run_jobs(_jobs(inputs, stages, workspace, "barmill.pipeline.forecasting", ("forecast",)), workers, listener)
+def _forecast_test(stages: Stages, workspace: Workspace, listener: Listener) -> None:
+    """Forecast with every bundle in one process: the bars are read, and their features computed, once."""
+    to_do = {label: model for label, model in stages.models.items() if workspace.record(model.forecast) is None}
+    if not to_do:
+        return
+    job = ForecastJob(
+        root=workspace.root.absolute(),
+        bars=StageRef.of(stages.bars),
+        labels=StageRef.of(stages.labels),
+        splits=StageRef.of(stages.splits),
+        bundles={label: StageRef.of(model.bundle) for label, model in to_do.items()},
+        forecasts={label: StageRef.of(model.forecast) for label, model in to_do.items()},
+    )
+    file = workspace.root / ".scratch" / "forecasting.json"
+    write_bytes(file, readable_json(job.model_dump(mode="json")))
+    run_jobs([Job("forecasting", "barmill.pipeline.forecasting", file, workspace.root / "logs" / "forecasting.log")], 1, listener)
 
 
 def _published(workspace: Workspace, stage: Any) -> dict[str, Any]:
