@@ -20,7 +20,8 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real market data; skips with the reason where it is missing."""
-    folder = Path(os.environ.get("BARMILL_DATA", "../shared/data"))
+    beside = Path(__file__).parents[1] / "../shared/data"
+    folder = Path(os.environ.get("BARMILL_DATA", beside)).resolve()
     if not folder.is_dir():
         pytest.skip(f"no real market data at {folder}: set BARMILL_DATA")
     return folder

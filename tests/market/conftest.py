@@ -1,6 +1,5 @@
 """Bars that most tests of the market start from."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,16 +29,13 @@ def table() -> Callable[..., pl.DataFrame]:
 
 
 @pytest.fixture
-def real() -> Callable[[str], Path]:
-    """`real("crypto/X.parquet")`: a shared data file, or the test is skipped."""
+def real(real_data: Path) -> Callable[[str], Path]:
+    """`real("crypto/X.parquet")`: a real data file, or the test is skipped."""
 
     def find(name: str) -> Path:
-        folder = os.environ.get("BARMILL_DATA")
-        if not folder:
-            pytest.skip("BARMILL_DATA does not name the folder of shared market data")
-        path = Path(folder) / name
+        path = real_data / name
         if not path.exists():
-            pytest.skip(f"BARMILL_DATA holds no {name}")
+            pytest.skip(f"no {name} in {real_data}: set BARMILL_DATA")
         return path
 
     return find

@@ -1,5 +1,6 @@
 """What a run says to a person: its plan, its progress, its result. Live bars on a terminal, plain lines elsewhere."""
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -96,12 +97,13 @@ class Terminal:
     def next_steps(self, run: "Run", bars: Path) -> None:
         from barmill.pipeline import recipe_file
 
+        program = "barmill" if shutil.which("barmill") else sys.argv[0]  # an environment that was not activated
         print("\nTry next:")
         print(f"  open {run.report}")
-        print(f"  barmill predict {run.bundle_path} --bars {bars} --symbol {run.judgement['symbol']}")
-        print(f"  barmill bundle verify {run.bundle_path}")
-        print(f"  barmill train {recipe_file('quickstart')} --set labels.horizon=30 --out runs/h30")
-        print("  barmill models list")
+        print(f"  {program} predict {run.bundle_path} --bars {bars} --symbol {run.judgement['symbol']}")
+        print(f"  {program} bundle verify {run.bundle_path}")
+        print(f"  {program} train {recipe_file('quickstart')} --set labels.horizon=30 --out runs/h30")
+        print(f"  {program} models list")
 
 
 def _row(model: dict[str, Any]) -> list[str]:
