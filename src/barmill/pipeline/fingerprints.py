@@ -24,11 +24,12 @@ _FAMILY_LIBRARIES = {
 def code_fingerprint(*packages: str) -> str:
     """SHA-256 over the source of `packages` (such as "features"), or of all of Barmill if none is named.
 
-    The ground floor (errors, artefacts) is always part of it.
+    The ground floor (errors, artefacts) is always part of it; recipes that are packed beside the code when it is installed
+    are not, so that a checkout and an installation of the same code agree.
     """
     root = Path(barmill.__file__).parent
     folders = [root / name for name in packages] if packages else [root]
-    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in _SOURCES]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in _SOURCES and path.parent.name != "recipes"]
     files += [root / "errors.py", root / "artefacts.py"]
     named = {path.relative_to(root).as_posix(): sha256(path.read_bytes()) for path in files}
     return sha256(canonical_json(named))
