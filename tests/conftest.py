@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The first example of a property compiles kernels, and a busy machine is no fault of the code.
+settings.register_profile("barmill", settings(), deadline=None)
+settings.load_profile("barmill")
 
 # before any library that reads them is imported
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
