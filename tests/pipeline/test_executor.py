@@ -16,8 +16,8 @@ from barmill.errors import DataError
 from barmill.pipeline.worker import work
 
 def job(raw, teller):
-    print("a library chatters")
     teller.started(raw["name"])
+    print("a library chatters", flush=True)
     match raw["do"]:
         case "refuse": raise DataError("bars", "no bars", expected="bars", mend="Give some.")
         case "crash": raise ZeroDivisionError
@@ -100,7 +100,7 @@ run_jobs([Job("slow", "planted_worker", Path({str(job.file)!r}), Path({str(job.l
     while not children and time.monotonic() < deadline:
         tasks = Path(f"/proc/{parent.pid}/task").glob("*/children")
         children = [int(pid) for task in tasks for pid in task.read_text().split()]
-    # the worker has begun once its log is there
+    # once its log is there the worker sleeps, and says nothing that a broken pipe could stop
     while not job.log.exists() or not job.log.read_text():
         assert time.monotonic() < deadline
     parent.send_signal(signal.SIGKILL)
