@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,8 @@ class Notes(Silence):
 @pytest.fixture
 def jobs(tmp_path, monkeypatch):
     (tmp_path / "planted_worker.py").write_text(WORKER)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
 
     def make(name, do):
         file = tmp_path / f"{name}.json"
