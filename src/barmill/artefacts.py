@@ -40,6 +40,11 @@ def readable_json(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file of ours says."""
+    return json.loads(path.read_bytes())
+
+
 def without_nan(value: Any) -> Any:
     """`value` with what JSON cannot say made sayable: NaN becomes null, infinity a word, tuples lists."""
     if isinstance(value, Mapping):
@@ -166,6 +171,7 @@ __all__ = [
     "flush_tree",
     "full_disk_errors",
     "new_folder",
+    "read_json",
     "readable_json",
     "sha256",
     "storage_errors",

@@ -11,7 +11,7 @@ from barmill.bundles.forecast import forecast_columns
 from barmill.errors import ForecastError, SchemaError, ShapeError
 from barmill.models.contract import Forecaster, View
 from barmill.uncertainty import Calibration, ResidualQuantiles
-from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
+from barmill.views import FeatureMatrix, RobustScaler, WindowTensor, window_ready
 
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -111,13 +111,7 @@ class ForecastPipeline:
 
     def ready(self, ready: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Rows that can be forecast: ready themselves, and with a window full of ready rows."""
-        if self.window is None:
-            return ready
-        missing = np.concatenate(([0], np.cumsum(~ready)))
-        full = np.zeros(len(ready), dtype=bool)
-        if len(ready) >= self.window:
-            full[self.window - 1 :] = missing[self.window :] == missing[: -self.window]
-        return full
+        return ready if self.window is None else window_ready(ready, self.window)
 
     def run(self, values: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
         """Forecast the bars `rows`.

@@ -15,7 +15,7 @@ from barmill.evaluation.calibration_error import (
     reliability_curve,
     top_label_calibration_error,
 )
-from barmill.evaluation.classification import ClassificationScores, classification_metrics, classification_scores
+from barmill.evaluation.classification import ClassificationScores, average_ranks, classification_metrics, classification_scores
 from barmill.evaluation.fitted_on import LabelSpans, Provenance, check_provenance, provenance
 from barmill.evaluation.forecasts import forecast_metrics, information_coefficient, linear_correlation, pinball_loss
 from barmill.evaluation.importance import permutation_importance
@@ -52,6 +52,7 @@ __all__ = [
     "Trades",
     "TradingRule",
     "auc_interval",
+    "average_ranks",
     "backtest",
     "backtest_net_returns",
     "baselines",

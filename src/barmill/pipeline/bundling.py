@@ -1,13 +1,12 @@
 """From the stages of one model to its published bundle."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from barmill.artefacts import sha256
+from barmill.artefacts import read_json, sha256
 from barmill.bundles import BundleContents, Volatility, assemble, publish
 from barmill.features import FeaturePlan
 from barmill.market import Bars
@@ -34,7 +33,7 @@ def publish_bundle(
 
 def _contents(job: ModelJob, data: Dataset, bars: Bars, plan: FeaturePlan, weights: dict[str, bytes], calibrated: Path) -> BundleContents:
     spec, recipe, entry = spec_of(job.entry.name), job.recipe, job.entry
-    selection = _read(calibrated / "selection.json")
+    selection = read_json(calibrated / "selection.json")
     train = data.labels.t0[data.positions["train"]]
     return BundleContents(
         name=job.label,
@@ -50,15 +49,15 @@ def _contents(job: ModelJob, data: Dataset, bars: Bars, plan: FeaturePlan, weigh
         window=job.window,
         n_classes=recipe.labels.classes,
         outputs=tuple(output for output in entry.outputs if output in spec.outputs),
-        calibration=Calibration.from_json(_read(calibrated / "calibration.json")),
-        quantiles=ResidualQuantiles.from_json(_read(calibrated / "quantiles.json")),
+        calibration=Calibration.from_json(read_json(calibrated / "calibration.json")),
+        quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
-        thresholds=_read(calibrated / "thresholds.json"),
+        thresholds=read_json(calibrated / "thresholds.json"),
         metrics={"selection": selection},
         reference_profile=reference_profile(data.values, train, data.names),
         fingerprints=job.fingerprints,
         model_card=model_card(job, bars, data, selection),
-        provenance=_read(calibrated / "provenance.json"),
+        provenance=read_json(calibrated / "provenance.json"),
         golden_bars=_golden_bars(bars, plan, job.window or 1, int(train[-1])),
     )
 
@@ -78,7 +77,3 @@ def _golden_bars(bars: Bars, plan: FeaturePlan, window: int, last: int) -> Bars:
     length = plan.warmup_bars + window + GOLDEN_ROWS
     start = max(0, last + 1 - length)
     return bars.slice(start, min(len(bars), start + length))
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_bytes())

@@ -1,6 +1,5 @@
 """The prepared data of a run, as its stages left it: features, labels, splits and scaled inputs, memory-mapped."""
 
-import json
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from barmill.artefacts import readable_json, write_new
+from barmill.artefacts import read_json, readable_json, write_new
 from barmill.labels import Labels
 from barmill.market import Bars, Instrument
 from barmill.models.contract import Samples
@@ -44,7 +43,7 @@ def save_labels(folder: Path, labels: Labels) -> None:
 
 def load_labels(folder: Path) -> Labels:
     arrays: dict[str, Any] = load_tensors((folder / "labels.safetensors").read_bytes())
-    plain = json.loads((folder / "labels.json").read_bytes())
+    plain = read_json(folder / "labels.json")
     return Labels(**arrays, **plain)
 
 
@@ -79,7 +78,7 @@ class Dataset:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return tuple(json.loads((self.features / "names.json").read_bytes()))
+        return tuple(read_json(self.features / "names.json"))
 
     @cached_property
     def values(self) -> npt.NDArray[np.float64]:
@@ -101,11 +100,11 @@ class Dataset:
 
     @cached_property
     def scaler(self) -> RobustScaler:
-        return RobustScaler.from_json(json.loads((self.scaled / "scaler.json").read_bytes()))
+        return RobustScaler.from_json(read_json(self.scaled / "scaler.json"))
 
     @cached_property
     def volatility_floor(self) -> float:
-        return float(json.loads((self.scaled / "volatility.json").read_bytes())["floor"])
+        return float(read_json(self.scaled / "volatility.json")["floor"])
 
     def scale_of(self, rows: Positions) -> npt.NDArray[np.float64]:
         """Volatility of the label's horizon as known at the decision bars `rows`: what targets are divided by."""

@@ -1,11 +1,11 @@
 """What a run was given and what it made of it, before any model: the first half of a judgement."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
+from barmill.artefacts import read_json
 from barmill.labels import CLASS_NAMES, average_uniqueness
 from barmill.market import Bars, round_trip_cost
 from barmill.pipeline.dataset import Dataset, Positions
@@ -90,7 +90,7 @@ def _labels(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
 
 def _splits(bars: Bars, data: Dataset) -> dict[str, Any]:
     blocks = [_block(name, data.positions[name], data, bars) for name in BLOCKS]
-    return {"n_bars": len(bars), "blocks": blocks, "dropped": json.loads((data.splits / "dropped.json").read_bytes())}
+    return {"n_bars": len(bars), "blocks": blocks, "dropped": read_json(data.splits / "dropped.json")}
 
 
 def _block(name: str, positions: Positions, data: Dataset, bars: Bars) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Worker: fit one model, calibrate it, and publish its bundle. `python -m barmill.pipeline.fitting JOB`."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from barmill.artefacts import readable_json, without_nan, write_folder, write_new
+from barmill.artefacts import read_json, readable_json, without_nan, write_folder, write_new
 from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds, permutation_importance
 from barmill.features import FeaturePlan
 from barmill.models.catalogue import load_fit, load_forecaster, spec_of
@@ -25,17 +24,17 @@ from barmill.pipeline.workspace import Stage, Workspace
 from barmill.uncertainty import fit_calibration, fit_residual_quantiles
 
 IMPORTANCE_REPEATS = 3
-ECE_BINS = 15
 
 
 def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     """Do what is not done yet of the three stages of one model."""
     job = ModelJob.model_validate(raw)
     workspace = Workspace(job.root)
+    data = dataset_of(job, workspace)
     steps: tuple[tuple[str, Callable[[Path], None]], ...] = (
-        ("fit", lambda folder: _fit(job, workspace, folder, teller)),
-        ("calibrate", lambda folder: _calibrate(job, workspace, folder)),
-        ("bundle", lambda folder: _bundle(job, workspace, folder)),
+        ("fit", lambda folder: _fit(job, workspace, data, folder, teller)),
+        ("calibrate", lambda folder: _calibrate(job, workspace, data, folder)),
+        ("bundle", lambda folder: _bundle(job, workspace, data, folder)),
     )
     for role, step in steps:
         stage = job.stages[role].stage
@@ -60,8 +59,8 @@ def fitted_files(workspace: Workspace, stage: Stage) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def _fit(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> None:
-    data, entry, stage = dataset_of(job, workspace), job.entry, job.stages["fit"].stage
+def _fit(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path, teller: Teller) -> None:
+    entry, stage = job.entry, job.stages["fit"].stage
     spec = spec_of(entry.name)
     context = FitContext(
         seed=job.recipe.seed,
@@ -72,7 +71,7 @@ def _fit(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> N
         logs=job.root / "logs" / "tensorboard" / job.label,
         device="auto",
         progress=StageProgress(teller, stage.name),
-        train_network=_network_trainer(),
+        train_network=_train_network,
     )
     train = data.samples("train", job.window, entry.inputs)
     valid = data.samples("early_stopping", job.window, entry.inputs)
@@ -83,17 +82,15 @@ def _fit(job: ModelJob, workspace: Workspace, folder: Path, teller: Teller) -> N
     write_new(folder / "summary.json", readable_json(dict(fitted.summary)))
 
 
-def _network_trainer() -> Callable[..., Any]:
-    def train_network(*args: Any, **named: Any) -> Any:
-        from barmill.training import train_network
+def _train_network(*args: Any, **named: Any) -> Any:
+    """The one training loop, imported when a network is fitted: the core has no torch."""
+    from barmill.training import train_network
 
-        return train_network(*args, **named)
-
-    return train_network
+    return train_network(*args, **named)
 
 
-def _calibrate(job: ModelJob, workspace: Workspace, folder: Path) -> None:
-    data, entry, recipe = dataset_of(job, workspace), job.entry, job.recipe
+def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
+    entry, recipe = job.entry, job.recipe
     forecaster: Forecaster = load_forecaster(spec_of(entry.name), fitted_files(workspace, job.stages["fit"].stage))
     n_classes = recipe.labels.classes
     held_out = data.samples("calibration", job.window, entry.inputs)
@@ -104,7 +101,7 @@ def _calibrate(job: ModelJob, workspace: Workspace, folder: Path) -> None:
     said = forecaster.raw(chosen.view)
     p = calibration.apply(said.logits)
     low, high = fit_thresholds(_up(p), recipe.rule)
-    error = expected_calibration_error(_up(p), (chosen.y == n_classes - 1).astype(np.int8), ECE_BINS)
+    error = expected_calibration_error(_up(p), (chosen.y == n_classes - 1).astype(np.int8))
     selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen)}
     importance = permutation_importance(forecaster, chosen, list(entry.inputs or data.names), recipe.seed, IMPORTANCE_REPEATS)
     write_new(folder / "calibration.json", readable_json(calibration.to_json()))
@@ -120,10 +117,9 @@ def _up(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return p if p.ndim == 1 else np.ascontiguousarray(p[:, 2])
 
 
-def _bundle(job: ModelJob, workspace: Workspace, folder: Path) -> None:
-    data = dataset_of(job, workspace)
+def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
     bars = job.read_bars()
-    plan = FeaturePlan.from_json(json.loads((data.features / "plan.json").read_bytes()))
+    plan = FeaturePlan.from_json(read_json(data.features / "plan.json"))
     weights = fitted_files(workspace, job.stages["fit"].stage)
     published = publish_bundle(job, workspace, data, bars, plan, weights)
     write_new(folder / "published.json", readable_json(published))

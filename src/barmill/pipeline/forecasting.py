@@ -4,7 +4,6 @@
 the same code. This process is itself the child whose crash takes nobody along.
 """
 
-import json
 import sys
 import time
 from dataclasses import replace
@@ -14,6 +13,7 @@ import numpy as np
 import polars as pl
 from safetensors.numpy import load as load_tensors
 
+from barmill.artefacts import read_json
 from barmill.bundles import Bundle, read_bundle
 from barmill.errors import ProvenanceError
 from barmill.features import FeatureTable
@@ -48,7 +48,7 @@ def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
 
 
 def _load(job: ForecastJob, workspace: Workspace, stage: StageRef) -> Bundle:
-    published = json.loads((workspace.path(stage.stage) / "published.json").read_bytes())
+    published = read_json(workspace.path(stage.stage) / "published.json")
     bundle = Bundle.from_verified(read_bundle(job.root / published["path"]))
     if bundle.digest != published["digest"]:
         place, found = str(job.root / published["path"]), f"digest {bundle.digest[:12]}"

@@ -1,6 +1,5 @@
 """The judgement: what the forecasts of the test block were worth, under identical controls, net of costs."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ import numpy.typing as npt
 import polars as pl
 
 import barmill
-from barmill.artefacts import readable_json, without_nan, write_new
+from barmill.artefacts import read_json, readable_json, without_nan, write_new
 from barmill.evaluation import (
     BacktestResult,
     auc_interval,
+    average_ranks,
     backtest,
     classification_metrics,
     classification_scores,
@@ -40,7 +40,6 @@ REFERENCES = {"buy_and_hold": 1.0, "always_flat": 0.0}
 TIMES = ("open_time", "known_at")
 NOT_OUTPUTS = (*TIMES, "p_up_uncalibrated")
 CURVE_BINS = 10
-ECE_BINS = 15
 
 
 def judge(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Listener) -> None:
@@ -111,13 +110,15 @@ class _Judge:
 
     def _selected(self) -> str:
         """The model that the selection slice chose by log loss; the test block has no say."""
-        losses = {label: _read(self._folder(label, "calibrate") / "selection.json")["metrics"]["log_loss"] for label in self.stages.models}
+        losses = {
+            label: read_json(self._folder(label, "calibrate") / "selection.json")["metrics"]["log_loss"] for label in self.stages.models
+        }
         return min(losses, key=lambda label: losses[label])
 
     def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], Float64Array]:
         spec, n_classes, label = spec_of(entry.name), self.inputs.recipe.labels.classes, entry.label
-        calibrated, published = self._folder(label, "calibrate"), _read(self._folder(label, "bundle") / "published.json")
-        thresholds = _read(calibrated / "thresholds.json")
+        calibrated, published = self._folder(label, "calibrate"), read_json(self._folder(label, "bundle") / "published.json")
+        thresholds = read_json(calibrated / "thresholds.json")
         forecasts = pl.read_parquet(self._folder(label, "forecast") / "forecasts.parquet")
         at_bars = _by_bar(forecasts, self.bars)
         at_rows = {name: column[self.rows - self.first] for name, column in at_bars.items()}
@@ -125,7 +126,7 @@ class _Judge:
         p = p_up if n_classes == 2 else np.column_stack((at_rows["p_down"], 1 - at_rows["p_down"] - p_up, p_up))
         up = (self.y == n_classes - 1).astype(np.int8)
         curve = reliability_curve(p_up, up, CURVE_BINS, overlap=self._overlap())
-        before, error = (expected_calibration_error(at_rows[name], up, ECE_BINS) for name in ("p_up_uncalibrated", "p_up"))
+        before, error = (expected_calibration_error(at_rows[name], up) for name in ("p_up_uncalibrated", "p_up"))
         result, trading = self._trading(at_bars["p_up"], thresholds)
         interval = auc_interval(p_up, up, self._block(), self.inputs.recipe.seed)
         model = {
@@ -151,8 +152,8 @@ class _Judge:
             },
             "forecast": forecast_metrics(at_rows.get("E_r"), at_rows["q05"], at_rows["q50"], at_rows["q95"], self.realised),
             "trading": trading,
-            "importance": _read(calibrated / "importance.json"),
-            "fit": _read(self._folder(label, "fit") / "summary.json"),
+            "importance": read_json(calibrated / "importance.json"),
+            "fit": read_json(self._folder(label, "fit") / "summary.json"),
         }
         return model, result.equity_at_bars
 
@@ -178,7 +179,7 @@ class _Judge:
         if self.inputs.oracle is None:
             return None
         up = (self.y == self.inputs.recipe.labels.classes - 1).astype(np.int8)
-        known = np.argsort(np.argsort(self.inputs.oracle[self.rows], kind="stable"), kind="stable") / len(up)  # ranks: an AUC asks no more
+        known = average_ranks(self.inputs.oracle[self.rows]) / len(up)  # an AUC asks no more than ranks
         auc = classification_scores(known, up).roc_auc
         found = {model["name"]: (model["classification"]["auc"] - 0.5) / (auc - 0.5) if auc > 0.5 else None for model in models}
         return {"auc": auc, "share_found": found}
@@ -193,7 +194,3 @@ def _by_bar(forecasts: pl.DataFrame, bars: Bars) -> dict[str, Float64Array]:
             columns[name] = np.full(len(bars), np.nan)
             columns[name][rows] = forecasts[name].to_numpy()
     return columns
-
-
-def _read(path: Path) -> Any:
-    return json.loads(path.read_bytes())

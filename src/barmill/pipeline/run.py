@@ -1,9 +1,9 @@
 """A finished run: the folder, and what is in it."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from barmill.artefacts import read_json
 from barmill.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Run:
             raise RecipeError(str(folder), "this is not the folder of a finished run", mend=mend)
 
     def _json(self, name: str) -> dict[str, Any]:
-        return json.loads((self.folder / name).read_bytes())
+        return read_json(self.folder / name)
 
     @property
     def judgement(self) -> dict[str, Any]:

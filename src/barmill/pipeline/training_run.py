@@ -1,6 +1,5 @@
 """The whole run, as a list of named steps."""
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from barmill.artefacts import readable_json, write_bytes, write_json
+from barmill.artefacts import read_json, readable_json, write_bytes, write_json
 from barmill.errors import MissingDependency, RecipeError
 from barmill.evaluation import Ledger
 from barmill.market import Bars
@@ -25,7 +24,7 @@ from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe
 from barmill.pipeline.run import Run
-from barmill.pipeline.workspace import Workspace
+from barmill.pipeline.workspace import Stage, Workspace
 
 
 def run_recipe(
@@ -132,7 +131,7 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
 def _earlier_seconds(root: Path) -> dict[str, float]:
     """Seconds of the stages that an earlier call in this folder computed."""
     try:
-        return json.loads((root / "timings.json").read_bytes())["stages"]
+        return read_json(root / "timings.json")["stages"]
     except FileNotFoundError:
         return {}
 
@@ -242,14 +241,14 @@ def _forecast_test(stages: Stages, workspace: Workspace, listener: Listener) -> 
     run_jobs([Job("forecasting", "barmill.pipeline.forecasting", file, workspace.root / "logs" / "forecasting.log")], 1, listener)
 
 
-def _published(workspace: Workspace, stage: Any) -> dict[str, Any]:
-    return json.loads((workspace.path(stage) / "published.json").read_bytes())
+def _published(workspace: Workspace, stage: Stage) -> dict[str, Any]:
+    return read_json(workspace.path(stage) / "published.json")
 
 
 def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Ledger) -> None:
     """Put the judgement where people look for it, and the fingerprints last: they say that the run is finished."""
     root, judged = workspace.root, workspace.path(stages.judgement)
-    judgement = json.loads((judged / "judgement.json").read_bytes())
+    judgement = read_json(judged / "judgement.json")
     fingerprints = {
         "data": inputs.bars.fingerprint,
         "recipe": recipe_fingerprint(inputs),
