@@ -25,12 +25,12 @@ def list_(set_: SetName = None, timeframes: Timeframes = None, json_: Json = Fal
     """
     import json
 
-    from barmill.features import FEATURES, Feature
+    from barmill.features import FEATURES, Feature, usual_feature
     from barmill.market import Timeframe
 
     base = Timeframe.parse(timeframes.split(",")[0] if timeframes else "1m")
     if set_ is None:
-        features: tuple[Feature, ...] = tuple(Feature(spec, spec.usual) for spec in FEATURES.values())
+        features: tuple[Feature, ...] = tuple(map(usual_feature, FEATURES.values()))
     else:
         features = _plan(str(base), timeframes, set_, (), ()).features
     described = [_described(feature, str(base), feature.warmup_bars(base)) for feature in features]
@@ -117,7 +117,7 @@ def _described(feature: "Feature", base: str, warmup: int) -> dict[str, Any]:
         "warm-up": warmup,
         "inputs": list(spec.inputs),
         "unit": spec.unit,
-        "price_free": spec.price_free,
+        "scale": feature.scale,
         "formula": spec.formula,
         "source": spec.source,
     }

@@ -7,11 +7,13 @@ its declarations and, where the literature has a name for it, a public function 
 declared there; a kernel that is changed in meaning needs a new `version` on the features that it computes.
 """
 
-from barmill.features.catalogue import FEATURES, parse_feature, warm_kernels
+from barmill.features.catalogue import FEATURES, warm_kernels
 from barmill.features.feature_sets import FeatureSet, read_set, set_names
 from barmill.features.momentum import Adx, Macd, Stochastic, adx, ema, macd, rsi, stochastic
+from barmill.features.naming import parse_feature, usual_feature
+from barmill.features.params import FeatureParams
 from barmill.features.plan import FeaturePlan
-from barmill.features.spec import Feature, FeatureParams, FeatureSpec
+from barmill.features.spec import Feature, FeatureSpec
 from barmill.features.stream import FeatureStream
 from barmill.features.table import FeatureTable
 from barmill.features.volatility import Bollinger, atr, bollinger, garman_klass_volatility, parkinson_volatility
@@ -43,5 +45,6 @@ __all__ = [
     "rsi",
     "set_names",
     "stochastic",
+    "usual_feature",
     "warm_kernels",
 ]

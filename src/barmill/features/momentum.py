@@ -9,7 +9,8 @@ from barmill.errors import InputError
 from barmill.features import history
 from barmill.features.kernels import exponential, wilder, windows
 from barmill.features.kernels.kernel import Float64Array
-from barmill.features.spec import FeatureSpec, LagParams, MacdParams, StochasticParams, WindowParams
+from barmill.features.params import LagParams, MacdParams, StochasticParams, WindowParams
+from barmill.features.spec import FeatureSpec
 
 FAMILY = "momentum"
 

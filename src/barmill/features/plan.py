@@ -1,24 +1,29 @@
 """The feature plan: the ordered, versioned list of a model's features. Its hash is the feature schema."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from barmill.artefacts import canonical_json, sha256
-from barmill.errors import BarmillError, RecipeError, SchemaError, nearest
-from barmill.features.catalogue import FEATURES, check_multiple, make_params, parse_feature
+from barmill.errors import RecipeError, nearest
+from barmill.features.columns import COLUMNS
+from barmill.features.computing import Dtype, compute_table, new_reader, new_scan
 from barmill.features.feature_sets import read_set
-from barmill.features.scan import Scan
+from barmill.features.fitting import fit_features
+from barmill.features.naming import check_multiple, parse_feature
+from barmill.features.plan_json import plan_json, read_plan
 from barmill.features.spec import Feature
 from barmill.features.table import FeatureTable
 from barmill.market import Bars, Timeframe
 from barmill.progress import Progress
 
-FORMAT = 1
+Anchor = Literal["epoch", "session"]
 
 
 @dataclass(frozen=True)
@@ -27,72 +32,118 @@ class FeaturePlan:
 
     base : Timeframe of the bars that go in
     features : tuple of Feature, no two alike
+    columns : what each is called in the table; empty if each is called by its own name
+    calendar : name of the market's calendar, for features of sessions and for timeframes anchored to them
+    anchor : whether the buckets of higher timeframes are counted from the Unix epoch or from the open of each session
+    fitted : for each feature that has them, by name, the numbers that were fitted on training rows
     """
 
     base: Timeframe
     features: tuple[Feature, ...]
+    columns: tuple[str, ...] = ()
+    calendar: str = "24/7"
+    anchor: Anchor = "epoch"
+    fitted: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
     @classmethod
     def build(
         cls,
         base: str | Timeframe = "1m",
-        timeframes: Sequence[str | Timeframe] = ("1m", "5m", "15m"),
+        timeframes: Sequence[str | Timeframe] | None = None,
         set: str = "core",
         add: Sequence[str] = (),
         remove: Sequence[str] = (),
         needs: Sequence[str] = ("realised_volatility_60",),
+        sources: Collection[str] = (),
+        calendar: str = "24/7",
+        anchor: Anchor = "epoch",
     ) -> "FeaturePlan":
         """A plan from a set.
 
         Parameters
         ----------
         base : timeframe of the bars
-        timeframes : the base gets the set's `base` list, every higher one its `higher` list
+        timeframes : those to compute the set on; None takes the ones that it is meant for
         set : name of a feature set
-        add : further names, such as "rsi_28" or "rsi_28@1h"
-        remove : names of the set that are not wanted; a name without a timeframe is of the base
+        add : further names, such as "rsi_28", "rsi_28@1h" or "zscore_60(rsi_28)"
+        remove : columns of the set that are not wanted, by the column's name or the feature's
         needs : names that the plan must have in any case; they cannot be removed
+        sources : the further columns that the bars have; where a set gives a choice, it is made by them
+        calendar, anchor : see the class
 
         Raises: RecipeError for a name that does not exist or is not there to be removed, with the nearest one that is.
         """
         bottom = _timeframe(base)
         chosen = read_set(set)
-        names: list[str] = []
-        for given in timeframes:
-            timeframe = _timeframe(given)
+        asked = tuple(map(_timeframe, timeframes)) if timeframes is not None else chosen.timeframes(bottom)
+        for timeframe in asked:
             check_multiple(timeframe, bottom, "features.timeframes")
-            is_base = timeframe.ms == bottom.ms
-            names += chosen.base if is_base else [f"{name}@{timeframe}" for name in chosen.higher]
-        planned = {feature.name: feature for feature in (parse_feature(name, bottom) for name in (*names, *needs, *add))}
+        named = chosen.columns(bottom, asked, sources)
+        have = {feature: name for name, feature in named.items()}
+        for feature in (parse_feature(name, bottom) for name in (*needs, *add)):
+            if feature not in have:
+                have[feature] = feature.name
+                named[feature.name] = feature
+        needed = [parse_feature(name, bottom) for name in needs]
         for name in remove:
-            unwanted = parse_feature(name, bottom).name
-            if unwanted not in planned:
-                raise RecipeError("features.remove", f"'{name}' is not in the plan", mend=nearest(name, planned))
-            if unwanted in needs:
+            column = name if name in named else have.get(parse_feature(name, bottom))
+            if column is None:
+                raise RecipeError("features.remove", f"'{name}' is not in the plan", mend=nearest(name, named))
+            if named[column] in needed:
                 raise RecipeError("features.remove", f"'{name}' is needed to scale targets and forecasts", mend="Keep it.")
-            del planned[unwanted]
-        return cls(bottom, tuple(planned.values()))
+            del named[column]
+        return cls(bottom, tuple(named.values()), tuple(named), calendar, anchor)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The features' names, in order."""
-        return tuple(feature.name for feature in self.features)
+        """The columns' names, in order."""
+        return self.columns or tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def further_inputs(self) -> tuple[str, ...]:
+        """The columns beyond open_time .. volume that the scan reads, sorted."""
+        anchors = {"session_open", "session_close"} if self.anchor == "session" else {*()}
+        return tuple(sorted(anchors.union(*(feature.further_inputs for feature in self.features))))
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Those of `further_inputs` that must come with the bars, sorted."""
+        return tuple(name for name in self.further_inputs if not COLUMNS[name].calendar)
+
+    def missing(self, sources: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """The columns of this plan that cannot be computed from bars with these further columns, and what each lacks."""
+        lacking = {
+            name: tuple(one for one in feature.sources if one not in sources)
+            for name, feature in zip(self.names, self.features, strict=True)
+        }
+        return {name: lacks for name, lacks in lacking.items() if lacks}
+
+    @cached_property
+    def unfitted(self) -> tuple[Feature, ...]:
+        """The features whose numbers have still to be fitted, each after those that it takes as arguments."""
+        learned = dict.fromkeys(one for feature in self.features for one in feature.learned)
+        return tuple(feature for feature in learned if feature.name not in self.fitted)
 
     @cached_property
     def schema(self) -> list[dict[str, Any]]:
-        """One entry per column, in order: name, dtype, unit, version, family, timeframe, params."""
-        return [
-            {
-                "name": feature.name,
-                "dtype": "float64",
-                "unit": feature.spec.unit,
-                "version": feature.spec.version,
-                "family": feature.spec.family,
-                "timeframe": str(feature.timeframe or self.base),
-                "params": feature.params.model_dump(),
-            }
-            for feature in self.features
-        ]
+        """One entry per column, in order: what it is called, the feature, and all that its meaning depends on."""
+        return [self._schema_entry(name, feature) for name, feature in zip(self.names, self.features, strict=True)]
+
+    def _schema_entry(self, name: str, feature: Feature) -> dict[str, Any]:
+        sessions = len(feature.sources) < len(feature.further_inputs) or (self.anchor == "session" and feature.reaches_higher)
+        return {
+            "name": name,
+            "feature": feature.name,
+            "dtype": "float64",
+            "unit": feature.spec.unit,
+            "version": feature.spec.version,
+            "family": feature.spec.family,
+            "timeframe": str(feature.timeframe or self.base),
+            "params": feature.params.model_dump(),
+            "arguments": {arg.name: arg.spec.version for arg in feature.arguments},
+            "inputs": list(feature.further_inputs),
+            "sessions": f"{self.anchor} {self.calendar}" if sessions else None,
+        }
 
     @cached_property
     def schema_hash(self) -> str:
@@ -103,7 +154,8 @@ class FeaturePlan:
     def warmup_bars(self) -> int:
         """Rows of gapless base bars before every feature is finite: row `warmup_bars` is the first that is ready.
 
-        It is exact for bars that start with a bucket of the highest timeframe; a later start is ready sooner, never later.
+        It is exact for bars that start with a bucket of the highest timeframe and have all their columns from the start; a
+        later start within a bucket is ready sooner, never later.
         """
         return max((feature.warmup_bars(self.base) for feature in self.features), default=0)
 
@@ -120,28 +172,13 @@ class FeaturePlan:
         return FeaturePlan.from_json, (self.to_json(),)  # to other processes it goes as plain JSON
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as plain JSON."""
-        features = [
-            {
-                "feature": feature.spec.name,
-                "version": feature.spec.version,
-                "params": feature.params.model_dump(),
-                "timeframe": str(feature.timeframe or self.base),
-            }
-            for feature in self.features
-        ]
-        return {"format": FORMAT, "base": str(self.base), "features": features}
+        """The plan as plain JSON, fitted numbers included."""
+        return plan_json(self)
 
     @classmethod
     def from_json(cls, plan: Mapping[str, Any]) -> "FeaturePlan":
         """The plan that `to_json` wrote. Raises SchemaError naming the entry that this version cannot compute."""
-        if plan.get("format") != FORMAT or not isinstance(plan.get("features"), list):
-            raise SchemaError("feature plan: format", f"is {plan.get('format')!r}", expected=f"{FORMAT} with a list of features")
-        try:
-            base = Timeframe.parse(str(plan.get("base")))
-        except BarmillError as error:
-            raise SchemaError("feature plan: base", error.found, expected=error.expected) from error
-        return cls(base, tuple(_read_feature(i, entry, base) for i, entry in enumerate(plan["features"])))
+        return cls(**read_plan(plan))
 
     def first_difference(self, other: "FeaturePlan") -> str:
         """The first column in which two schemas differ, as "7: 'rsi_14' against 'rsi_21'"; empty if they are one."""
@@ -154,25 +191,47 @@ class FeaturePlan:
             return f"{i}: '{mine['name']}' with {key} {mine[key]} against {key} {theirs[key]}"
         return ""
 
-    def compute(self, bars: Bars, progress: Progress | None = None) -> FeatureTable:
+    def only(self, names: Collection[str]) -> "FeaturePlan":
+        """The plan of these columns alone, in this plan's order."""
+        kept = [(name, feature) for name, feature in zip(self.names, self.features, strict=True) if name in names]
+        return replace(self, features=tuple(feature for _, feature in kept), columns=tuple(name for name, _ in kept))
+
+    def fit(self, bars: Bars, stretches: Sequence[tuple[int, int]], progress: Progress | None = None) -> "FeaturePlan":
+        """The plan with the numbers that its features learn, fitted on training rows alone.
+
+        Parameters
+        ----------
+        bars : history that holds the stretches; what comes after the last of them is not looked at
+        stretches : first and last bar, both included, of each run of consecutive training bars
+
+        Raises: SchemaError as `compute` does; InputError if there is too little to fit on.
+        """
+        return replace(self, fitted=fit_features(self, bars, stretches, progress))
+
+    def compute(
+        self,
+        bars: Bars,
+        progress: Progress | None = None,
+        *,
+        dtype: Dtype = "float64",
+        out: npt.NDArray[np.floating] | None = None,
+        threads: int | None = None,
+    ) -> FeatureTable:
         """The features of a whole history.
 
+        Parameters
+        ----------
+        dtype : of the table; the arithmetic is float64 in either case
+        out : array of shape (n_bars, n_features), float64 or float32, C-contiguous, to write into (a memory map, or a buffer
+            that is used again, whose pages cost nothing); None makes one of `dtype`
+        threads : how many may work on it; None takes OMP_NUM_THREADS or the cores there are. It changes no bit
+
         Row t is known at the close of bar t and depends on bars 0 .. t alone, to the bit.
-        Raises: SchemaError if the bars are of another timeframe than the plan.
+        Raises: SchemaError if the bars are of another timeframe than the plan or lack a column that it needs, or if it has
+        still to be fitted; DataError for a hole in a further column; ShapeError for an `out` that does not fit.
         Cost: linear in bars; the table is the only large thing held.
         """
-        return scan_table(self, Scan(self.features), bars, progress)
-
-
-def scan_table(plan: FeaturePlan, scan: Scan, bars: Bars, progress: Progress | None = None) -> FeatureTable:
-    """Advance `scan` over `bars` into a table of `plan`."""
-    if bars.timeframe.ms != plan.base.ms:
-        raise SchemaError(f"{bars.instrument.symbol} bars", f"timeframe {bars.timeframe}", expected=f"{plan.base}, which the plan is on")
-    values = np.empty((len(bars), len(plan.features)))
-    for done in scan.advance(bars.matrix, values):
-        if progress is not None:
-            progress.update(done, len(bars), "features")
-    return FeatureTable(plan.names, values, bars.open_time, bars.close_time, plan.schema_hash)
+        return compute_table(self, new_scan(self), new_reader(self), bars, progress, dtype, out, threads)
 
 
 def _timeframe(given: str | Timeframe) -> Timeframe:
@@ -183,23 +242,4 @@ def _quoted(entry: Mapping[str, Any] | None) -> str:
     return "nothing" if entry is None else f"'{entry['name']}'"
 
 
-def _read_feature(i: int, entry: Any, base: Timeframe) -> Feature:
-    place = f"feature plan: features[{i}]"
-    try:
-        name, version, params, timeframe = entry["feature"], entry["version"], dict(entry["params"]), str(entry["timeframe"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise SchemaError(place, f"{entry!r}", expected="feature, version, params, timeframe") from error
-    spec = FEATURES.get(name)
-    if spec is None:
-        raise SchemaError(place, f"no feature named '{name}'", mend=nearest(str(name), FEATURES))
-    if version != spec.version:
-        mend = "Use the version of Barmill that made it."
-        raise SchemaError(f"{place}: '{name}'", f"version {version!r}", expected=f"version {spec.version}", mend=mend)
-    try:
-        feature = Feature(spec, make_params(spec, params, place))
-        return parse_feature(f"{feature.name}@{timeframe}", base)
-    except RecipeError as error:
-        raise SchemaError(error.place, error.found, expected=error.expected, mend=error.mend) from error
-
-
-__all__ = ["FeaturePlan", "scan_table"]
+__all__ = ["Anchor", "FeaturePlan"]

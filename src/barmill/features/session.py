@@ -1,7 +1,8 @@
 """Session: the time of day and of the week, as points on a circle, so that midnight is next to midnight."""
 
 from barmill.features.kernels import cycles
-from barmill.features.spec import FeatureSpec, NoParams
+from barmill.features.params import NoParams
+from barmill.features.spec import FeatureSpec
 
 FAMILY = "session"
 

@@ -1,7 +1,8 @@
 """Statistics: the moments of the last returns."""
 
 from barmill.features.kernels import windows
-from barmill.features.spec import FeatureSpec, MomentsParams
+from barmill.features.params import MomentsParams
+from barmill.features.spec import FeatureSpec
 
 FAMILY = "statistics"
 

@@ -8,7 +8,6 @@ import numpy.typing as npt
 import polars as pl
 
 from barmill.errors import SchemaError, nearest
-from barmill.features.kernels.kernel import Float64Array
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -18,13 +17,13 @@ class FeatureTable:
     """Features of consecutive base bars.
 
     names : tuple of str, the columns in order
-    values : float64 array of shape (n_bars, n_features), C-contiguous; row t is known at close_time[t]; NaN during warm-up
+    values : float64 or float32 array of shape (n_bars, n_features), C-contiguous; row t is known at close_time[t]; NaN during warm-up
     open_time, close_time : int64 arrays of shape (n_bars,), UTC milliseconds
     schema_hash : str, of the plan that made it
     """
 
     names: tuple[str, ...]
-    values: Float64Array
+    values: npt.NDArray[np.floating]
     open_time: Int64Array
     close_time: Int64Array
     schema_hash: str
@@ -37,8 +36,8 @@ class FeatureTable:
         """Bool of shape (n_bars,): the rows of which every value is finite."""
         return np.logical_and.reduce(np.isfinite(self.values), axis=1)
 
-    def column(self, name: str) -> Float64Array:
-        """One feature, float64 of shape (n_bars,). Raises SchemaError with the nearest name."""
+    def column(self, name: str) -> npt.NDArray[np.floating]:
+        """One feature, of shape (n_bars,). Raises SchemaError with the nearest name."""
         if name not in self.names:
             raise SchemaError("features", f"no column named '{name}'", mend=nearest(name, self.names))
         return self.values[:, self.names.index(name)]

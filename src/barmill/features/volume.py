@@ -10,7 +10,8 @@ from barmill.errors import InputError
 from barmill.features import history
 from barmill.features.kernels import windows
 from barmill.features.kernels.kernel import Float64Array
-from barmill.features.spec import FeatureSpec, WindowParams
+from barmill.features.params import WindowParams
+from barmill.features.spec import FeatureSpec
 
 FAMILY = "volume"
 

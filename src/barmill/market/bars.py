@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ BAR_COLUMNS = ("open_time", "close_time", "open", "high", "low", "close", "volum
 
 
 class Bar(NamedTuple):
-    """One closed bar of the base timeframe; `open_time` in ms UTC."""
+    """One closed bar of the base timeframe; `open_time` in ms UTC, `extra` the further columns by name."""
 
     open_time: int
     open: float
@@ -39,6 +40,7 @@ class Bar(NamedTuple):
     low: float
     close: float
     volume: float
+    extra: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +187,10 @@ class Bars:
         return _read_only(self.frame[name].cast(pl.Float64).to_numpy())
 
     @cached_property
+    def _extras(self) -> dict[str, Float64Array]:
+        return {name: self.column(name) for name in self.frame.columns[6:] if name != "close_time"}
+
+    @cached_property
     def matrix(self) -> Float64Array:
         """float64 (7, n_bars), C-contiguous, rows as in BAR_COLUMNS; times are exact in float64."""
         rows = (self.open_time, self.close_time, self.open, self.high, self.low, self.close, self.volume)
@@ -226,6 +232,7 @@ class Bars:
             float(self.low[row]),
             float(self.close[row]),
             float(self.volume[row]),
+            {name: float(values[row]) for name, values in self._extras.items()},
         )
 
     def slice(self, start: int, stop: int | None = None) -> "Bars":

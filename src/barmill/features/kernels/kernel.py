@@ -4,15 +4,20 @@ A kernel is one plain function over one signature:
 
     kernel(params, state, bars, out)
 
-    params  float64 (n_params,), what it was asked for (windows, factors, the value to take where nothing is defined)
+    params  float64 (n_params,), what it was asked for (windows, factors, the value to take where nothing is defined), then
+            the row in `bars` of each further column and each feature that it reads, in the order of its declaration
     state   float64 (state_size,), all it remembers; zeros before the first bar
-    bars    float64 (7, n), rows OPEN_TIME .. VOLUME, closed bars in time order; n may be 0, 1 or millions
+    bars    float64 (7 or more, n), rows OPEN_TIME .. VOLUME and those that `params` tell; closed bars in time order; n may be
+            0, 1 or millions
     out     float64 (n_outputs, n), written in full; NaN until the first value
 
 It reads bar t, moves its state, writes column t, and goes on. The history is one call with all bars, live is a call
 with one, and both run the same machine code: cutting the bars elsewhere cannot change a bit. For the same reason no
 kernel uses `fastmath` or parallel reductions, and windows are summed anew from the oldest bar to the newest instead of
 by adding one and dropping another, which would drift.
+
+A row other than the first seven may begin with NaN (a feature in its warm-up, a column that starts late). A kernel that
+reads such rows writes NaN and leaves its state alone until all of them are finite, and counts its bars from there.
 
 **Trap.** Numba's cache on disk is keyed by the source file of the kernel alone; it does not notice a change in a
 function that the kernel calls in another file, and would go on running the old code. So a kernel calls nothing that
@@ -40,7 +45,7 @@ HIGH: Final = 3
 LOW: Final = 4
 CLOSE: Final = 5
 VOLUME: Final = 6
-COLUMNS: Final = ("open_time", "close_time", "open", "high", "low", "close", "volume")
+BAR_ROWS: Final = ("open_time", "close_time", "open", "high", "low", "close", "volume")
 
 VALUES: Final = types.float64[::1]
 TABLE: Final = types.float64[:, :]
@@ -78,7 +83,7 @@ class Routine:
 
 
 def routine(signature: Any) -> Callable[[Callable[..., None]], Routine]:
-    """Decorate a function of the engine with its one signature."""
+    """Decorate a function of the engine with its signature, or a list of them."""
 
     def declare(function: Callable[..., None]) -> Routine:
         return Routine(function.__name__, signature, function)
@@ -92,7 +97,7 @@ class Kernel:
 
     name : str, unique among the kernels
     outputs : tuple of str, the rows of `out`
-    state_size : from the params to the number of float64 that the state holds
+    state_size : from the params, without the row numbers, to the number of float64 that the state holds
     function : the Python function, compiled when first needed and not before
     """
 
@@ -106,23 +111,34 @@ class Kernel:
         """The machine code (a second or two the first time on a machine, then read from the cache)."""
         return compile_cached(self.function, SIGNATURE)
 
+    @cached_property
+    def address(self) -> int:
+        """Where the machine code lies in this process, for the engine to call it without Python in between."""
+        (made,) = self.compiled.overloads.values()  # pyright: ignore[reportFunctionMemberAccess]  Numba's dispatcher
+        return int(made.library.get_pointer_to_function(made.fndesc.llvm_func_name))
+
     def new_state(self, params: tuple[float, ...]) -> Float64Array:
         """The state before the first bar."""
         return np.zeros(self.state_size(params))
 
-    def run(self, params: tuple[float, ...], **columns: Float64Array) -> Float64Array:
-        """Run over a whole history given as named columns (`close=...`); the columns not given are NaN.
+    def run(self, params: tuple[float, ...], *further: Float64Array, **columns: Float64Array) -> Float64Array:
+        """Run over a whole history given as named columns (`close=...`); those not given are NaN.
+
+        further : the rows that the kernel reads beyond the seven, in its order; their numbers are put behind `params`
 
         Returns
         -------
         float64 array of shape (n_outputs, n_bars)
         """
-        n_bars = len(next(iter(columns.values())))
-        bars = np.full((len(COLUMNS), n_bars), np.nan)
+        n_bars = len(further[0]) if further else len(next(iter(columns.values())))
+        bars = np.full((len(BAR_ROWS) + len(further), n_bars), np.nan)
         for name, values in columns.items():
-            bars[COLUMNS.index(name)] = values
+            bars[BAR_ROWS.index(name)] = values
+        for row, values in enumerate(further):
+            bars[len(BAR_ROWS) + row] = values
+        numbers = (*params, *range(len(BAR_ROWS), len(bars)))
         out = np.empty((len(self.outputs), n_bars))
-        self.compiled(np.array(params, dtype=np.float64), self.new_state(params), bars, out)
+        self.compiled(np.array(numbers, dtype=np.float64), self.new_state(params), bars, out)
         return out
 
 
@@ -137,9 +153,9 @@ def kernel(name: str, outputs: tuple[str, ...], state_size: Callable[[tuple[floa
 
 __all__ = [
     "BARS",
+    "BAR_ROWS",
     "CLOSE",
     "CLOSE_TIME",
-    "COLUMNS",
     "HIGH",
     "LOW",
     "OPEN",

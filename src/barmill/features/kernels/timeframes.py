@@ -1,85 +1,173 @@
-"""Base bars into closed bars of a higher timeframe, and their values back onto the base bars.
+"""The engine's own routines: base bars into closed bars of the higher timeframes, all kernels, and the values into a table.
 
-A bucket is floor(open_time / step), counted from the Unix epoch. Its bar closes with the first base bar that has closed
-at or after the bucket's end, and is known from that base bar on, not before. After a gap one base bar can close
-two: the bucket left unfinished before the gap, and its own.
+They work on one sheet of memory, float64 (n_rows, width), a stretch of rows for each timeframe: first the columns of its bars,
+then what its kernels write. The sheet holds one block of base bars.
+
+A bucket is counted from the Unix epoch or, where a plan is anchored to sessions, from the open of each session, the last one
+ending with the session. Its bar closes with the first base bar that has closed at or after the bucket's end, and is known
+from that base bar on, not before. After a gap one base bar can close two: the bucket left unfinished before the gap, and
+its own.
 """
 
 import math
+from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from barmill.features.kernels.kernel import (
-    BARS,
-    CLOSE,
-    CLOSE_TIME,
-    HIGH,
-    LOW,
-    OPEN,
-    OPEN_TIME,
-    TABLE,
-    VALUES,
-    VOLUME,
-    Float64Array,
-    routine,
-)
+from barmill.features.kernels.calls import call_kernel
+from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, OPEN_TIME, VALUES, VOLUME, Float64Array, routine
 
-AGGREGATE_STATE = 7  # bucket end (0: none is open), open time, open, high, low, close, volume
+Int64Array = npt.NDArray[np.int64]
+
+FORMING = 1  # what a bar that is forming remembers before its columns: the end of its bucket, 0 where none is open
+TILE = 16  # bars; the stretch of a table that is written at once stays in the first-level cache
+
+_NUMBERS = types.int64[::1]
+_INTEGERS = types.int64[:, ::1]
+_SHEET = types.float64[:, ::1]
 
 
-@routine(types.void(types.float64, VALUES, BARS, types.float64[:, ::1], types.int64[::1]))
-def aggregate(step: float, state: Float64Array, bars: Float64Array, higher: Float64Array, closed: npt.NDArray[np.int64]) -> None:
-    """Write the higher bars that close here into `higher` (7, n + 1), and into `closed` (n,) how many have by bar t."""
-    count = 0
-    for t in range(bars.shape[1]):
-        bucket = math.floor(bars[OPEN_TIME, t] / step) * step
-        end = bucket + step
-        if state[0] > 0.0 and state[0] < end:  # a gap: the base bar that would have closed this bucket never came
-            higher[OPEN_TIME, count], higher[CLOSE_TIME, count] = state[1], state[0]
-            for row in range(OPEN, VOLUME + 1):
-                higher[row, count] = state[row]
-            count += 1
-            state[0] = 0.0
-        if state[0] == 0.0:
-            state[0], state[1] = end, bucket
-            for row in range(OPEN, VOLUME + 1):
-                state[row] = bars[row, t]
-        else:
-            state[HIGH] = max(state[HIGH], bars[HIGH, t])
-            state[LOW] = min(state[LOW], bars[LOW, t])
-            state[CLOSE] = bars[CLOSE, t]
-            state[VOLUME] += bars[VOLUME, t]
-        if bars[CLOSE_TIME, t] >= end:
-            higher[OPEN_TIME, count], higher[CLOSE_TIME, count] = state[1], end
-            for row in range(OPEN, VOLUME + 1):
-                higher[row, count] = state[row]
-            count += 1
-            state[0] = 0.0
-        closed[t] = count
+@numba.njit(error_model="numpy")
+def _emit(forming: Float64Array, sheet: Float64Array, first: Any, place: int) -> None:
+    """Write the bar that has formed; its close time is the end of its bucket."""
+    for row in range(forming.size - FORMING):
+        sheet[first + row, place] = forming[FORMING + row]
+    sheet[first + CLOSE_TIME, place] = forming[0]
+    forming[0] = 0.0
 
 
-@routine(types.void(TABLE, types.int64[::1], VALUES, TABLE))
-def show(values: Float64Array, closed: npt.NDArray[np.int64], held: Float64Array, out: Float64Array) -> None:
-    """Give each base bar the value of the last closed higher bar: `values` (k, m) or, before the first here, `held` (k,)."""
-    for row in range(out.shape[0]):
-        last = held[row]
-        shown = 0
-        for t in range(out.shape[1]):
-            if closed[t] > shown:
-                shown = closed[t]
-                last = values[row, shown - 1]
-            out[row, t] = last
-        held[row] = last
+@numba.njit(error_model="numpy")
+def _begin(forming: Float64Array, sheet: Float64Array, t: int, step: Any, opens: int, closes: int) -> None:
+    """Start a bar with base bar t; `opens` and `closes` are the rows of its session, negative where the epoch counts."""
+    for row in range(forming.size - FORMING):
+        forming[FORMING + row] = sheet[row, t]
+    now = sheet[OPEN_TIME, t]
+    anchor = sheet[opens, t] if opens >= 0 else 0.0
+    start = anchor + math.floor((now - anchor) / step) * step
+    end = start + step
+    if closes >= 0 and now < sheet[closes, t] < end:
+        end = sheet[closes, t]
+    forming[FORMING + OPEN_TIME] = start
+    forming[0] = end
 
 
-@routine(types.void(types.float64[:, ::1], types.int64[::1], types.float64[:, ::1]))
-def gather(rows: Float64Array, columns: npt.NDArray[np.int64], out: Float64Array) -> None:
-    """out[t, j] = rows[columns[j], t]: from a kernel's layout to the table's."""
-    for t in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[t, j] = rows[columns[j], t]
+@routine(types.void(_NUMBERS, VALUES, _NUMBERS, _NUMBERS, types.int64, types.int64, _SHEET, _SHEET, types.int64, _INTEGERS, _NUMBERS))
+def aggregate(
+    layers: Int64Array,
+    steps: Float64Array,
+    firsts: Int64Array,
+    sums: Int64Array,
+    opens: int,
+    closes: int,
+    forming: Float64Array,
+    sheet: Float64Array,
+    n_bars: int,
+    closed: Int64Array,
+    counts: Int64Array,
+) -> None:
+    """For each of `layers`: its closed bars into its rows of the sheet, and how many have closed by base bar t into `closed`.
+
+    steps, firsts : per layer, length in ms and first row of the sheet
+    sums : for each column after the volume, 1 if a longer bar adds it up, 0 if it shows the last
+    opens, closes : rows of the session's open and close, or -1
+    forming : (n_layers, 1 + n_columns), the bars that are forming
+    counts : per layer, bars that closed in this block
+    """
+    n_columns = forming.shape[1] - FORMING
+    for layer in layers:
+        bar, first, step = forming[layer], firsts[layer], steps[layer]
+        count = 0
+        for t in range(n_bars):
+            if bar[0] > 0.0 and bar[0] <= sheet[OPEN_TIME, t]:  # a gap: the base bar that would have closed it never came
+                _emit(bar, sheet, first, count)
+                count += 1
+            if bar[0] == 0.0:
+                _begin(bar, sheet, t, step, opens, closes)
+            else:
+                bar[FORMING + HIGH] = max(bar[FORMING + HIGH], sheet[HIGH, t])
+                bar[FORMING + LOW] = min(bar[FORMING + LOW], sheet[LOW, t])
+                bar[FORMING + CLOSE] = sheet[CLOSE, t]
+                bar[FORMING + VOLUME] += sheet[VOLUME, t]
+                for row in range(VOLUME + 1, n_columns):
+                    bar[FORMING + row] = sheet[row, t] + (bar[FORMING + row] if sums[row - VOLUME - 1] else 0.0)
+            if sheet[CLOSE_TIME, t] >= bar[0]:
+                _emit(bar, sheet, first, count)
+                count += 1
+            closed[layer, t] = count
+        counts[layer] = count
 
 
-ROUTINES = (aggregate, show, gather)
+@routine(types.void(_NUMBERS, _INTEGERS, VALUES, VALUES, _SHEET, _NUMBERS))
+def run_kernels(
+    addresses: Int64Array, places: Int64Array, params: Float64Array, state: Float64Array, sheet: Float64Array, counts: Int64Array
+) -> None:
+    """Run each kernel over the bars of its layer that closed in this block.
+
+    places : per kernel, first and end of its params, of its state, of its outputs' rows and of its layer's rows, and the layer
+    """
+    for i in range(addresses.size):
+        place = places[i]
+        n_bars = counts[place[8]]
+        if n_bars:
+            call_kernel(
+                addresses[i],
+                params[place[0] : place[1]],
+                state[place[2] : place[3]],
+                sheet[place[6] : place[7], :n_bars],
+                sheet[place[4] : place[5], :n_bars],
+            )
+
+
+@routine(types.void(_INTEGERS, VALUES, _INTEGERS, types.int64, _SHEET))
+def show(shown: Int64Array, held: Float64Array, closed: Int64Array, n_bars: int, sheet: Float64Array) -> None:
+    """Give base bars the value of the last closed higher bar or, before the first of this block, the one held.
+
+    shown : (n, 3), the row of the value, its layer, and the row to write
+    """
+    for i in range(shown.shape[0]):
+        source, layer, row = shown[i, 0], shown[i, 1], shown[i, 2]
+        for t in range(n_bars):
+            last = closed[layer, t]
+            sheet[row, t] = sheet[source, last - 1] if last else held[source]
+
+
+@routine(types.void(_INTEGERS, _NUMBERS, _SHEET, VALUES))
+def hold(layers: Int64Array, counts: Int64Array, sheet: Float64Array, held: Float64Array) -> None:
+    """Keep the last value of each row for the next block; `layers` (n, 3) are a layer and its rows."""
+    for i in range(layers.shape[0]):
+        count = counts[layers[i, 0]]
+        if count:
+            for row in range(layers[i, 1], layers[i, 2]):
+                held[row] = sheet[row, count - 1]
+
+
+_GATHERED = (_INTEGERS, VALUES, _INTEGERS, _SHEET, types.int64, types.int64)
+
+
+@routine([types.void(*_GATHERED, types.float64[:, ::1]), types.void(*_GATHERED, types.float32[:, ::1])])
+def gather(
+    columns: Int64Array, held: Float64Array, closed: Int64Array, sheet: Float64Array, start: int, stop: int, out: npt.NDArray[np.floating]
+) -> None:
+    """out[t, j] = the value at base bar t of column j, for t in [start, stop); `columns` (n, 2) are its row and layer."""
+    for first in range(start, stop, TILE):
+        end = min(first + TILE, stop)
+        for j in range(columns.shape[0]):
+            row, layer = columns[j, 0], columns[j, 1]
+            if layer == 0:
+                for t in range(first, end):
+                    out[t, j] = sheet[row, t]
+            elif closed[layer, first] == closed[layer, end - 1]:
+                last = closed[layer, first]
+                value = sheet[row, last - 1] if last else held[row]
+                for t in range(first, end):
+                    out[t, j] = value
+            else:
+                for t in range(first, end):
+                    last = closed[layer, t]
+                    out[t, j] = sheet[row, last - 1] if last else held[row]
+
+
+ROUTINES = (aggregate, run_kernels, show, hold, gather)

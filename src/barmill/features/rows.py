@@ -1,0 +1,94 @@
+"""The door of the scan: bars become the rows that kernels read, checked on the way in."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.errors import DataError, SchemaError
+from barmill.features.clock import Clock
+from barmill.features.columns import COLUMNS
+from barmill.features.kernels.kernel import BAR_ROWS, CLOSE_TIME, OPEN, OPEN_TIME, VOLUME, Float64Array
+from barmill.market import Bar, Bars, Timeframe
+
+
+class RowReader:
+    """Turns bars into rows (7 + n_further, n): open_time .. volume, then the further columns of a plan, by name.
+
+    A further column may begin late, as NaN; once it has begun it must be finite. What has begun is the reader's whole
+    state, `begun`, one number for each further column.
+    """
+
+    def __init__(self, base: Timeframe, further: Sequence[str], calendar: str) -> None:
+        self._step = base.ms
+        scheduled = [name for name in further if COLUMNS[name].calendar]
+        self._sources = [(len(BAR_ROWS) + i, name) for i, name in enumerate(further) if not COLUMNS[name].calendar]
+        self._scheduled = [len(BAR_ROWS) + further.index(name) for name in scheduled]
+        self._clock = Clock(calendar, scheduled) if scheduled else None
+        self._times = np.empty((len(scheduled), 1))
+        self.begun = np.zeros(len(further), dtype=np.int64)
+        self.n_rows = len(BAR_ROWS) + len(further)
+
+    def check_columns(self, bars: Bars) -> None:
+        """Raise SchemaError naming the columns that the bars lack."""
+        lacking = [name for _, name in self._sources if name not in bars.frame.columns]
+        if lacking:
+            mend = "Join a second series that has them (`series` in a recipe), or leave out the features that need them."
+            raise SchemaError(f"{bars.instrument.symbol} bars", f"no column {', '.join(lacking)}", expected="the plan's columns", mend=mend)
+
+    def read(self, bars: Bars, start: int, stop: int, rows: Float64Array) -> None:
+        """Fill `rows` (n_rows, stop - start) from bars [start, stop). Raises DataError for a hole in a further column."""
+        open_time = bars.open_time[start:stop]
+        rows[OPEN_TIME] = open_time
+        rows[CLOSE_TIME] = open_time + self._step
+        for row, values in enumerate((bars.open, bars.high, bars.low, bars.close, bars.volume), OPEN):
+            rows[row] = values[start:stop]
+        for row, name in self._sources:
+            rows[row] = bars.column(name)[start:stop]
+            self._check_begun(row, name, rows[row], open_time)
+        if self._clock is not None:
+            times = np.empty((len(self._scheduled), stop - start))
+            self._clock.write(open_time, times)
+            rows[self._scheduled] = times
+
+    def read_bar(self, bar: Bar, row: Float64Array) -> None:
+        """Fill `row` (n_rows,) from one bar. Raises DataError for a bar that cannot be right or lacks a column."""
+        _check_bar(bar)
+        row[OPEN_TIME], row[CLOSE_TIME] = bar.open_time, bar.open_time + self._step
+        row[OPEN : VOLUME + 1] = bar[1:6]
+        for place, name in self._sources:
+            value = bar.extra.get(name, math.nan)
+            if not math.isfinite(value) and (self.begun[place - len(BAR_ROWS)] or name not in bar.extra or math.isinf(value)):
+                found = f"{name} is {value}" if name in bar.extra else f"no {name}"
+                raise DataError(f"bar {bar.open_time}", found, expected="a finite number", mend="Send each bar with the plan's columns.")
+            row[place] = value
+        for place, _ in self._sources:
+            self.begun[place - len(BAR_ROWS)] |= int(math.isfinite(row[place]))
+        if self._clock is not None:
+            self._clock.write(row[OPEN_TIME : OPEN_TIME + 1], self._times)
+            row[self._scheduled] = self._times[:, 0]
+
+    def _check_begun(self, row: int, name: str, values: Float64Array, open_time: npt.NDArray[np.int64]) -> None:
+        finite = np.isfinite(values)
+        if finite.all():
+            self.begun[row - len(BAR_ROWS)] |= int(values.size > 0)
+            return
+        first = 0 if self.begun[row - len(BAR_ROWS)] else int(np.argmax(finite)) if finite.any() else values.size
+        holes = np.flatnonzero(~finite[first:]) + first
+        endless = np.flatnonzero(np.isinf(values[:first]))
+        if holes.size or endless.size:
+            place = int(min([*holes[:1], *endless[:1]]))
+            found = f"{name} is {values[place]} at bar {int(open_time[place])}"
+            raise DataError("bars", found, expected="a finite number once the column has begun", mend="Fill or cut the hole in the source.")
+        self.begun[row - len(BAR_ROWS)] |= int(first < values.size)
+
+
+def _check_bar(bar: Bar) -> None:
+    open_, high, low, close, volume = bar[1:6]
+    if not (low <= open_ <= high and low <= close <= high and 0.0 <= volume < math.inf and math.isfinite(high - low)):
+        found = f"open {open_}, high {high}, low {low}, close {close}, volume {volume}"
+        raise DataError(f"bar {bar.open_time}", found, expected="finite numbers, low <= open, close <= high and volume not negative")
+
+
+__all__ = ["RowReader"]
