@@ -23,12 +23,14 @@ class Column:
     name : str, as in the bars' frame
     meaning : str, what it holds at the close of the bar, with its unit
     gather : what a longer bar shows of its base bars
+    price : bool, moves with the price of this market
     calendar : bool, computed from the instrument's calendar instead of read
     """
 
     name: str
     meaning: str
     gather: Gather
+    price: bool = False
     calendar: bool = False
 
 
@@ -37,10 +39,10 @@ def _named(*columns: Column) -> Mapping[str, Column]:
 
 
 COLUMNS: Mapping[str, Column] = _named(
-    Column("quote_volume", "traded in the quote currency", "sum"),
+    Column("quote_volume", "traded in the quote currency", "sum", price=True),
     Column("trades", "number of trades", "sum"),
     Column("taker_buy_base", "volume of trades that lifted an offer, in units of volume", "sum"),
-    Column("taker_buy_quote", "the same in the quote currency", "sum"),
+    Column("taker_buy_quote", "the same in the quote currency", "sum", price=True),
     Column("session_open", "when the session of the bar opened, ms UTC", "last", calendar=True),
     Column("session_close", "when the session of the bar closes, ms UTC; scheduled, so known beforehand", "last", calendar=True),
 )
