@@ -21,16 +21,16 @@ class Column:
     """A further column of a bar.
 
     name : str, as in the bars' frame
-    meaning : str, what it holds at the close of the bar, with its unit
+    meaning : str, what it holds at the close of the bar
+    unit : str, of its values; "price" and "quote currency" move with the bars' own prices
     gather : what a longer bar shows of its base bars
-    price : bool, moves with the price of this market
     calendar : bool, computed from the instrument's calendar instead of read
     """
 
     name: str
     meaning: str
+    unit: str
     gather: Gather
-    price: bool = False
     calendar: bool = False
 
 
@@ -39,12 +39,41 @@ def _named(*columns: Column) -> Mapping[str, Column]:
 
 
 COLUMNS: Mapping[str, Column] = _named(
-    Column("quote_volume", "traded in the quote currency", "sum", price=True),
-    Column("trades", "number of trades", "sum"),
-    Column("taker_buy_base", "volume of trades that lifted an offer, in units of volume", "sum"),
-    Column("taker_buy_quote", "the same in the quote currency", "sum", price=True),
-    Column("session_open", "when the session of the bar opened, ms UTC", "last", calendar=True),
-    Column("session_close", "when the session of the bar closes, ms UTC; scheduled, so known beforehand", "last", calendar=True),
+    # what was traded within the bar
+    Column("quote_volume", "traded in the quote currency", "quote currency", "sum"),
+    Column("trades", "number of trades", "trades", "sum"),
+    Column("taker_buy_base", "volume of trades that lifted an offer", "volume", "sum"),
+    Column("taker_buy_quote", "the same in the quote currency", "quote currency", "sum"),
+    # the footprint: what was traded at each price of the bar; a longer bar's own cannot be told from those of its base bars
+    Column("point_of_control", "the price at which most was traded within the bar", "price", "last"),
+    Column("max_delta", "largest taker buying less taker selling at one price of the bar; 0 or more", "volume", "last"),
+    Column("min_delta", "smallest taker buying less taker selling at one price of the bar; 0 or less", "volume", "last"),
+    # positions that were closed by force within the bar
+    Column("long_liquidations", "volume of longs that were liquidated (sold)", "volume", "sum"),
+    Column("short_liquidations", "volume of shorts that were liquidated (bought)", "volume", "sum"),
+    # the order book at the close of the bar
+    Column("bid_price", "best bid", "price", "last"),
+    Column("ask_price", "best offer, at or above the best bid", "price", "last"),
+    Column("bid_size", "size at the best bid", "volume", "last"),
+    Column("ask_size", "size at the best offer", "volume", "last"),
+    Column("bid_depth", "sum of the sizes of all bid levels that the source shows", "volume", "last"),
+    Column("ask_depth", "sum of the sizes of all offer levels that the source shows", "volume", "last"),
+    # derivatives, at the close of the bar
+    Column("open_interest", "contracts open, counted as the volume is", "volume", "last"),
+    Column("funding_rate", "funding rate in force, paid by longs to shorts at each settlement", "share of the notional", "last"),
+    Column("spot_close", "price of the spot market or index that the derivative follows", "price", "last"),
+    # the market that leads, at the close of the bar: such as BTC, or the index future
+    Column("reference_close", "close of the reference market", "price of the reference", "last"),
+    Column("second_reference_close", "close of a second reference market, such as ETH", "price of the reference", "last"),
+    # daily series, as of their release
+    Column("mvrv", "market value of all coins over the value at which each last moved", "ratio", "last"),
+    Column("asopr", "spent output profit ratio, without outputs younger than an hour", "ratio", "last"),
+    Column("nupl", "net unrealised profit and loss of all holders over the market value", "share", "last"),
+    Column("exchange_netflow", "coins moved to exchanges less coins moved away, of the day", "coins", "last"),
+    Column("volatility_index", "implied volatility of the market's options, such as VIX", "percent a year", "last"),
+    # the calendar
+    Column("session_open", "when the session of the bar opened", "ms UTC", "last", calendar=True),
+    Column("session_close", "when the session of the bar closes; scheduled, so known beforehand", "ms UTC", "last", calendar=True),
 )
 
 __all__ = ["COLUMNS", "Column", "Gather"]
