@@ -103,18 +103,30 @@ def write_new(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` by `data` at once. Raises StorageError; then the old file is untouched."""
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+@contextlib.contextmanager
+def new_file(path: Path) -> Generator[Path]:
+    """A file to make under a name of its own, which replaces `path` only if the block ends well. Raises StorageError.
+
+    For what is too large to hold; `write_bytes` is for the rest.
+    """
+    with full_disk_errors(path):
+        with storage_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
         try:
-            write_new(beside, data)
+            yield beside
+            with beside.open("rb") as file:
+                os.fsync(file.fileno())
             os.replace(beside, path)
-        except BaseException:
+        finally:
             beside.unlink(missing_ok=True)
-            raise
         sync_folder(path.parent)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` at once. Raises StorageError; then the old file is untouched."""
+    with storage_errors(path), new_file(path) as beside:
+        write_new(beside, data)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -170,6 +182,7 @@ __all__ = [
     "canonical_json",
     "flush_tree",
     "full_disk_errors",
+    "new_file",
     "new_folder",
     "read_json",
     "readable_json",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from barmill.errors import RecipeError
-from barmill.features import FEATURES, parse_feature, warm_kernels
+from barmill.features import FEATURES, parse_feature, usual_feature, warm_kernels
 from barmill.features.kernels import KERNELS
 from barmill.features.spec import Feature
 from barmill.market import Timeframe
@@ -24,7 +24,7 @@ def test_a_name_and_its_feature_determine_each_other(name, window, timeframe):
         given_params["width"] = window / 8
     given_params = {key: min(value, 1_000 - i) if key in ("smooth",) else value for i, (key, value) in enumerate(given_params.items())}
     higher = None if timeframe is None or spec.base_only else Timeframe.parse(timeframe)
-    feature = Feature(spec, spec.params.model_validate(given_params), higher)
+    feature = Feature(spec, spec.params.model_validate(given_params), higher, usual_feature(spec, higher).args)
     assert parse_feature(feature.name, MINUTE) == feature
     assert parse_feature(feature.name, MINUTE).name == feature.name
 

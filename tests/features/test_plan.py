@@ -11,22 +11,23 @@ from barmill.errors import RecipeError, SchemaError
 from barmill.features import FeaturePlan, read_set, set_names
 from barmill.market import Timeframe
 
-CORE_HASH = "ca385574"  # the schema of core at 1m, 5m, 15m: changes only with a reason
+CORE_HASH = "4ee189c9"  # the schema of core at 1m, 5m, 15m: changes only with a reason
 
 
 def test_core_has_the_features_of_the_base_and_a_shorter_list_of_each_higher_timeframe():
     plan = FeaturePlan.build()
     core = read_set("core")
-    assert plan.names == (*core.base, *(f"{name}@5m" for name in core.higher), *(f"{name}@15m" for name in core.higher))
+    base, higher = (group.features for group in core.groups)
+    assert plan.names == (*base, *(f"{name}@5m" for name in higher), *(f"{name}@15m" for name in higher))
     assert plan.warmup_bars == (26 + 9 - 2 + 1) * 15 - 1
     assert plan.schema_hash.startswith(CORE_HASH)
 
 
-def test_every_set_can_be_built_and_is_price_free():
+def test_every_set_can_be_built_and_calls_no_two_columns_alike():
     for name in set_names():
         plan = FeaturePlan.build(set=name)
         assert len(set(plan.names)) == len(plan.names)
-        assert all(feature.spec.price_free for feature in plan.features)
+        assert len(set(plan.features)) == len(plan.features)
 
 
 def test_add_remove_and_needs():
@@ -49,7 +50,7 @@ def test_add_remove_and_needs():
             {"remove": ("realised_volatility_60",)},
             "features.remove: 'realised_volatility_60' is needed to scale targets and forecasts. Keep it.",
         ),
-        ({"base": "5m"}, "features.timeframes: timeframe 1m on 5m bars; expected a whole multiple of 5m."),
+        ({"base": "5m", "timeframes": ("1m", "5m")}, "features.timeframes: timeframe 1m on 5m bars; expected a whole multiple of 5m."),
     ],
 )
 def test_a_plan_that_cannot_be_made_is_refused(asked, message):
@@ -89,12 +90,16 @@ def test_the_schema_says_name_dtype_unit_version_family_timeframe_and_params():
     entry = FeaturePlan.build(set="core").schema[-1]
     assert entry == {
         "name": "volume_ratio_20@15m",
+        "feature": "volume_ratio_20@15m",
         "dtype": "float64",
         "unit": "1 is usual",
         "version": 1,
         "family": "volume",
         "timeframe": "15m",
         "params": {"window": 20},
+        "arguments": {},
+        "inputs": [],
+        "sessions": None,
     }
 
 
@@ -113,30 +118,42 @@ def test_another_order_is_another_schema_and_the_first_difference_is_named():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"feature": "rsj"}, "feature plan: features[0]: no feature named 'rsj'. Did you mean 'rsi'?"),
+        ({"feature": "rsj"}, "feature plan: columns[0]: no feature named 'rsj'. Did you mean 'rsi'?"),
         (
             {"version": 2},
-            "feature plan: features[0]: 'rsi': version 2; expected version 1. Use the version of Barmill that made it.",
+            "feature plan: columns[0]: 'rsi': version 2; expected version 1. Use the version of Barmill that made it.",
         ),
-        ({"params": {"window": 1}}, "feature plan: features[0]: window: is 1; expected greater than or equal to 2."),
-        ({"params": {"windows": 14}}, "feature plan: features[0]: window"),
-        ({"timeframe": "5x"}, "features: 'rsi_14@5x': no timeframe '5x'"),
-        ({"params": None}, "feature plan: features[0]: "),
+        ({"params": {"window": 1}}, "feature plan: columns[0]: window: is 1; expected greater than or equal to 2."),
+        ({"params": {"windows": 14}}, "feature plan: columns[0]: window"),
+        ({"timeframe": "5x"}, "feature plan: columns[0]: timeframe: there is no unit 'x'"),
+        ({"arguments": [{"feature": "rsi"}]}, "feature plan: columns[0].arguments[0]: "),
+        ({"params": None}, "feature plan: columns[0]: "),
     ],
 )
 def test_a_plan_of_another_version_is_refused_with_its_entry(change, message):
     plan = FeaturePlan.build(set="core", timeframes=(), needs=("rsi_14",)).to_json()
-    plan["features"][0] |= change
+    plan["columns"][0] |= change
     with pytest.raises(SchemaError, match=re.escape(message)):
         FeaturePlan.from_json(plan)
 
 
 @pytest.mark.parametrize(
-    "plan", [{}, {"format": 2, "features": []}, {"format": 1, "features": {}}, {"format": 1, "base": "x", "features": []}]
+    "change",
+    [
+        {"format": 1},
+        {"columns": {}},
+        {"base": "x"},
+        {"calendar": "XNYS!"},
+        {"anchor": "noon"},
+        {"fitted": {"rsi_14": ["x"]}},
+        {"fitted": None},
+    ],
 )
-def test_what_is_no_plan_is_refused(plan):
-    with pytest.raises(SchemaError, match="feature plan: "):
-        FeaturePlan.from_json(plan)
+def test_what_is_no_plan_is_refused(change):
+    with pytest.raises(SchemaError, match=f"feature plan: {next(iter(change)).replace('columns', 'format')}"):
+        FeaturePlan.from_json(FeaturePlan.build().to_json() | change)
+    with pytest.raises(SchemaError, match="feature plan: format: is None"):
+        FeaturePlan.from_json({})
 
 
 def test_bars_of_another_timeframe_are_refused(bars):

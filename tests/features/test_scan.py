@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from barmill.features import FeaturePlan, parse_feature
-from barmill.features.kernels.kernel import COLUMNS
+from barmill.features.kernels.kernel import BAR_ROWS
 from barmill.features.scan import BLOCK, Scan
 from barmill.market import BAR_COLUMNS, Timeframe
 
@@ -16,11 +16,11 @@ def features(*names):
 
 
 def test_the_kernels_read_the_rows_that_bars_have():
-    assert COLUMNS == BAR_COLUMNS
+    assert BAR_ROWS == BAR_COLUMNS
 
 
 def test_features_of_one_kernel_and_one_timeframe_share_its_run():
-    scan = Scan(features("macd_12_26_9", "macd_hist_12_26_9", "macd_hist_12_26_9@5m", "macd_signal_12_26_9", "macd_5_26_9"))
+    scan = Scan(MINUTE, features("macd_12_26_9", "macd_hist_12_26_9", "macd_hist_12_26_9@5m", "macd_signal_12_26_9", "macd_5_26_9"))
     assert set(scan.state()) == {"macd(12,26,9)", "macd(5,26,9)", "macd(12,26,9)@5m", "bars@5m", "shown@5m"}
 
 

@@ -52,7 +52,7 @@ def follow_lines(stream: BundleStream, source: BinaryIO, tell: Tell, *, symbol: 
     Raises DataError naming the line that is no bar, or not the next one; what came before it was told.
     """
     instrument_for(stream.bundle, None, symbol)
-    reader = _LineReader(stream, "standard input", _JsonLines())
+    reader = _LineReader(stream, "standard input", _JsonLines(stream.bundle.plan.sources))
     while chunk := _read_some(source):
         reader.feed(chunk, tell)
     reader.end(tell)
@@ -106,21 +106,24 @@ class _Tail(Protocol):
     def poll(self, tell: Tell) -> bool: ...
 
 
+@dataclass(frozen=True, slots=True)
 class _JsonLines:
-    """One object a line."""
+    """One object a line, with the `further` columns that the bundle's features read."""
+
+    further: tuple[str, ...]
 
     def table(self, lines: Sequence[Line]) -> pl.DataFrame:
-        return pl.DataFrame([_object(text) for _, text in lines], infer_schema_length=None)
+        return pl.DataFrame([_object(text, self.further) for _, text in lines], infer_schema_length=None)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str, further: tuple[str, ...]) -> dict[str, Any]:
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError("it is not an object")
-    absent = [key for key in _KEYS[:-1] if key not in value]
+    absent = [key for key in (*_KEYS[:-1], *further) if key not in value]
     if absent:
         raise ValueError(f"it has no {', '.join(absent)}")
-    return {key: value.get(key, 0.0) for key in _KEYS}
+    return {key: value.get(key, 0.0) for key in (*_KEYS, *further)}
 
 
 @dataclass(slots=True)
@@ -198,15 +201,16 @@ class _LineReader:
 
     def _parse(self, lines: list[Line]) -> list[Bar]:
         raw = self.read(lines)
-        columns = [raw[name].to_list() for name in _KEYS]
-        nan = float("nan")
-        return [Bar(int(row[0]), *(nan if value is None else float(value) for value in row[1:])) for row in zip(*columns, strict=True)]
+        further = self.stream.bundle.plan.sources
+        columns = [raw[name].cast(pl.Float64).fill_null(float("nan")).to_list() for name in (*_KEYS[1:], *further)]
+        rows = zip(raw["open_time"].to_list(), zip(*columns, strict=True), strict=True)
+        return [Bar(int(time), row[0], row[1], row[2], row[3], row[4], dict(zip(further, row[5:], strict=True))) for time, row in rows]
 
     def read(self, lines: Sequence[Line]) -> pl.DataFrame:
         """The bars of `lines` under our names and types, unchecked."""
         bundle = self.stream.bundle
         frame = read_unchecked(self.form.table(lines), instrument=bundle.instrument, timeframe=bundle.timeframe).frame
-        absent = [name for name in _KEYS[:-1] if name not in frame.columns]
+        absent = [name for name in (*_KEYS[:-1], *bundle.plan.sources) if name not in frame.columns]
         if absent:
             raise DataError(self.place, f"there is no column {', '.join(absent)}")
         return frame if "volume" in frame.columns else frame.with_columns(volume=pl.lit(0.0))
@@ -220,7 +224,9 @@ class _TextTail:
 
     def __init__(self, stream: BundleStream, path: Path) -> None:
         self._path, self._stream, self._read_to = path, stream, 0
-        self._reader = _LineReader(stream, str(path), _CsvLines() if path.suffix.lower() in (".csv", ".txt") else _JsonLines())
+        self._reader = _LineReader(
+            stream, str(path), _CsvLines() if path.suffix.lower() in (".csv", ".txt") else _JsonLines(stream.bundle.plan.sources)
+        )
 
     def history(self) -> Forecast:
         """Warm up on the whole lines that are there, which are checked as a file is."""
@@ -234,7 +240,9 @@ class _TextTail:
                     raise self._reader.refusal(number, f"{error.place} {error.found}", error.expected, error.mend) from error
             return Forecast(pl.DataFrame(), len(lines))
         pairs = self._reader.bars(lines)
-        columns = dict(zip(_KEYS, zip(*(bar for _, bar in pairs), strict=True), strict=True))
+        bars = [bar for _, bar in pairs]
+        columns = dict(zip(_KEYS, zip(*(bar[:6] for bar in bars), strict=True), strict=True))
+        columns |= {name: tuple(bar.extra[name] for bar in bars) for name in bundle.plan.sources}
         try:
             return self._stream.extend(
                 Bars.read(pl.DataFrame(columns), instrument=bundle.instrument, timeframe=bundle.timeframe, time_unit="ms")

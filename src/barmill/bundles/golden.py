@@ -17,7 +17,7 @@ from safetensors.numpy import save as save_tensors
 from barmill.bundles.forecasting import Columns, Float64Array, ForecastPipeline
 from barmill.errors import BundleCorruption, BundleError
 from barmill.features import FeaturePlan
-from barmill.market import Bars, Instrument, Timeframe
+from barmill.market import Bars, Instrument
 
 Tensors = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.int64]
@@ -35,6 +35,7 @@ FORECAST_TOLERANCE = 1e-6  # of a probability, or of a return in units of its vo
 _KINDS = {
     "bar_open_time": (np.int64, 1),
     "bar_prices": (np.float64, 2),
+    "bar_further": (np.float64, 2),
     "bar_rows": (np.int64, 1),
     "bar_features": (np.float64, 2),
     "bar_forecast": (np.float64, 2),
@@ -127,6 +128,7 @@ def _golden_bars(pipeline: ForecastPipeline, plan: FeaturePlan, bars: Bars) -> T
     return {
         "bar_open_time": stretch.open_time.astype(np.int64),
         "bar_prices": np.ascontiguousarray(prices),
+        "bar_further": np.stack([stretch.column(name) for name in plan.sources], axis=1) if plan.sources else np.empty((len(stretch), 0)),
         "bar_rows": rows.astype(np.int64),
         "bar_features": np.ascontiguousarray(values[rows]),
         "bar_forecast": _matrix(found),
@@ -139,14 +141,14 @@ def replay(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, instrumen
     On the machine and with the libraries that made them every bit is the same. Elsewhere the last bits may differ; the largest
     difference is told in the result. Raises BundleError if one goes beyond FEATURE_TOLERANCE or FORECAST_TOLERANCE.
     """
-    golden = _read(data, pipeline, place)
+    golden = _read(data, pipeline, plan, place)
     inputs, seen, unit = golden["inputs"], golden["input_rows"], golden["input_scale"]
     found = pipeline.forecast(pipeline.view(inputs, seen), unit, seen, place=f"{place}: golden inputs")
     of_inputs = _difference(_in_units(_matrix(found), unit, pipeline), _in_units(golden["input_forecast"], unit, pipeline))
     _refuse(of_inputs, FORECAST_TOLERANCE, place, "forecasts of its golden inputs")
 
     rows = golden["bar_rows"]
-    values = plan.compute(_bars(golden, instrument, plan.base)).values
+    values = plan.compute(_bars(golden, instrument, plan)).values
     offered, recorded = values[rows], golden["bar_features"]
     relative = _difference(offered, recorded, np.maximum(np.abs(recorded), 1e-12))
     _refuse(relative, FEATURE_TOLERANCE, place, "features of its golden bars")
@@ -157,12 +159,13 @@ def replay(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, instrumen
     return Replay(len(seen), len(rows), relative, max(of_inputs, of_bars))
 
 
-def _bars(golden: Mapping[str, npt.NDArray[Any]], instrument: Instrument, timeframe: Timeframe) -> Bars:
+def _bars(golden: Mapping[str, npt.NDArray[Any]], instrument: Instrument, plan: FeaturePlan) -> Bars:
     columns = [np.ascontiguousarray(column) for column in golden["bar_prices"].T]
-    return Bars.from_columns(instrument, timeframe, golden["bar_open_time"], *columns)
+    further = dict(zip(plan.sources, golden["bar_further"].T, strict=True))
+    return Bars.from_columns(instrument, plan.base, golden["bar_open_time"], *columns, **further)
 
 
-def _read(data: bytes, pipeline: ForecastPipeline, place: str) -> dict[str, npt.NDArray[Any]]:
+def _read(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, place: str) -> dict[str, npt.NDArray[Any]]:
     """The tensors, of the shapes and types that they must have."""
     try:
         golden: dict[str, npt.NDArray[Any]] = load_tensors(data)
@@ -174,6 +177,7 @@ def _read(data: bytes, pipeline: ForecastPipeline, place: str) -> dict[str, npt.
     n_rows, n_seen = len(golden["bar_rows"]), len(golden["input_rows"])
     shapes = {
         "bar_prices": (n_bars, 5),
+        "bar_further": (n_bars, len(plan.sources)),
         "bar_features": (n_rows, len(pipeline.names)),
         "bar_forecast": (n_rows, len(pipeline.columns)),
         "inputs": (n_base, len(pipeline.input_names)),

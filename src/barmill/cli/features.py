@@ -1,5 +1,6 @@
 """`barmill features`: what can be computed, and computing it from a file of bars."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from barmill.features import Feature, FeaturePlan
+    from barmill.market import Bars, Timeframe
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -28,33 +30,40 @@ def list_(set_: SetName = None, timeframes: Timeframes = None, json_: Json = Fal
     from barmill.features import FEATURES, Feature, usual_feature
     from barmill.market import Timeframe
 
-    base = Timeframe.parse(timeframes.split(",")[0] if timeframes else "1m")
+    base = Timeframe.parse((_split(timeframes) or ("1m",))[0])
     if set_ is None:
         features: tuple[Feature, ...] = tuple(map(usual_feature, FEATURES.values()))
+        columns = tuple(feature.name for feature in features)
     else:
-        features = _plan(str(base), timeframes, set_, (), ()).features
-    described = [_described(feature, str(base), feature.warmup_bars(base)) for feature in features]
+        plan = _plan(base, timeframes, set_)
+        features, columns = plan.features, plan.names
+    described = [_described(column, feature, base) for column, feature in zip(columns, features, strict=True)]
     if json_:
         print(json.dumps(described, indent=2, ensure_ascii=False))
         return
-    headings = ("name", "family", "timeframe", "warm-up", "inputs", "unit", "formula")
+    headings = ("column", "feature", "family", "timeframe", "warm-up", "inputs", "unit", "formula", "source")
     rows = [[_cell(entry[heading]) for heading in headings] for entry in described]
     widths = [max(len(row[i]) for row in [list(headings), *rows]) for i in range(len(headings))]
     for row in [list(headings), ["-" * width for width in widths], *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    print("\nWarm-up is in base bars. --json adds the parameters, the version and the source of each.")
+    print("\nWarm-up is in base bars. --json adds the parameters and the version of each.")
 
 
 @app.command(epilog="Example: barmill features build FILUSDT_um_1m.parquet --out features.parquet --timeframes 1m,5m,1h")
 def build(
     bars: Annotated[Path, typer.Argument(help="A file of bars.")],
-    out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write: .parquet, or .npy for the values alone.")],
     set_: Annotated[str, typer.Option("--set", metavar="NAME", help="A feature set.")] = "core",
     timeframes: Timeframes = None,
     add: Annotated[list[str] | None, typer.Option(metavar="FEATURE", help="One more feature, such as rsi_28@1h; may be repeated.")] = None,
     remove: Annotated[
         list[str] | None, typer.Option(metavar="FEATURE", help="A feature of the set that is not wanted; may be repeated.")
     ] = None,
+    anchor: Annotated[str, typer.Option(help="Count longer bars from the epoch or from the open of each session.")] = "epoch",
+    fit_until: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Features that learn do so on the bars before this time, such as 2023-10-01.")
+    ] = None,
+    float32: Annotated[bool, typer.Option("--float32", help="Write float32 instead of float64: half the size.")] = False,
     symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
     json_: Json = False,
 ) -> None:
@@ -62,30 +71,26 @@ def build(
 
     Rows of the warm-up are kept, as NaN, and counted.
     """
-    import io
     import json
     import sys
 
-    from barmill.artefacts import write_bytes
     from barmill.features import warm_kernels
     from barmill.market import Bars
 
     read = Bars.read(bars, symbol=symbol)
-    plan = _plan(str(read.timeframe), timeframes, set_, add or (), remove or ())
+    plan = _plan_for(read, timeframes, set_, add or (), remove or (), anchor)
     progress = _Line()
     warm_kernels(progress)
-    table = plan.compute(read, progress)
+    if plan.unfitted:
+        plan = _fitted(plan, read, fit_until)
+    written = plan.write(read, out, dtype="float32" if float32 else "float64", progress=progress)
     progress.end()
-    buffer = io.BytesIO()
-    table.to_frame().write_parquet(buffer)
-    write_bytes(out, buffer.getvalue())
-    n_ready = int(table.ready.sum())
     result = {
         "file": str(out),
-        "bars": len(table),
+        "bars": written.n_bars,
         "features": len(plan.names),
-        "ready": n_ready,
-        "not_ready": len(table) - n_ready,
+        "ready": written.n_ready,
+        "not_ready": written.n_bars - written.n_ready,
         "warmup_bars": plan.warmup_bars,
         "schema_hash": plan.schema_hash,
     }
@@ -96,28 +101,66 @@ def build(
     print(f"{result['not_ready']:,} rows are not ready (the warm-up is {plan.warmup_bars} bars)", file=sys.stderr)
 
 
-def _plan(
-    base: str, timeframes: str | None, set_: str, add: "list[str] | tuple[str, ...]", remove: "list[str] | tuple[str, ...]"
-) -> "FeaturePlan":
+def _plan(base: "Timeframe", timeframes: str | None, set_: str) -> "FeaturePlan":
+    from barmill.features import COLUMNS, FeaturePlan
+
+    return FeaturePlan.build(base=base, timeframes=_split(timeframes), set=set_, needs=(), sources=tuple(COLUMNS))
+
+
+def _plan_for(bars: "Bars", timeframes: str | None, set_: str, add: Sequence[str], remove: Sequence[str], anchor: str) -> "FeaturePlan":
+    from barmill.errors import InputError
     from barmill.features import FeaturePlan
 
-    usual = ("1m", "5m", "15m") if base == "1m" else (base,)
-    chosen = tuple(part.strip() for part in timeframes.split(",")) if timeframes else usual
-    return FeaturePlan.build(base=base, timeframes=chosen, set=set_, add=add, remove=remove, needs=())
+    if anchor not in ("epoch", "session"):
+        raise InputError("--anchor", f"is '{anchor}'", expected="epoch or session")
+    return FeaturePlan.build(
+        base=bars.timeframe,
+        timeframes=_split(timeframes),
+        set=set_,
+        add=add,
+        remove=remove,
+        needs=(),
+        sources=bars.frame.columns,
+        calendar=bars.instrument.calendar,
+        anchor=anchor,
+    )
 
 
-def _described(feature: "Feature", base: str, warmup: int) -> dict[str, Any]:
+def _split(timeframes: str | None) -> tuple[str, ...] | None:
+    return tuple(part.strip() for part in timeframes.split(",")) if timeframes else None
+
+
+def _fitted(plan: "FeaturePlan", bars: "Bars", until: str | None) -> "FeaturePlan":
+    """The plan with what it learns from the bars before `until`."""
+    import numpy as np
+
+    from barmill.errors import InputError
+
+    names = ", ".join(feature.name for feature in plan.unfitted)
+    if until is None:
+        raise InputError("--fit-until", f"is not given, and {names} must be fitted", mend="Say up to when the training bars go.")
+    try:
+        end = np.datetime64(until, "ms").astype(np.int64)
+    except ValueError as error:
+        raise InputError("--fit-until", f"is '{until}'", expected="a time such as 2023-10-01 or 2023-10-01T12:00, UTC") from error
+    count = int(np.searchsorted(bars.close_time, end, side="right"))
+    return plan.fit(bars, [(0, count - 1)] if count else [])
+
+
+def _described(column: str, feature: "Feature", base: "Timeframe") -> dict[str, Any]:
     spec = feature.spec
     return {
-        "name": feature.name,
+        "column": column,
+        "feature": feature.name,
         "family": spec.family,
         "timeframe": str(feature.timeframe or base),
         "params": feature.params.model_dump(),
         "version": spec.version,
-        "warm-up": warmup,
-        "inputs": list(spec.inputs),
+        "warm-up": feature.warmup_bars(base),
+        "inputs": [*spec.inputs, *(arg.name for arg in feature.args)],
         "unit": spec.unit,
         "scale": feature.scale,
+        "fitted": bool(feature.learned),
         "formula": spec.formula,
         "source": spec.source,
     }

@@ -8,6 +8,7 @@ declared there; a kernel that is changed in meaning needs a new `version` on the
 """
 
 from barmill.features.catalogue import FEATURES, warm_kernels
+from barmill.features.columns import COLUMNS, Column
 from barmill.features.feature_sets import FeatureSet, read_set, set_names
 from barmill.features.momentum import Adx, Macd, Stochastic, adx, ema, macd, rsi, stochastic
 from barmill.features.naming import parse_feature, usual_feature
@@ -20,9 +21,11 @@ from barmill.features.volatility import Bollinger, atr, bollinger, garman_klass_
 from barmill.features.volume import obv
 
 __all__ = [
+    "COLUMNS",
     "FEATURES",
     "Adx",
     "Bollinger",
+    "Column",
     "Feature",
     "FeatureParams",
     "FeaturePlan",

@@ -1,5 +1,6 @@
 """A plan's features of many bars: read in chunks, scanned, and written where the caller wants them."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -53,11 +54,19 @@ def advance_over(
                 progress.update(start + first + done, len(bars), "features")
 
 
-def check_bars(plan: "FeaturePlan", reader: RowReader, bars: Bars) -> None:
+def check_bars(plan: "FeaturePlan", bars: Bars) -> None:
     """Raise SchemaError unless the bars are of the plan's timeframe and have its columns."""
     if bars.timeframe.ms != plan.base.ms:
         raise SchemaError(f"{bars.instrument.symbol} bars", f"timeframe {bars.timeframe}", expected=f"{plan.base}, which the plan is on")
-    reader.check_columns(bars)
+    missing = plan.missing(bars.frame.columns)
+    if missing:
+        mend = "Join a second series that has them, or leave those features out."
+        raise SchemaError(f"{bars.instrument.symbol} bars", f"lack columns: {told(missing)}", mend=mend)
+
+
+def told(missing: Mapping[str, Sequence[str]]) -> str:
+    """What `FeaturePlan.missing` found, as a message says it."""
+    return "; ".join(f"{name} needs {', '.join(columns)}" for name, columns in missing.items())
 
 
 def compute_table(
@@ -71,7 +80,7 @@ def compute_table(
     threads: int | None = None,
 ) -> FeatureTable:
     """Advance `scan` over `bars` into a table of `plan`; see `FeaturePlan.compute`."""
-    check_bars(plan, reader, bars)
+    check_bars(plan, bars)
     shape = len(bars), len(plan.features)
     values = np.empty(shape, dtype=dtype) if out is None else out
     if values.shape != shape or str(values.dtype) not in ("float64", "float32") or not values.flags.c_contiguous:
@@ -80,4 +89,4 @@ def compute_table(
     return FeatureTable(plan.names, values, bars.open_time, bars.close_time, plan.schema_hash)
 
 
-__all__ = ["CHUNK", "Dtype", "advance_over", "check_bars", "compute_table", "new_reader", "new_scan"]
+__all__ = ["CHUNK", "Dtype", "advance_over", "check_bars", "compute_table", "new_reader", "new_scan", "told"]

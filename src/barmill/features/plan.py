@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import zip_longest
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from barmill.features.naming import check_multiple, parse_feature
 from barmill.features.plan_json import plan_json, read_plan
 from barmill.features.spec import Feature
 from barmill.features.table import FeatureTable
+from barmill.features.writing import WrittenTable, write_features
 from barmill.market import Bars, Timeframe
 from barmill.progress import Progress
 
@@ -196,6 +198,17 @@ class FeaturePlan:
         kept = [(name, feature) for name, feature in zip(self.names, self.features, strict=True) if name in names]
         return replace(self, features=tuple(feature for _, feature in kept), columns=tuple(name for name, _ in kept))
 
+    def without_fits(self) -> "FeaturePlan":
+        """The plan of the columns that need no fit, and of those that the others are computed from; this plan if it is fitted."""
+        if not self.unfitted:
+            return self
+        learned = {name for name, feature in zip(self.names, self.features, strict=True) if feature.learned}
+        plan = self.only([name for name in self.names if name not in learned])
+        needed = dict.fromkeys(arg for feature in self.features for one in feature.learned for arg in one.args if not arg.learned)
+        further = tuple(feature for feature in needed if feature not in plan.features)
+        names = (*plan.names, *(feature.name for feature in further))
+        return replace(plan, features=(*plan.features, *further), columns=names)
+
     def fit(self, bars: Bars, stretches: Sequence[tuple[int, int]], progress: Progress | None = None) -> "FeaturePlan":
         """The plan with the numbers that its features learn, fitted on training rows alone.
 
@@ -232,6 +245,12 @@ class FeaturePlan:
         Cost: linear in bars; the table is the only large thing held.
         """
         return compute_table(self, new_scan(self), new_reader(self), bars, progress, dtype, out, threads)
+
+    def write(
+        self, bars: Bars, path: Path, *, dtype: Dtype = "float64", progress: Progress | None = None, threads: int | None = None
+    ) -> WrittenTable:
+        """The features of a history that need not fit in memory, to a Parquet or .npy file; see `writing.write_features`."""
+        return write_features(self, bars, path, dtype=dtype, progress=progress, threads=threads)
 
 
 def _timeframe(given: str | Timeframe) -> Timeframe:

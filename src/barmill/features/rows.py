@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from barmill.errors import DataError, SchemaError
+from barmill.errors import DataError
 from barmill.features.clock import Clock
 from barmill.features.columns import COLUMNS
 from barmill.features.kernels.kernel import BAR_ROWS, CLOSE_TIME, OPEN, OPEN_TIME, VOLUME, Float64Array
@@ -29,13 +29,6 @@ class RowReader:
         self._times = np.empty((len(scheduled), 1))
         self.begun = np.zeros(len(further), dtype=np.int64)
         self.n_rows = len(BAR_ROWS) + len(further)
-
-    def check_columns(self, bars: Bars) -> None:
-        """Raise SchemaError naming the columns that the bars lack."""
-        lacking = [name for _, name in self._sources if name not in bars.frame.columns]
-        if lacking:
-            mend = "Join a second series that has them (`series` in a recipe), or leave out the features that need them."
-            raise SchemaError(f"{bars.instrument.symbol} bars", f"no column {', '.join(lacking)}", expected="the plan's columns", mend=mend)
 
     def read(self, bars: Bars, start: int, stop: int, rows: Float64Array) -> None:
         """Fill `rows` (n_rows, stop - start) from bars [start, stop). Raises DataError for a hole in a further column."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ class FeatureTable:
     """
 
     names: tuple[str, ...]
-    values: npt.NDArray[np.floating]
+    values: npt.NDArray[Any]
     open_time: Int64Array
     close_time: Int64Array
     schema_hash: str
@@ -36,7 +37,7 @@ class FeatureTable:
         """Bool of shape (n_bars,): the rows of which every value is finite."""
         return np.logical_and.reduce(np.isfinite(self.values), axis=1)
 
-    def column(self, name: str) -> npt.NDArray[np.floating]:
+    def column(self, name: str) -> npt.NDArray[Any]:
         """One feature, of shape (n_bars,). Raises SchemaError with the nearest name."""
         if name not in self.names:
             raise SchemaError("features", f"no column named '{name}'", mend=nearest(name, self.names))

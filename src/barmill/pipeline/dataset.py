@@ -53,6 +53,10 @@ def save_positions(folder: Path, blocks: dict[str, Positions], dropped: dict[str
     write_new(folder / "dropped.json", readable_json(dropped))
 
 
+def load_positions(folder: Path) -> dict[str, Positions]:
+    return load_tensors((folder / "positions.safetensors").read_bytes())
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Views, targets and weights for any block of the run.
@@ -96,7 +100,7 @@ class Dataset:
 
     @cached_property
     def positions(self) -> dict[str, Positions]:
-        return load_tensors((self.splits / "positions.safetensors").read_bytes())
+        return load_positions(self.splits)
 
     @cached_property
     def scaler(self) -> RobustScaler:

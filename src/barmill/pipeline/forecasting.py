@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from safetensors.numpy import load as load_tensors
 
-from barmill.artefacts import read_json
+from barmill.artefacts import canonical_json, read_json, sha256
 from barmill.bundles import Bundle, read_bundle
 from barmill.errors import ProvenanceError
 from barmill.features import FeatureTable
 from barmill.market import Bars
-from barmill.pipeline.dataset import load_bars, load_labels
+from barmill.pipeline.dataset import load_bars, load_labels, load_positions
 from barmill.pipeline.job import ForecastJob, StageRef
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
@@ -36,10 +35,10 @@ def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
         teller.started(ref.name)
         began = time.perf_counter()
         bundle = _load(job, workspace, job.bundles[label])
-        plan = bundle.plan
-        if plan.schema_hash not in tables:
-            tables[plan.schema_hash] = plan.compute(bars)
-        forecast = _forecast(bundle, bars, tables[plan.schema_hash], since)
+        plan = sha256(canonical_json(bundle.plan.to_json()))
+        if plan not in tables:
+            tables[plan] = bundle.plan.compute(bars)
+        forecast = _forecast(bundle, bars, tables[plan], since)
         if "torch" in sys.modules:
             raise ProvenanceError("forecasting", "torch was imported by what a server runs", mend="Report this: it is a fault of Barmill.")
         with workspace.writing(ref.stage) as folder:
@@ -67,7 +66,7 @@ def _forecast(bundle: Bundle, bars: Bars, table: FeatureTable, since: int) -> pl
 
 def _first_test_time(job: ForecastJob, workspace: Workspace, bars: Bars) -> int:
     labels = load_labels(workspace.path(job.labels.stage))
-    positions = load_tensors((workspace.path(job.splits.stage) / "positions.safetensors").read_bytes())
+    positions = load_positions(workspace.path(job.splits.stage))
     return int(bars.open_time[labels.t0[positions["test"][0]]])
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from barmill.errors import DataError, RecipeError, SplitError
 from barmill.features import FeaturePlan
+from barmill.features.computing import told
 from barmill.market import Bars, Instrument, Timeframe, simulate
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import ModelParams
@@ -92,15 +93,26 @@ def _find(path: Path, beside: Path | None) -> Path:
 
 
 def _plan(recipe: Recipe, bars: Bars) -> FeaturePlan:
-    base = bars.timeframe
-    timeframes = recipe.features.timeframes or tuple(str(Timeframe.parse(f"{base.minutes * times}m")) for times in (1, 5, 15))
-    if Timeframe.parse(timeframes[0]) != base:
-        found = f"the first is {timeframes[0]}, the bars are {base}"
+    base, features = bars.timeframe, recipe.features
+    if features.timeframes and Timeframe.parse(features.timeframes[0]) != base:
+        found = f"the first is {features.timeframes[0]}, the bars are {base}"
         raise RecipeError("recipe:features.timeframes", found, mend=f"Begin the list with {base}, or resample the bars first.")
-    features = recipe.features
-    return FeaturePlan.build(
-        base=str(base), timeframes=timeframes, set=features.set, add=features.add, remove=features.remove, needs=(VOLATILITY_FEATURE,)
+    plan = FeaturePlan.build(
+        base=base,
+        timeframes=features.timeframes,
+        set=features.set,
+        add=features.add,
+        remove=features.remove,
+        needs=(VOLATILITY_FEATURE,),
+        sources=bars.frame.columns,
+        calendar=bars.instrument.calendar,
+        anchor=features.anchor,
     )
+    missing = plan.missing(bars.frame.columns)
+    if missing:
+        mend = "Name a file that has them under `series`, or take the features out with `features.remove`."
+        raise RecipeError("recipe:features", f"the bars lack columns: {told(missing)}", mend=mend)
+    return plan
 
 
 def _check_length(inputs: RunInputs) -> None:

@@ -31,13 +31,20 @@ class Stages:
     features: Stage
     labels: Stage
     splits: Stage
+    fitted: Stage | None
     scaled: Stage
     models: dict[str, ModelStages]
     judgement: Stage
 
     @property
     def shared(self) -> tuple[Stage, ...]:
-        return self.bars, self.features, self.labels, self.splits, self.scaled
+        fitted = (self.fitted,) if self.fitted else ()
+        return self.bars, self.features, self.labels, self.splits, *fitted, self.scaled
+
+    @property
+    def table(self) -> Stage:
+        """The stage that holds every feature of the run: its own where some are fitted on the training rows."""
+        return self.fitted or self.features
 
     @property
     def all(self) -> tuple[Stage, ...]:
@@ -93,7 +100,12 @@ def stages_of(inputs: RunInputs) -> Stages:
             code=code_fingerprint("splits", "pipeline"),
         ),
     )
-    scaled = Stage("scaling", "data/scaled", key_of(features=features.key, splits=splits.key, code=code_fingerprint("views", "pipeline")))
+    fitted = None
+    if inputs.plan.unfitted:
+        code = code_fingerprint("market", "features", "pipeline")
+        fitted = Stage("fitted features", "data/fitted-features", key_of(features=features.key, splits=splits.key, code=code))
+    table = fitted or features
+    scaled = Stage("scaling", "data/scaled", key_of(features=table.key, splits=splits.key, code=code_fingerprint("views", "pipeline")))
     models = {entry.label: _model_stages(inputs, entry.label, scaled.key, labels.key) for entry in recipe.base_models}
     judgement = Stage(
         "judgement",
@@ -107,7 +119,7 @@ def stages_of(inputs: RunInputs) -> Stages:
             code=code_fingerprint("evaluation", "uncertainty", "pipeline"),
         ),
     )
-    return Stages(bars, features, labels, splits, scaled, models, judgement)
+    return Stages(bars, features, labels, splits, fitted, scaled, models, judgement)
 
 
 def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> ModelStages:

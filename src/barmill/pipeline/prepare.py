@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from barmill.artefacts import readable_json, write_new
-from barmill.errors import RecipeError
-from barmill.features import warm_kernels
+from barmill.artefacts import full_disk_errors, readable_json, write_new
+from barmill.errors import RecipeError, SchemaError
+from barmill.features import FeaturePlan, warm_kernels
 from barmill.labels import check_classes, make_labels
-from barmill.pipeline.dataset import Dataset, load_labels, save_bars, save_labels, save_positions
+from barmill.pipeline.dataset import Dataset, load_labels, load_positions, save_bars, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
 from barmill.pipeline.facts import BLOCKS
 from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs
@@ -29,6 +30,7 @@ def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: L
         "features": lambda folder: _features(inputs, folder, listener),
         "labels": lambda folder: _labels(inputs, workspace.path(stages.features), folder),
         "splits": lambda folder: _splits(inputs, workspace.path(stages.labels), folder),
+        "fitted features": lambda folder: _fitted_features(inputs, workspace, stages, folder, listener),
         "scaling": lambda folder: _scaled(dataset_of(inputs, stages, workspace), folder),
     }
     seconds: dict[str, float] = {}
@@ -40,7 +42,7 @@ def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: L
 
 def dataset_of(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Dataset:
     """The prepared data of the run."""
-    named = {"features": stages.features, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
+    named = {"features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
     return Dataset.of(workspace, named, inputs.recipe.labels.classes, inputs.recipe.labels.horizon, VOLATILITY_FEATURE)
 
 
@@ -55,12 +57,37 @@ def _run(stage: Stage, maker: Callable[[Path], None], workspace: Workspace, list
 
 
 def _features(inputs: RunInputs, folder: Path, listener: Listener) -> None:
+    """Every feature that needs no fitting, and the rows on which all features are ready: that does not wait for the fit."""
     warm_kernels(StageProgress(listener, "compile"))
-    table = inputs.plan.compute(inputs.bars, StageProgress(listener, "features"))
-    np.save(folder / "values.npy", table.values, allow_pickle=False)
-    np.save(folder / "ready.npy", table.ready, allow_pickle=False)
-    write_new(folder / "names.json", readable_json(list(table.names)))
-    write_new(folder / "plan.json", readable_json(inputs.plan.to_json()))
+    _write_table(inputs.plan.without_fits(), inputs, folder, StageProgress(listener, "features"))
+
+
+def _fitted_features(inputs: RunInputs, workspace: Workspace, stages: Stages, folder: Path, listener: Listener) -> None:
+    """Every feature, after those that learn have learned on the bars of the training block alone."""
+    labels = load_labels(workspace.path(stages.labels))
+    train = labels.t0[load_positions(workspace.path(stages.splits))["train"]]
+    progress = StageProgress(listener, "fitted features")
+    plan = inputs.plan.fit(inputs.bars, [(int(train[0]), int(train[-1]))], progress)
+    ready = _write_table(plan, inputs, folder, progress)
+    if not ready[labels.t0].all():
+        row = int(labels.t0[np.argmin(ready[labels.t0])])
+        raise SchemaError(
+            "fitted features", f"bar {row} is not ready", expected="all that have a label", mend="Report this: it is a fault."
+        )
+
+
+def _write_table(plan: FeaturePlan, inputs: RunInputs, folder: Path, progress: StageProgress) -> npt.NDArray[np.bool_]:
+    """Scan straight into the file that later stages map; returns which rows are ready."""
+    shape = len(inputs.bars), len(plan.names)
+    with full_disk_errors(folder):
+        values = np.lib.format.open_memmap(folder / "values.npy", mode="w+", dtype=np.float64, shape=shape)
+        ready = plan.compute(inputs.bars, progress, out=values).ready
+        ready[: inputs.plan.warmup_bars] = False
+        values.flush()
+    np.save(folder / "ready.npy", ready, allow_pickle=False)
+    write_new(folder / "names.json", readable_json(list(plan.names)))
+    write_new(folder / "plan.json", readable_json(plan.to_json()))
+    return ready
 
 
 def _labels(inputs: RunInputs, features: Path, folder: Path) -> None:

@@ -4,6 +4,7 @@ from barmill.evaluation import Provenance, check_provenance, provenance
 from barmill.pipeline.dataset import Dataset
 
 FITTED_ON = {
+    "features": "train",  # those that learn; the others are the same whatever the rows
     "scaler": "train",
     "volatility floor": "train",
     "model": "train",
@@ -15,9 +16,9 @@ FITTED_ON = {
 }
 # each block that judges something, and what must not have seen it
 _JUDGES = {
-    "early_stopping": ("scaler", "volatility floor", "model"),
-    "calibration": ("scaler", "volatility floor", "model", "early stopping"),
-    "selection": ("scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles"),
+    "early_stopping": ("features", "scaler", "volatility floor", "model"),
+    "calibration": ("features", "scaler", "volatility floor", "model", "early stopping"),
+    "selection": ("features", "scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles"),
     "test": tuple(FITTED_ON),
 }
 

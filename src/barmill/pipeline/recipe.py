@@ -43,7 +43,11 @@ class FeaturesConfig(Part):
 
     set: str = Field(default="core", description="a feature set, see `barmill features list`")
     timeframes: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="the base timeframe first, then higher ones; the base, 5 and 15 times it if left out"
+        default=None, min_length=1, description="the base timeframe first, then higher ones; those that the set is meant for if left out"
+    )
+    anchor: Literal["epoch", "session"] = Field(
+        default="epoch",
+        description="what the bars of higher timeframes are counted from: midnight UTC of 1970, or the open of each session",
     )
     add: tuple[str, ...] = Field(default=(), description="further features by name, such as rsi_28 or rsi_14@15m")
     remove: tuple[str, ...] = Field(default=(), description="features of the set to leave out")

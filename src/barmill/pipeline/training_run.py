@@ -178,7 +178,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
             continue
         shared = {
             "bars": stages.bars,
-            "features": stages.features,
+            "features": stages.table,
             "labels": stages.labels,
             "splits": stages.splits,
             "scaled": stages.scaled,
@@ -262,7 +262,7 @@ def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Le
     judgement["fingerprints"] = {name: fingerprints[name] for name in ("data", "recipe", "code", "seed", "stages", "bundles")}
     write_json(root / "metrics" / "judgement.json", judgement)
     write_bytes(root / "metrics" / "equity.parquet", (judged / "equity.parquet").read_bytes())
-    places = {"bars": f"{stages.bars.folder}/bars.parquet", "features": stages.features.folder, "labels": stages.labels.folder}
+    places = {"bars": f"{stages.bars.folder}/bars.parquet", "features": stages.table.folder, "labels": stages.labels.folder}
     write_json(root / "fingerprints.json", {**fingerprints, "files": {**places, "splits": stages.splits.folder}})
 
 

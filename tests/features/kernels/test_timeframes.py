@@ -34,14 +34,18 @@ def slow_higher(bars, step):
 
 
 def run_aggregate(bars, step, cuts=()):
-    state = np.zeros(timeframes.AGGREGATE_STATE)
+    """The engine's routine on a sheet of two layers, the base bars above, in chunks."""
+    layers, steps, firsts = np.array([1]), np.array([0.0, float(step)]), np.array([0, 7])
+    forming = np.zeros((2, timeframes.FORMING + 7))
     higher, closed = [], []
     for chunk in np.split(bars, sorted(cuts), axis=1):
-        room = np.empty((7, chunk.shape[1] + 1))
-        counts = np.empty(chunk.shape[1], dtype=np.int64)
-        timeframes.aggregate.compiled(float(step), state, chunk, room, counts)
-        closed.append(counts + sum(part.shape[1] for part in higher))
-        higher.append(room[:, : counts[-1] if counts.size else 0].copy())
+        n_bars = chunk.shape[1]
+        sheet = np.zeros((14, n_bars + 1))
+        sheet[:7, :n_bars] = chunk
+        seen, counts = np.zeros((2, n_bars), dtype=np.int64), np.zeros(2, dtype=np.int64)
+        timeframes.aggregate.compiled(layers, steps, firsts, np.empty(0, np.int64), -1, -1, forming, sheet, n_bars, seen, counts)
+        closed.append(seen[1] + sum(part.shape[1] for part in higher))
+        higher.append(sheet[7:, : counts[1]].copy())
     return np.hstack(higher), np.concatenate(closed)
 
 
@@ -65,16 +69,22 @@ def test_after_a_gap_one_base_bar_closes_two():
 @settings(deadline=None)  # the first example may compile
 @given(base_bars(), st.sampled_from([5, 15]), st.integers(0, 60))
 def test_a_base_bar_shows_the_last_closed_value_and_none_before_the_first(bars, minutes, cut):
-    step = minutes * MINUTE_MS
-    higher, closed = run_aggregate(bars, step)
-    values = np.vstack([higher[5], higher[6]])
-    held, shown = np.full(2, np.nan), []
+    higher, closed = run_aggregate(bars, minutes * MINUTE_MS)
+    held, gathered, shown = np.full(2, np.nan), [], []
     for part in np.split(np.arange(bars.shape[1]), [cut]):
-        out = np.empty((2, part.size))
         before = closed[part[0] - 1] if part.size and part[0] else 0
-        timeframes.show.compiled(values[:, before:], closed[part] - before, held, out)
-        shown.append(out)
+        count = int(closed[part[-1]] - before) if part.size else 0
+        sheet = np.full((4, part.size + count + 1), np.nan)
+        sheet[0, :count], sheet[1, :count] = higher[5, before : before + count], higher[6, before : before + count]
+        layers, seen = np.array([[1, 0, 2]]), np.vstack([np.zeros(part.size, np.int64), closed[part] - before])
+        timeframes.show.compiled(np.array([[0, 1, 2], [1, 1, 3]]), held, seen, part.size, sheet)
+        shown.append(sheet[2:, : part.size].copy())
+        out = np.empty((part.size, 2))
+        timeframes.gather.compiled(np.array([[0, 1], [1, 1]]), held, seen, sheet, 0, part.size, out)
+        gathered.append(out.T)
+        timeframes.hold.compiled(layers, np.array([part.size, count]), sheet, held)
+    np.testing.assert_array_equal(np.hstack(gathered), np.hstack(shown))
     for t, close_time in enumerate(bars[1]):  # definitions section 16, mtf_align
         past = np.flatnonzero(higher[1] <= close_time)
-        expected = values[:, past[-1]] if past.size else [np.nan, np.nan]
+        expected = [higher[5, past[-1]], higher[6, past[-1]]] if past.size else [np.nan, np.nan]
         np.testing.assert_array_equal(np.hstack(shown)[:, t], expected)
