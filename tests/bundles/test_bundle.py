@@ -113,7 +113,7 @@ def _swapped(features: list[dict]) -> list[dict]:
 def test_reordered_features_are_another_schema_and_the_first_difference_is_named(making, forge) -> None:
     files = making.files_of("lightgbm")
     plan = json.loads(files["features.json"])
-    plan["features"] = _swapped(plan["features"])
+    plan["columns"] = _swapped(plan["columns"])
     names = making.contents_of("lightgbm").plan.names
     with pytest.raises(SchemaError, match=f"first difference at 0: '{names[1]}' against '{names[0]}'"):
         Bundle.load(forge({"features.json": canonical_json(plan)}))
@@ -125,7 +125,7 @@ def test_reordered_features_are_another_schema_and_the_first_difference_is_named
 
 def test_a_feature_that_this_version_does_not_know_is_named(making, forge) -> None:
     plan = json.loads(making.files_of("lightgbm")["features.json"])
-    plan["features"][0]["feature"] = "rsi_of_tomorrow"
+    plan["columns"][0]["feature"] = "rsi_of_tomorrow"
     with pytest.raises(SchemaError, match="rsi_of_tomorrow"):
         Bundle.from_verified(_verified(forge({"features.json": canonical_json(plan)})))
 

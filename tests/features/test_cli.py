@@ -28,7 +28,7 @@ def test_list_tells_every_feature_with_its_formula():
 def test_list_of_a_set_as_json_follows_the_plan():
     listed = json.loads(run("list", "--set", "core", "--timeframes", "1m,1h", "--json").output)
     plan = FeaturePlan.build(timeframes=("1m", "1h"))
-    assert [entry["name"] for entry in listed] == list(plan.names)
+    assert [entry["column"] for entry in listed] == list(plan.names)
     assert listed[-1]["warm-up"] == 20 * 60 - 1
     assert listed[-1]["params"] == {"window": 20}
 

@@ -113,12 +113,14 @@ class PlantedLeak:
     """The resample-and-join of many a notebook: a bucket's bar is shown from the bucket's first minute on."""
 
     @staticmethod
-    def compiled(step, state, bars, higher, closed):
-        buckets = np.floor(bars[0] / step)
-        first = np.flatnonzero(np.diff(buckets, prepend=-1.0))
-        last = np.append(first[1:], bars.shape[1]) - 1
-        higher[5, : first.size] = bars[5, last]
-        closed[:] = np.cumsum(np.diff(buckets, prepend=-1.0) != 0)
+    def compiled(layers, steps, firsts, sums, opens, closes, forming, sheet, n_bars, closed, counts):
+        for layer in layers:
+            buckets = np.floor(sheet[0, :n_bars] / steps[layer])
+            first = np.flatnonzero(np.diff(buckets, prepend=-1.0))
+            last = np.append(first[1:], n_bars) - 1
+            sheet[firsts[layer] + 5, : first.size] = sheet[5, last]
+            closed[layer, :n_bars] = np.cumsum(np.diff(buckets, prepend=-1.0) != 0)
+            counts[layer] = first.size
 
 
 def test_the_laws_catch_a_planted_look_ahead(monkeypatch):
