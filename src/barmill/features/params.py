@@ -64,10 +64,46 @@ class BollingerParams(FeatureParams):
     width: float = Field(gt=0, le=100)
 
 
+class BarsParams(FeatureParams):
+    """A number of bars of the feature's own timeframe; 1 is the bar alone."""
+
+    window: int = Field(ge=1, le=100_000)
+
+
+class FastSlowParams(FeatureParams):
+    """Spans of two means, in bars."""
+
+    fast: int = Field(ge=2, le=100_000)
+    slow: int = Field(ge=2, le=100_000)
+
+    @model_validator(mode="after")
+    def _fast_is_faster(self) -> "FastSlowParams":
+        if self.fast >= self.slow:
+            raise ValueError("fast must be below slow")
+        return self
+
+
+class LeadParams(FeatureParams):
+    """A window, and by how many bars the other series is taken earlier."""
+
+    window: int = Field(ge=2, le=100_000)
+    lag: int = Field(ge=1, le=1_000)
+
+
+class HoursParams(FeatureParams):
+    """Hours between two settlements."""
+
+    hours: int = Field(ge=1, le=24)
+
+
 __all__ = [
+    "BarsParams",
     "BollingerParams",
+    "FastSlowParams",
     "FeatureParams",
+    "HoursParams",
     "LagParams",
+    "LeadParams",
     "MacdParams",
     "MomentsParams",
     "NoParams",
