@@ -22,7 +22,7 @@ class Column:
 
     name : str, as in the bars' frame
     meaning : str, what it holds at the close of the bar
-    unit : str, of its values; "price" and "quote currency" move with the bars' own prices
+    unit : str, of its values
     gather : what a longer bar shows of its base bars
     calendar : bool, computed from the instrument's calendar instead of read
     """
@@ -32,6 +32,11 @@ class Column:
     unit: str
     gather: Gather
     calendar: bool = False
+
+    @property
+    def price(self) -> bool:
+        """Whether it is multiplied by a factor together with the bars' own prices."""
+        return self.unit in ("price", "quote currency")
 
 
 def _named(*columns: Column) -> Mapping[str, Column]:

@@ -4,10 +4,37 @@
 file). Each file lists its kernels in `KERNELS`; `timeframes.py` holds the engine's own routines.
 """
 
-from barmill.features.kernels import cycles, exponential, timeframes, wilder, windows
+from barmill.features.kernels import (
+    bands,
+    bias,
+    book,
+    cross_pair,
+    cycles,
+    derivatives,
+    exponential,
+    flow,
+    hidden_markov,
+    regimes,
+    timeframes,
+    wilder,
+    windows,
+)
 from barmill.features.kernels.kernel import Kernel, Routine
 
-KERNELS: tuple[Kernel, ...] = (*wilder.KERNELS, *exponential.KERNELS, *windows.KERNELS, *cycles.KERNELS)
-ROUTINES: tuple[Routine, ...] = timeframes.ROUTINES
+KERNELS: tuple[Kernel, ...] = (
+    *bands.KERNELS,
+    *bias.KERNELS,
+    *book.KERNELS,
+    *cross_pair.KERNELS,
+    *cycles.KERNELS,
+    *derivatives.KERNELS,
+    *exponential.KERNELS,
+    *flow.KERNELS,
+    *hidden_markov.KERNELS,
+    *regimes.KERNELS,
+    *wilder.KERNELS,
+    *windows.KERNELS,
+)
+ROUTINES: tuple[Routine, ...] = (*timeframes.ROUTINES, *hidden_markov.ROUTINES)
 
 __all__ = ["KERNELS", "ROUTINES", "Kernel", "Routine"]
