@@ -4,7 +4,11 @@ A feature without an oracle fails here, so a new one is complete only with its o
 """
 
 import math
+import os
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,16 +106,11 @@ def test_it_reads_the_columns_it_declares_and_no_other(name):
     """The kernel is given NaN in the columns that are not declared; each declared one, when changed, changes the feature."""
     feature = usual_feature(FEATURES[name])
     spec, bars = feature.spec, walk(long_enough(feature, 400), seed=4)
-    numbers = (*spec.kernel_params(feature.params), *plan_of(feature).fitted.get(feature.name, ()))
+    numbers, columns, args = given_to_kernel(feature, bars)
     row = spec.kernel.outputs.index(spec.output)
-    reader = RowReader(MINUTE, spec.further_inputs, "24/7")
-    rows = np.empty((reader.n_rows, len(bars)))
-    reader.read(bars, 0, len(bars), rows)
-    columns = dict(zip((*BAR_ROWS, *spec.further_inputs), rows, strict=True))
-    args = [values_of(arg, bars) for arg in feature.args]
 
     def run(**changed):
-        given = {column: values for column, values in (columns | changed).items() if column in spec.inputs}
+        given = columns | changed
         base = {column: values for column, values in given.items() if column in BAR_ROWS}
         further = [given[column] for column in spec.further_inputs]
         return spec.kernel.run(numbers, *further, *args, **base)[row]
@@ -121,6 +120,31 @@ def test_it_reads_the_columns_it_declares_and_no_other(name):
     noise = np.exp(np.random.default_rng(9).normal(0.0, 1e-3, len(bars)))
     for column in spec.inputs:
         assert not np.array_equal(run(**{column: columns[column] * noise}), whole, equal_nan=True), column
+
+
+def given_to_kernel(feature: Feature, bars: Bars) -> tuple[tuple[float, ...], dict[str, np.ndarray], list[np.ndarray]]:
+    """The numbers of its kernel, the columns that it declares, and the values of its arguments."""
+    numbers = (*feature.spec.kernel_params(feature.params), *plan_of(feature).fitted.get(feature.name, ()))
+    reader = RowReader(MINUTE, feature.spec.further_inputs, "24/7")
+    rows = np.empty((reader.n_rows, len(bars)))
+    reader.read(bars, 0, len(bars), rows)
+    columns = dict(zip((*BAR_ROWS, *feature.spec.further_inputs), rows, strict=True))
+    return numbers, {name: columns[name] for name in feature.spec.inputs}, [values_of(arg, bars) for arg in feature.args]
+
+
+def test_no_kernel_reaches_beyond_its_memory(tmp_path):
+    """Compiled code checks no index. As plain Python, where NumPy does, each kernel must run and say the same."""
+    for name, spec in FEATURES.items():
+        feature = usual_feature(spec)
+        bars = walk(plan_of(feature).warmup_bars + 60, seed=11)
+        numbers, columns, args = given_to_kernel(feature, bars)
+        arrays = {f"column {column}": values for column, values in columns.items()} | {f"arg {i}": arg for i, arg in enumerate(args)}
+        row = values_of(feature, bars)
+        np.savez(tmp_path / f"{name}.npz", numbers=np.array(numbers), said=row, **arrays)
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    program = Path(__file__).with_name("plain_kernels.py")
+    ran = subprocess.run([sys.executable, program, tmp_path], env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @every_feature
@@ -137,6 +161,16 @@ def test_prefix_chunks_restart_and_single_bars_give_the_same_bits(feature, gaps)
     parts += [stream.push(bars.bar(i))[None] for i in range(cut, cut + 99)]
     parts += [stream.extend(bars.slice(cut + a, cut + b)).values for a, b in [(99, 100), (100, 339), (339, 799)]]
     np.testing.assert_array_equal(np.vstack(parts), whole)
+
+
+@every_feature
+def test_no_bars_change_no_state(feature):
+    stream = FeatureStream(plan_of(feature))
+    stream.extend(walk(200))
+    before = stream.state()
+    stream.extend(walk(200).slice(0, 0))
+    for name, after in stream.state().items():
+        np.testing.assert_array_equal(after, before[name])
 
 
 @every_feature

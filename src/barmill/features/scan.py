@@ -74,7 +74,7 @@ class Scan:
         self._outputs = np.array(
             [(i, layer.first_output, layer.last_row) for i, layer in enumerate(layout.layers) if i], dtype=np.int64
         ).reshape(-1, 3)
-        self._columns = np.array([layout.row_of[feature] for feature in features], dtype=np.int64).reshape(-1, 2)
+        self._columns, self._parts = _by_layer(layout, features)
         self._shown = np.array(layout.shown, dtype=np.int64).reshape(-1, 3)
         self._params, self._spans = _joined(layout)
         self._late = self._work((), [run for run in layout.runs if run.late])
@@ -154,7 +154,8 @@ class Scan:
             timeframes.run_kernels.compiled(late.addresses, late.places, self._params, self._state, self._sheet, self._counts)
 
     def _write(self, start: int, stop: int, values: npt.NDArray[np.floating]) -> None:
-        timeframes.gather.compiled(self._columns, self._held, self._closed, self._sheet, start, stop, values)
+        line = np.empty(values.shape[1], dtype=values.dtype)
+        timeframes.gather.compiled(self._columns, self._parts, self._held, self._closed, self._sheet, start, stop, line, values)
 
     def _end_block(self) -> None:
         timeframes.hold.compiled(self._outputs, self._counts, self._sheet, self._held)
@@ -202,6 +203,14 @@ class Scan:
                 raise SchemaError(f"feature state '{name}'", found, expected=f"float64 of shape {array.shape}")
         for name, array in arrays.items():
             array[:] = state[name]
+
+
+def _by_layer(layout: Layout, features: Sequence[Feature]) -> tuple[Int64Array, Int64Array]:
+    """The columns and parts that `timeframes.gather` takes."""
+    placed = sorted((layout.row_of[feature][1], column, layout.row_of[feature][0]) for column, feature in enumerate(features))
+    columns = np.array([(column, row) for _, column, row in placed], dtype=np.int64).reshape(-1, 2)
+    parts = np.searchsorted([layer for layer, _, _ in placed], np.arange(len(layout.layers) + 1))
+    return columns, parts.astype(np.int64)
 
 
 def _joined(layout: Layout) -> tuple[Float64Array, dict[str, tuple[int, ...]]]:

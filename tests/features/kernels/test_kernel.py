@@ -66,12 +66,3 @@ def test_a_fault_of_the_compiler_is_not_mistaken_for_a_cache_that_cannot_be_writ
     monkeypatch.setattr(kernel.numba, "njit", refuse)
     with pytest.raises(RuntimeError, match="something else"):
         kernel.compile_cached(_double, kernel.SIGNATURE)
-
-
-@pytest.mark.parametrize("piece", KERNELS, ids=lambda piece: piece.name)
-def test_no_bars_change_no_state(piece):
-    params = (4.0, 8.0, 3.0, 50.0)
-    state = piece.new_state(params)
-    before = state.copy()
-    piece.compiled(np.array(params), state, np.empty((7, 0)), np.empty((len(piece.outputs), 0)))
-    np.testing.assert_array_equal(state, before)

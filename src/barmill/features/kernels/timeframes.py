@@ -144,30 +144,45 @@ def hold(layers: Int64Array, counts: Int64Array, sheet: Float64Array, held: Floa
                 held[row] = sheet[row, count - 1]
 
 
-_GATHERED = (_INTEGERS, VALUES, _INTEGERS, _SHEET, types.int64, types.int64)
+_GATHERED = (_INTEGERS, _NUMBERS, VALUES, _INTEGERS, _SHEET, types.int64, types.int64)
 
 
-@routine([types.void(*_GATHERED, types.float64[:, ::1]), types.void(*_GATHERED, types.float32[:, ::1])])
+@routine([types.void(*_GATHERED, kind[::1], kind[:, ::1]) for kind in (types.float64, types.float32)])
 def gather(
-    columns: Int64Array, held: Float64Array, closed: Int64Array, sheet: Float64Array, start: int, stop: int, out: npt.NDArray[np.floating]
+    columns: Int64Array,
+    parts: Int64Array,
+    held: Float64Array,
+    closed: Int64Array,
+    sheet: Float64Array,
+    start: int,
+    stop: int,
+    line: npt.NDArray[np.floating],
+    out: npt.NDArray[np.floating],
 ) -> None:
-    """out[t, j] = the value at base bar t of column j, for t in [start, stop); `columns` (n, 2) are its row and layer."""
+    """out[t, j] = the value at base bar t of column j, for t in [start, stop).
+
+    columns : (n, 2), a column of the table and its row of the sheet, those of one layer together
+    parts : for each layer, the first of its `columns`; at the end their number
+    line : (n_columns,), room for one line of the table
+
+    Most columns stand still from bar to bar: a line is copied whole, what closed since is put into it, and the columns of the
+    base bars are written over it, which are read in stretches.
+    """
     for first in range(start, stop, TILE):
         end = min(first + TILE, stop)
-        for j in range(columns.shape[0]):
-            row, layer = columns[j, 0], columns[j, 1]
-            if layer == 0:
-                for t in range(first, end):
-                    out[t, j] = sheet[row, t]
-            elif closed[layer, first] == closed[layer, end - 1]:
-                last = closed[layer, first]
-                value = sheet[row, last - 1] if last else held[row]
-                for t in range(first, end):
-                    out[t, j] = value
-            else:
-                for t in range(first, end):
-                    last = closed[layer, t]
-                    out[t, j] = sheet[row, last - 1] if last else held[row]
+        for t in range(first, end):
+            for layer in range(1, parts.size - 1):
+                last = closed[layer, t]
+                if t == start or last != closed[layer, t - 1]:
+                    for i in range(parts[layer], parts[layer + 1]):
+                        row = columns[i, 1]
+                        line[columns[i, 0]] = sheet[row, last - 1] if last else held[row]
+            for j in range(line.size):
+                out[t, j] = line[j]
+        for i in range(parts[0], parts[1]):
+            column, row = columns[i, 0], columns[i, 1]
+            for t in range(first, end):
+                out[t, column] = sheet[row, t]
 
 
 ROUTINES = (aggregate, run_kernels, show, hold, gather)
