@@ -96,17 +96,95 @@ class HoursParams(FeatureParams):
     hours: int = Field(ge=1, le=24)
 
 
+class RegimeParams(FeatureParams):
+    """Bars of a volatility, and how many of its last values it is ranked among."""
+
+    window: int = Field(ge=1, le=100_000)
+    history: int = Field(ge=4, le=10_000)
+
+
+class VarianceRatioParams(FeatureParams):
+    """A window in bars, and the bars of the longer return that is compared with that of one bar."""
+
+    window: int = Field(ge=4, le=10_000)
+    span: int = Field(ge=2, le=1_000)
+
+    @model_validator(mode="after")
+    def _window_holds_it_twice(self) -> "VarianceRatioParams":
+        if 2 * self.span > self.window:
+            raise ValueError("window must be at least twice span")
+        return self
+
+
+class StatesParams(FeatureParams):
+    """How many states a hidden Markov model has."""
+
+    states: int = Field(ge=2, le=8)
+
+
+class StateParams(FeatureParams):
+    """How many states a hidden Markov model has, and one of them, counted from 0."""
+
+    states: int = Field(ge=2, le=8)
+    state: int = Field(ge=0, le=7)
+
+    @model_validator(mode="after")
+    def _state_is_there(self) -> "StateParams":
+        if self.state >= self.states:
+            raise ValueError("state must be below states")
+        return self
+
+
+class WinsoriseParams(FeatureParams):
+    """A window in bars, and the share of its values that is cut off at each end."""
+
+    window: int = Field(ge=3, le=100_000)
+    share: float = Field(ge=0.0001, lt=0.5)
+
+    @model_validator(mode="after")
+    def _a_value_does_not_set_its_own_limit(self) -> "WinsoriseParams":
+        if self.share * (self.window - 1) < 1.0:
+            raise ValueError("share must be at least 1/(window - 1): one value at each end")
+        return self
+
+
+class FractionalParams(FeatureParams):
+    """Order of a fractional difference, and the weight below which older values are left out."""
+
+    d: float = Field(ge=0.01, le=2)
+    threshold: float = Field(ge=0.0001, lt=1)
+
+    @model_validator(mode="after")
+    def _more_than_one_weight(self) -> "FractionalParams":
+        if self.threshold > self.d:
+            raise ValueError("threshold must not be above d: no older value would have a weight")
+        return self
+
+
+class WaveletParams(FeatureParams):
+    """A level of the pyramid: about 2^level bars."""
+
+    level: int = Field(ge=1, le=12)
+
+
 __all__ = [
     "BarsParams",
     "BollingerParams",
     "FastSlowParams",
     "FeatureParams",
+    "FractionalParams",
     "HoursParams",
     "LagParams",
     "LeadParams",
     "MacdParams",
     "MomentsParams",
     "NoParams",
+    "RegimeParams",
+    "StateParams",
+    "StatesParams",
     "StochasticParams",
+    "VarianceRatioParams",
+    "WaveletParams",
     "WindowParams",
+    "WinsoriseParams",
 ]

@@ -21,9 +21,9 @@ from barmill.market import BAR_COLUMNS, Timeframe
 
 SETTLED = 1e-9  # the tolerance at which indicators are held equal to TA-Lib's
 
-Scale = Literal["free", "price", "inverse", "log", "level"]
+Scale = Literal["free", "price", "inverse", "log", "shift", "level"]
 """What a value does when every price is multiplied by one factor k: nothing; it is multiplied by k; divided by k; ln k is
-added to it; or something else (`level`)."""
+added to it; another number is added, the same at every bar (`shift`); or something else (`level`)."""
 
 Fit = Callable[[Any, Float64Array, npt.NDArray[np.int64]], tuple[float, ...]]
 """From the parameters, what the arguments were (n_rows, n_args) on the rows to fit on, and the first row of each stretch of
@@ -61,6 +61,8 @@ class FeatureSpec:
     usual_args : tuple of str, names of arguments as an example; as many as `arity` asks for
     scale_of : from the arguments' scales to its own, for features that take arguments
     fit : for features with fitted numbers; they are learned on training rows alone and travel with the plan
+    n_fitted : from the parameters and the number of arguments to how many numbers `fit` gives; a plan that brings another number
+        of them is refused, since a kernel finds its rows behind them
     """
 
     name: str
@@ -83,6 +85,7 @@ class FeatureSpec:
     usual_args: tuple[str, ...] = ()
     scale_of: Callable[[tuple[Scale, ...]], Scale] | None = None
     fit: Fit | None = None
+    n_fitted: Callable[[Any, int], int] | None = None
 
     @property
     def further_inputs(self) -> tuple[str, ...]:

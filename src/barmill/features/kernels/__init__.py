@@ -14,8 +14,11 @@ from barmill.features.kernels import (
     exponential,
     flow,
     hidden_markov,
+    interactions,
     regimes,
     timeframes,
+    transforms,
+    wavelets,
     wilder,
     windows,
 )
@@ -31,7 +34,10 @@ KERNELS: tuple[Kernel, ...] = (
     *exponential.KERNELS,
     *flow.KERNELS,
     *hidden_markov.KERNELS,
+    *interactions.KERNELS,
     *regimes.KERNELS,
+    *transforms.KERNELS,
+    *wavelets.KERNELS,
     *wilder.KERNELS,
     *windows.KERNELS,
 )

@@ -1,0 +1,257 @@
+"""Transforms of one series, which may be a feature or a column of the bars: `params` end with its row.
+
+The series may begin with NaN; a kernel waits for its first value and counts from there.
+
+Sums over the last n values are put together from blocks of 1, 2, 4, ... values: the block of 2h values is that of the last h
+and that of the h before, which was kept. The window is those blocks that make up n, the shortest the newest. So a bar costs
+log n additions, whose order is fixed by n alone: as exact as summing anew, to the bit the same for the same window, and
+nothing to drift. Blocks that reach before the first value hold zeros; none of them is part of a full window.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+from barmill.features.kernels.kernel import Float64Array, kernel
+
+
+@numba.njit(error_model="numpy")
+def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
+    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
+    ring[place] = value
+    ring[place + n] = value
+    return place + 1 if place + 1 < n else 0
+
+
+@numba.njit(error_model="numpy")
+def _dot(weights: Float64Array, window: Float64Array) -> float:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = window.size - window.size % 4
+    for i in range(0, whole, 4):
+        a += weights[i] * window[i]
+        b += weights[i + 1] * window[i + 1]
+        c += weights[i + 2] * window[i + 2]
+        d += weights[i + 3] * window[i + 3]
+    total = (a + b) + (c + d)
+    for i in range(whole, window.size):
+        total += weights[i] * window[i]
+    return total
+
+
+@numba.njit(error_model="numpy")
+def _first_not_below(ordered: Float64Array, n: int, value: float) -> int:
+    """How many of the first n ascending values are below `value`."""
+    low, high = 0, n
+    while low < high:
+        middle = (low + high) // 2
+        if ordered[middle] < value:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@numba.njit(error_model="numpy")
+def _replace(ordered: Float64Array, n: int, old: float, new: float) -> int:
+    """Put `new` for `old` among n ascending values; returns the place of `new`."""
+    place = _first_not_below(ordered, n, old)
+    while place + 1 < n and ordered[place + 1] < new:
+        ordered[place] = ordered[place + 1]
+        place += 1
+    while place > 0 and ordered[place - 1] > new:
+        ordered[place] = ordered[place - 1]
+        place -= 1
+    ordered[place] = new
+    return place
+
+
+def _blocks(n: float) -> int:
+    """How many blocks are kept: 1 + 2 + 4 + ... up to the longest that n has room for."""
+    return 2 ** int(n).bit_length() - 1
+
+
+@kernel("lag", ("lag", "change"), lambda params: 2 + int(params[0]))
+def lag(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, row. state: values seen, place, the last n values. outputs: the value n bars ago, what was added since."""
+    n, row = int(params[0]), int(params[1])
+    seen, place = state[0], int(state[1])
+    last = state[2:]
+    for t in range(bars.shape[1]):
+        x = bars[row, t]
+        out[0, t], out[1, t] = np.nan, np.nan
+        if math.isnan(x):
+            continue
+        if seen >= n:
+            out[0, t], out[1, t] = last[place], x - last[place]
+        last[place] = x
+        place = place + 1 if place + 1 < n else 0
+        seen += 1.0
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("moving_sum", ("sum",), lambda params: 1 + _blocks(params[0]))
+def moving_sum(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, row. state: values seen, the last 1, 2, 4, ... sums of so many values."""
+    n, row = int(params[0]), int(params[1])
+    seen = int(state[0])
+    kept = state[1:]
+    for t in range(bars.shape[1]):
+        x = bars[row, t]
+        out[0, t] = np.nan
+        if math.isnan(x):
+            continue
+        block, total, covered, length = x, 0.0, 0, 1
+        while length <= n:
+            before = kept[length - 1 + (seen & (length - 1))]  # rings of 1, 2, 4, ... blocks stand one after another
+            kept[length - 1 + (seen & (length - 1))] = block
+            if n & length:
+                total += kept[length - 1 + ((seen - covered) & (length - 1))]
+                covered += length
+            block += before
+            length *= 2
+        seen += 1
+        if seen >= n:
+            out[0, t] = total
+    state[0] = float(seen)
+
+
+@kernel("zscore", ("zscore",), lambda params: 1 + 2 * _blocks(params[0]))
+def zscore(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing varies, row. state: values seen, the last 1, 2, 4, ... blocks' means and sums of squares.
+
+    The squares are about the mean of their block. Two blocks of a and b values whose means differ by d have together the
+    squares of both and d²·ab/(a + b), which is 0 only where all values are equal (Chan, Golub & LeVeque 1983).
+    """
+    n, undefined, row = int(params[0]), params[1], int(params[2])
+    seen = int(state[0])
+    kept = state[1:]
+    for t in range(bars.shape[1]):
+        x = bars[row, t]
+        out[0, t] = np.nan
+        if math.isnan(x):
+            continue
+        block_mean, block_squares, mean, squares, covered, length = x, 0.0, x, 0.0, 0, 1
+        while length <= n:
+            place = 2 * (length - 1 + (seen & (length - 1)))
+            before_mean, before_squares = kept[place], kept[place + 1]
+            kept[place], kept[place + 1] = block_mean, block_squares
+            if n & length:
+                if covered == 0:
+                    mean, squares = block_mean, block_squares
+                else:
+                    older = 2 * (length - 1 + ((seen - covered) & (length - 1)))
+                    share = length / (covered + length)
+                    d = kept[older] - mean
+                    squares += kept[older + 1] + d * d * (share * covered)
+                    mean += d * share
+                covered += length
+            d = before_mean - block_mean
+            block_squares += before_squares + d * d * (0.5 * length)
+            block_mean += 0.5 * d
+            length *= 2
+        seen += 1
+        if seen >= n:
+            out[0, t] = (x - mean) / math.sqrt(squares / n) if squares > 0.0 else undefined
+    state[0] = float(seen)
+
+
+@kernel("smoothed", ("ewma",), lambda _: 2)
+def smoothed(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, row. state: values seen, mean (until the n-th value: the sum)."""
+    n, row = params[0], int(params[1])
+    alpha = 2.0 / (n + 1.0)
+    seen, mean = state[0], state[1]
+    for t in range(bars.shape[1]):
+        x = bars[row, t]
+        out[0, t] = np.nan
+        if math.isnan(x):
+            continue
+        if seen < n:
+            mean += x
+            if seen == n - 1.0:
+                mean /= n
+                out[0, t] = mean
+        else:
+            mean = (x - mean) * alpha + mean
+            out[0, t] = mean
+        seen += 1.0
+    state[0], state[1] = seen, mean
+
+
+@kernel("ordered", ("winsorised", "percentile"), lambda params: 2 + 2 * int(params[0]))
+def ordered(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, share, row. state: values seen, place, the last n values in time order, the same in ascending order.
+
+    outputs: the value clipped to the quantiles `share` and 1 - `share` of the window, linear between order statistics, the upper
+    one counted from the top so that both are mirror images; and its rank, equal values counted half.
+    """
+    n, share, row = int(params[0]), params[1], int(params[2])
+    cut = share * (n - 1)
+    below = int(cut)
+    part = cut - below
+    seen, place = state[0], int(state[1])
+    recent, ascending = state[2 : 2 + n], state[2 + n :]
+    for t in range(bars.shape[1]):
+        x = bars[row, t]
+        out[0, t], out[1, t] = np.nan, np.nan
+        if math.isnan(x):
+            continue
+        if seen < n:
+            count = int(seen)
+            ascending[count] = math.inf
+            rank = _replace(ascending, count + 1, math.inf, x)
+        else:
+            rank = _replace(ascending, n, recent[place], x)
+        recent[place] = x
+        place = place + 1 if place + 1 < n else 0
+        seen += 1.0
+        if seen >= n:
+            lower = ascending[below] + part * (ascending[below + 1] - ascending[below])
+            upper = ascending[n - 1 - below] - part * (ascending[n - 1 - below] - ascending[n - 2 - below])
+            out[0, t] = min(max(x, lower), upper)
+            first, end = rank, rank + 1
+            while first > 0 and ascending[first - 1] == x:
+                first -= 1
+            while end < n and ascending[end] == x:
+                end += 1
+            out[1, t] = 0.5 * (first + end) / n
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("fractional_difference", ("fractional_difference",), lambda params: 2 + 3 * int(params[1]))
+def fractional_difference(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: d, number of weights, row. state: values seen, place, the weights from the oldest value's to the newest's, ring.
+
+    A value that is not finite spoils the windows that hold it and no other.
+    """
+    d, n, row = params[0], int(params[1]), int(params[2])
+    seen, place = state[0], int(state[1])
+    weights, ring = state[2 : 2 + n], state[2 + n :]
+    if seen == 0.0 and bars.shape[1] > 0:
+        weight = 1.0
+        for k in range(n):
+            if k > 0:
+                weight = -weight * (d - k + 1.0) / k
+            weights[n - 1 - k] = weight
+    for t in range(bars.shape[1]):
+        x = bars[row, t]
+        out[0, t] = np.nan
+        if seen == 0.0 and math.isnan(x):
+            continue
+        place = _push(ring, n, place, x)
+        seen += 1.0
+        if seen >= n:
+            out[0, t] = _dot(weights, ring[place : place + n])
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("absolute", ("abs",), lambda _: 0)
+def absolute(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:  # noqa: ARG001  as all kernels
+    """params: row. No state."""
+    row = int(params[0])
+    for t in range(bars.shape[1]):
+        out[0, t] = abs(bars[row, t])
+
+
+KERNELS = (lag, moving_sum, zscore, smoothed, ordered, fractional_difference, absolute)
