@@ -5,8 +5,9 @@ import pytest
 
 from barmill.features import FeaturePlan, parse_feature
 from barmill.features.kernels.kernel import BAR_ROWS
-from barmill.features.scan import BLOCK, Scan
-from barmill.market import BAR_COLUMNS, Timeframe
+from barmill.features.program import Program
+from barmill.features.scan import BLOCK, SHARED_BARS, Scan
+from barmill.market import BAR_COLUMNS, Timeframe, simulate
 
 MINUTE = Timeframe.parse("1m")
 
@@ -19,8 +20,12 @@ def test_the_kernels_read_the_rows_that_bars_have():
     assert BAR_ROWS == BAR_COLUMNS
 
 
+def scan_of(features):
+    return Scan(Program(MINUTE, features))
+
+
 def test_features_of_one_kernel_and_one_timeframe_share_its_run():
-    scan = Scan(MINUTE, features("macd_12_26_9", "macd_hist_12_26_9", "macd_hist_12_26_9@5m", "macd_signal_12_26_9", "macd_5_26_9"))
+    scan = scan_of(features("macd_12_26_9", "macd_hist_12_26_9", "macd_hist_12_26_9@5m", "macd_signal_12_26_9", "macd_5_26_9"))
     assert set(scan.state()) == {"macd(12,26,9)", "macd(5,26,9)", "macd(12,26,9)@5m", "bars@5m", "shown@5m"}
 
 
@@ -35,6 +40,16 @@ def test_the_columns_stand_in_the_plans_order_whatever_runs_first(bars):
 def test_blocks_leave_no_trace(bars, n_bars):
     plan = FeaturePlan.build()
     np.testing.assert_array_equal(plan.compute(bars.slice(0, n_bars)).values, plan.compute(bars).values[:n_bars])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("threads", [2, 3, 40])
+def test_the_number_of_threads_changes_no_bit(threads, dtype):
+    """On plans with features of features, on one timeframe and across several."""
+    bars = simulate(3 * SHARED_BARS + 777, seed=3).bars
+    plan = FeaturePlan.build(add=("product(rsi_14,macd_hist_12_26_9@1h)", "zscore_60(rsi_14)", "zscore_60(zscore_20(rsi_14))@5m"))
+    alone, together = (plan.compute(bars, dtype=dtype, threads=n).values for n in (1, threads))
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_two_scans_share_no_state(bars):

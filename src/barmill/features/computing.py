@@ -22,10 +22,7 @@ CHUNK = 65_536  # bars read at a time; what is held beside the output does not g
 
 def new_scan(plan: "FeaturePlan") -> Scan:
     """A scan of the plan's features, before the first bar. Raises SchemaError if some have still to be fitted."""
-    if plan.unfitted:
-        names = ", ".join(feature.name for feature in plan.unfitted)
-        raise SchemaError("feature plan", f"{names}: not fitted", mend="Fit the plan on training rows first: `plan.fit(bars, stretches)`.")
-    return Scan(plan.base, plan.features, plan.further_inputs, plan.anchor == "session", plan.fitted)
+    return Scan(plan.program)
 
 
 def new_reader(plan: "FeaturePlan") -> RowReader:

@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.artefacts import canonical_json, sha256
-from barmill.errors import RecipeError, nearest
+from barmill.errors import RecipeError, SchemaError, nearest
 from barmill.features.columns import COLUMNS
 from barmill.features.computing import Dtype, compute_table, new_reader, new_scan
 from barmill.features.feature_sets import read_set
 from barmill.features.fitting import fit_features
 from barmill.features.naming import check_multiple, parse_feature
 from barmill.features.plan_json import plan_json, read_plan
+from barmill.features.program import Program
 from barmill.features.spec import Feature
 from barmill.features.table import FeatureTable
 from barmill.features.writing import WrittenTable, write_features
@@ -197,6 +198,15 @@ class FeaturePlan:
         """The plan of these columns alone, in this plan's order."""
         kept = [(name, feature) for name, feature in zip(self.names, self.features, strict=True) if name in names]
         return replace(self, features=tuple(feature for _, feature in kept), columns=tuple(name for name, _ in kept))
+
+    @cached_property
+    def program(self) -> Program:
+        """What the engine runs; raises SchemaError if some features have still to be fitted."""
+        if self.unfitted:
+            names = ", ".join(feature.name for feature in self.unfitted)
+            mend = "Fit the plan on training rows first: `plan.fit(bars, stretches)`."
+            raise SchemaError("feature plan", f"{names}: not fitted", mend=mend)
+        return Program(self.base, self.features, self.further_inputs, self.anchor == "session", self.fitted)
 
     def without_fits(self) -> "FeaturePlan":
         """The plan of the columns that need no fit, and of those that the others are computed from; this plan if it is fitted."""
