@@ -1,0 +1,200 @@
+"""Regimes of the last bars: where volatility stands among its own past, which way prices drift, how straight they go.
+
+Ranks are counted over a ring of the last values at every bar: a few hundred comparisons, which the processor makes several at
+a time, cost less than keeping the values sorted. Sums run over their window anew, in four lanes, as in `windows.py`.
+"""
+
+import math
+from typing import Final
+
+import numba
+import numpy as np
+
+from barmill.features.kernels.kernel import CLOSE, Float64Array, kernel
+
+QUIET: Final = 0.25  # the calmest quarter of the history and the wildest: half of all bars are usual, and each of the two
+WILD: Final = 0.75  # others is rare enough to say something and frequent enough to be learned from
+DRIFTS: Final = 1.0  # standard deviations of a random walk without drift, which is so far off a third of the time
+DEPARTS: Final = 1.0  # standard deviations of the variance ratio of a random walk
+
+
+@numba.njit(error_model="numpy")
+def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
+    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
+    ring[place] = value
+    ring[place + n] = value
+    return place + 1 if place + 1 < n else 0
+
+
+@numba.njit(error_model="numpy")
+def _sum(window: Float64Array) -> float:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = window.size - window.size % 4
+    for i in range(0, whole, 4):
+        a += window[i]
+        b += window[i + 1]
+        c += window[i + 2]
+        d += window[i + 3]
+    total = (a + b) + (c + d)
+    for i in range(whole, window.size):
+        total += window[i]
+    return total
+
+
+@numba.njit(error_model="numpy")
+def _mid_rank(values: Float64Array, value: float) -> float:
+    """Share of `values` below `value`, those equal to it counted half."""
+    twice = 0
+    for i in range(values.size):
+        twice += int(values[i] < value) + int(values[i] <= value)
+    return 0.5 * twice / values.size
+
+
+@numba.njit(error_model="numpy")
+def _side(value: float, lower: float, upper: float) -> float:
+    if value > upper:
+        return 1.0
+    return -1.0 if value < lower else 0.0
+
+
+@kernel("volatility_regime", ("percentile", "regime"), lambda params: 4 + 2 * int(params[0]) + int(params[1]))
+def volatility_regime(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, bars of history. state: bars seen, two places, last close, ring of squared log returns, the last volatilities.
+
+    Volatilities are ranked by their sums of squares: the mean's divisor and the root would change no rank.
+    """
+    n, history = int(params[0]), int(params[1])
+    seen, place, oldest, last = state[0], int(state[1]), int(state[2]), state[3]
+    squares, volatilities = state[4 : 4 + 2 * n], state[4 + 2 * n : 4 + 2 * n + history]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        percentile, regime = np.nan, np.nan
+        if seen > 0.0:
+            place = _push(squares, n, place, math.log(close / last) ** 2)
+            if seen >= n:
+                now = _sum(squares[place : place + n])
+                volatilities[oldest] = now
+                oldest = oldest + 1 if oldest + 1 < history else 0
+                if seen >= n + history - 1:
+                    percentile = _mid_rank(volatilities, now)
+                    regime = _side(percentile, QUIET, WILD)
+        out[0, t], out[1, t] = percentile, regime
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2], state[3] = seen, float(place), float(oldest), last
+
+
+@kernel("trend", ("strength", "regime"), lambda params: 3 + 4 * int(params[0]))
+def trend(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing moved. state: bars seen, place, last close, rings of log returns and of their squares."""
+    n, undefined = int(params[0]), params[1]
+    seen, place, last = state[0], int(state[1]), state[2]
+    returns, squares = state[3 : 3 + 2 * n], state[3 + 2 * n :]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        strength, regime = np.nan, np.nan
+        if seen > 0.0:
+            moved = math.log(close / last)
+            _push(squares, n, place, moved * moved)
+            place = _push(returns, n, place, moved)
+            if seen >= n:
+                width = _sum(squares[place : place + n])
+                strength = _sum(returns[place : place + n]) / math.sqrt(width) if width > 0.0 else undefined
+                regime = _side(strength, -DRIFTS, DRIFTS)
+        out[0, t], out[1, t] = strength, regime
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2] = seen, float(place), last
+
+
+@kernel("efficiency_ratio", ("efficiency_ratio",), lambda params: 3 + 3 * int(params[0]))
+def efficiency_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing moved. state: bars seen, place, last close, ring of absolute changes, the last n closes."""
+    n, undefined = int(params[0]), params[1]
+    seen, place, last = state[0], int(state[1]), state[2]
+    steps, closes = state[3 : 3 + 2 * n], state[3 + 2 * n :]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        value = np.nan
+        if seen > 0.0:
+            closes[place] = last
+            place = _push(steps, n, place, abs(close - last))
+            if seen >= n:
+                way = _sum(steps[place : place + n])
+                value = min(1.0, abs(close - closes[place]) / way) if way > 0.0 else undefined
+        out[0, t] = value
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2] = seen, float(place), last
+
+
+@numba.njit(error_model="numpy")
+def _varies(window: Float64Array) -> bool:
+    """Whether not all values are equal; a rounded variance cannot tell."""
+    for i in range(1, window.size):  # noqa: SIM110  compiled code
+        if window[i] != window[0]:
+            return True
+    return False
+
+
+@numba.njit(error_model="numpy")
+def _variance_ratio(window: Float64Array, q: int, squares: Float64Array, path: Float64Array) -> tuple[float, float]:
+    """Variance ratio and its standard error on a random walk; `squares` (n,) and `path` (n + 1,) are room to work in.
+
+    Lo & MacKinlay (1988), equations 12 to 14 (overlapping, unbiased) and theorem 3 (variances that change).
+    """
+    n = window.size
+    mean = _sum(window) / n
+    path[0] = 0.0
+    for k in range(n):
+        deviation = window[k] - mean
+        squares[k] = deviation * deviation
+        path[k + 1] = path[k] + deviation
+    total = _sum(squares)
+    longer = 0.0
+    for k in range(q, n + 1):
+        longer += (path[k] - path[k - q]) ** 2
+    ratio = longer / (q * (n - q + 1) * (1.0 - q / n)) / (total / (n - 1))
+    error = 0.0
+    for j in range(1, q):
+        together = 0.0
+        for k in range(j, n):
+            together += squares[k] * squares[k - j]
+        error += (2.0 * (q - j) / q) ** 2 * (together / (total * total))
+    return ratio, math.sqrt(error)
+
+
+@kernel("variance_ratio", ("variance_ratio", "regime"), lambda params: 4 + 4 * int(params[0]))
+def variance_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, q, ratio where nothing varies. state: bars seen, place, last close, ring of log returns, room to work in."""
+    n, q, undefined = int(params[0]), int(params[1]), params[2]
+    seen, place, last = state[0], int(state[1]), state[2]
+    returns, squares, path = state[3 : 3 + 2 * n], state[3 + 2 * n : 3 + 3 * n], state[3 + 3 * n :]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        ratio, regime = np.nan, np.nan
+        if seen > 0.0:
+            place = _push(returns, n, place, math.log(close / last))
+            if seen >= n:
+                ratio, regime = undefined, 0.0
+                window = returns[place : place + n]
+                if _varies(window):
+                    ratio, error = _variance_ratio(window, q, squares, path)
+                    regime = _side(ratio - 1.0, -DEPARTS * error, DEPARTS * error)
+        out[0, t], out[1, t] = ratio, regime
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2] = seen, float(place), last
+
+
+@kernel("composite_regime", ("composite_regime",), lambda _: 1)
+def composite_regime(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:  # noqa: ARG001  as all kernels
+    """params: rows of the two regimes. It remembers nothing."""
+    volatility, direction = int(params[0]), int(params[1])
+    for t in range(bars.shape[1]):
+        first, second = bars[volatility, t], bars[direction, t]
+        known = np.isfinite(first) and np.isfinite(second)
+        out[0, t] = 3.0 * _side(first, 0.0, 0.0) + _side(second, 0.0, 0.0) if known else np.nan
+
+
+KERNELS = (volatility_regime, trend, efficiency_ratio, variance_ratio, composite_regime)
