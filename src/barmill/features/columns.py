@@ -8,10 +8,12 @@ A column may begin late (a second series that starts after the bars): it is NaN 
 begin there. From then on every value must be finite.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
+
+from barmill.errors import RecipeError, nearest
 
 Gather = Literal["last", "sum"]
 
@@ -81,4 +83,15 @@ COLUMNS: Mapping[str, Column] = _named(
     Column("session_close", "when the session of the bar closes; scheduled, so known beforehand", "ms UTC", "last", calendar=True),
 )
 
-__all__ = ["COLUMNS", "Column", "Gather"]
+
+def check_sources(names: Iterable[str], place: str) -> None:
+    """Raise RecipeError at `place` for the first of `names` that no feature reads from a source, with the nearest that one does."""
+    sources = {name for name, column in COLUMNS.items() if not column.calendar}
+    for name in names:
+        if name not in sources:
+            computed = name in COLUMNS
+            found = f"'{name}' is computed from the calendar" if computed else f"no feature reads a column '{name}'"
+            raise RecipeError(place, found, mend="Leave it out." if computed else nearest(name, sources))
+
+
+__all__ = ["COLUMNS", "Column", "Gather", "check_sources"]

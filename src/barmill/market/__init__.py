@@ -15,6 +15,7 @@ from barmill.market.importing import ImportReport, import_bars
 from barmill.market.instrument import Fee, Instrument, Slippage, builtin_symbols
 from barmill.market.repairs import REPAIRS, repairs_for
 from barmill.market.resampling import ResampledBars, resample, resample_ohlcv
+from barmill.market.second_series import KnownSeries, SeriesSource, join_series, read_series
 from barmill.market.simulator import Simulation, simulate, write_oracle
 from barmill.market.timeframe import Timeframe
 
@@ -29,7 +30,9 @@ __all__ = [
     "Finding",
     "ImportReport",
     "Instrument",
+    "KnownSeries",
     "ResampledBars",
+    "SeriesSource",
     "Simulation",
     "Slippage",
     "Timeframe",
@@ -41,7 +44,9 @@ __all__ = [
     "fee_per_side",
     "fill_price",
     "import_bars",
+    "join_series",
     "known_calendars",
+    "read_series",
     "repairs_for",
     "resample",
     "resample_ohlcv",

@@ -40,7 +40,7 @@ def read_unchecked(
     """The part of `Bars.read` before the checks; parameters as there."""
     opened = open_source(source)
     wanted = symbol or (instrument.symbol if instrument else None)
-    rows, symbol_found = _rows_of(opened, wanted)
+    rows, symbol_found = rows_of(opened, wanted)
     made = normalise(rows, opened.place, columns, time_unit)
     notes = [*opened.notes, *made.notes]
     if instrument is None:
@@ -51,7 +51,7 @@ def read_unchecked(
     if length is None and opened.timeframe:
         length = Timeframe.parse(opened.timeframe)
     if length is None:
-        length = _usual_step(made.frame)
+        length = usual_step(made.frame)
         if length is not None:
             notes.append(f"timeframe {length}, the most common step")
     if "volume" not in made.frame.columns and "close" in made.frame.columns:
@@ -59,7 +59,7 @@ def read_unchecked(
     return UncheckedBars(opened.place, made.frame, instrument, length, tuple(notes))
 
 
-def _rows_of(opened: Source, wanted: str | None) -> tuple[pl.DataFrame, str | None]:
+def rows_of(opened: Source, wanted: str | None) -> tuple[pl.DataFrame, str | None]:
     """The rows of one symbol where the file has a symbol column, and the symbol if it is known."""
     column = next((name for name in opened.frame.columns if name.lower() in ("symbol", "ticker")), None)
     if column is None or opened.frame.schema[column] != pl.String:
@@ -90,7 +90,7 @@ def _symbol_of(opened: Source) -> str:
     raise DataError(opened.place, found, mend="Say what it is with symbol (--symbol), such as BTCUSDT.")
 
 
-def _usual_step(frame: pl.DataFrame) -> Timeframe | None:
+def usual_step(frame: pl.DataFrame) -> Timeframe | None:
     """The most common step between neighbouring open times; the smaller where two are as common."""
     if "open_time" not in frame.columns:
         return None
