@@ -10,6 +10,7 @@ declared there; a kernel that is changed in meaning needs a new `version` on the
 from barmill.features.catalogue import FEATURES, warm_kernels
 from barmill.features.columns import COLUMNS, Column
 from barmill.features.feature_sets import FeatureSet, read_set, set_names
+from barmill.features.hidden_markov import HmmFilter, hmm_filter
 from barmill.features.momentum import Adx, Macd, Stochastic, adx, ema, macd, rsi, stochastic
 from barmill.features.naming import parse_feature, usual_feature
 from barmill.features.params import FeatureParams
@@ -33,6 +34,7 @@ __all__ = [
     "FeatureSpec",
     "FeatureStream",
     "FeatureTable",
+    "HmmFilter",
     "Macd",
     "Stochastic",
     "adx",
@@ -40,6 +42,7 @@ __all__ = [
     "bollinger",
     "ema",
     "garman_klass_volatility",
+    "hmm_filter",
     "macd",
     "obv",
     "parkinson_volatility",
