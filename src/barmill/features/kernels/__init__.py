@@ -15,9 +15,13 @@ from barmill.features.kernels import (
     flow,
     hidden_markov,
     interactions,
+    order_flow,
+    price_impact,
     regimes,
+    spreads,
     timeframes,
     transforms,
+    vpin,
     wavelets,
     wilder,
     windows,
@@ -35,12 +39,16 @@ KERNELS: tuple[Kernel, ...] = (
     *flow.KERNELS,
     *hidden_markov.KERNELS,
     *interactions.KERNELS,
+    *order_flow.KERNELS,
+    *price_impact.KERNELS,
     *regimes.KERNELS,
+    *spreads.KERNELS,
     *transforms.KERNELS,
+    *vpin.KERNELS,
     *wavelets.KERNELS,
     *wilder.KERNELS,
     *windows.KERNELS,
 )
-ROUTINES: tuple[Routine, ...] = (*timeframes.ROUTINES, *hidden_markov.ROUTINES)
+ROUTINES: tuple[Routine, ...] = (*timeframes.ROUTINES, *hidden_markov.ROUTINES, *vpin.ROUTINES)
 
 __all__ = ["KERNELS", "ROUTINES", "Kernel", "Routine"]
