@@ -84,60 +84,105 @@ def sentence(document: str | None) -> str:
 # ---- features
 
 
+_SCALES = {
+    "free": "nothing: it is free of the price level",
+    "price": "it is multiplied by the factor",
+    "inverse": "it is divided by the factor",
+    "log": "the logarithm of the factor is added",
+    "shift": "a constant is added",
+    "level": "it changes in a way of its own",
+}
+
+
 def features() -> str:
-    from barmill.features import FEATURES, Feature, FeaturePlan, read_set, set_names
-    from barmill.market import Timeframe
-
-    chosen = {name: read_set(name) for name in set_names()}
-
-    def sets_of(name: str) -> str:
-        found: list[str] = []
-        for set_name, members in chosen.items():
-            for where, names in (("base", members.base), ("higher", members.higher)):
-                if any(each.rstrip("0123456789._") == name or each == name for each in names):
-                    found.append(f"{set_name} ({where})")
-        return ", ".join(found)
+    from barmill.features import COLUMNS, FEATURES, usual_feature
 
     parts = [
         "A feature is a number known at a bar's close, computed from bars up to and including it. Its name is all there is to say of it: "
-        "`rsi_14@5m` is `rsi` with a window of 14 on closed five-minute bars. The numbers are the parameters, in the order below; the "
-        "base timeframe is left out. Warm-up is in bars of the feature's own timeframe, for the usual parameters: row `warm-up` "
-        "(from 0) is the first with a value. Settled: so many bars after which it no longer matters where the history began. See "
-        "[choose features](../how-to/choose-features.md) and [causal features](../explanation/causal-features.md).",
+        "`rsi_14@5m` is `rsi` with a window of 14 on closed five-minute bars, `zscore_60(rsi_14)@5m` a transform of it on the same bars. The "
+        "numbers are the parameters, in the order below; the base timeframe is left out. Warm-up is in bars of the feature's own timeframe, "
+        "for the usual name: row `warm-up` (from 0) is the first with a value. Settled: so many bars after which it no longer matters where "
+        "the history began. See [choose features](../how-to/choose-features.md) and [causal features](../explanation/causal-features.md).",
     ]
     families: dict[str, list[Any]] = {}
     for spec in FEATURES.values():
         families.setdefault(spec.family, []).append(spec)
+    rows = [(f"[{family}](#{family.replace('_', '-')})", len(specs), codes(spec.name for spec in specs)) for family, specs in families.items()]
+    parts.append(table(("family", "", "features"), rows))
+    members = _members()
     for family, specs in families.items():
-        parts.append(f"## {family.capitalize()}")
-        for spec in specs:
-            usual = Feature(spec, spec.usual)
-            parts.append(f"### {spec.name}\n\n{spec.formula}.")
-            ranges = [f"`{name}` {_range(field)}" for name, field in spec.params.model_fields.items()]
-            rows: list[tuple[str, object]] = [
-                ("usual name", code(usual.name)),
-                ("parameters", "; ".join(ranges) or "none"),
-                ("inputs", codes(spec.inputs)),
-                ("warm-up", spec.lookback(spec.usual)),
-                ("settled after", usual.settled_bars(Timeframe.parse("1m"))),
-                ("unit", spec.unit),
-                ("moves with the price level", "no" if spec.price_free else "yes"),
-                ("timeframes", "the base alone" if spec.base_only else "any"),
-                ("version", spec.version),
-                ("in sets", sets_of(spec.name) or "none"),
-                ("source", spec.source),
-            ]
-            parts.append(table(("", ""), rows))
-    parts.append("## Sets")
-    for name, members in chosen.items():
-        plan = FeaturePlan.build(set=name)
-        said = (
-            f"### {name}, version {members.version}\n\n{members.summary} On 1m with 5m and 15m: {len(plan.names)} features, "
-            f"{plan.warmup_bars} bars of warm-up at the most."
-        )
-        parts.append(said)
-        parts.append(table(("list", "features"), [("base", codes(members.base)), ("each higher timeframe", codes(members.higher))]))
+        parts.append(f"## {family.replace('_', '-').capitalize()}")
+        parts += [_feature(usual_feature(spec), members.get(spec.name, set())) for spec in specs]
+    parts.append(
+        "## Further columns\n\nWhat a feature may read beside open, high, low, close and volume. Those that are scheduled come from the "
+        "instrument's calendar, the others with the bars or from a [second series](../how-to/use-a-second-series.md)."
+    )
+    columns = [(code(one.name), one.meaning, one.gather, "yes" if one.calendar else "no") for one in COLUMNS.values()]
+    parts.append(table(("column", "what it holds at the bar's close", "in a longer bar", "scheduled"), columns))
     return page("Features", *parts)
+
+
+def _feature(feature: Any, sets: set[str]) -> str:
+    from barmill.market import Timeframe
+
+    spec, minute = feature.spec, Timeframe.parse("1m")
+    ranges = [f"`{name}` {_range(field)}" for name, field in spec.params.model_fields.items()]
+    rows: list[tuple[str, object]] = [
+        ("usual name", code(feature.name)),
+        ("parameters", "; ".join(ranges) or "none"),
+        ("inputs", ", ".join(filter(None, [codes(spec.inputs), _how_many(spec.arity)]))),
+        ("warm-up", feature.warmup_bars(minute)),
+        ("settled after", feature.settled_bars(minute)),
+        ("unit", spec.unit),
+        ("if all prices are multiplied by one factor", "as its arguments say" if spec.scale_of else _SCALES[feature.scale]),
+        ("timeframes", "the base alone" if spec.base_only else "any"),
+        ("version", spec.version),
+        ("in sets", ", ".join(sorted(sets)) or "none"),
+        ("source", spec.source),
+    ]
+    fitted = [("fitted", "its numbers are learned on training rows and travel with the plan")] if spec.fit else []
+    return f"### {spec.name}\n\n{spec.formula}.\n\n{table(('', ''), [*rows, *fitted])}"
+
+
+def _how_many(arity: tuple[int, int]) -> str:
+    fewest, most = arity
+    if not most:
+        return ""
+    count = str(fewest) if fewest == most else f"{fewest} to {most}"
+    return f"{count} feature{'s' if most > 1 else ''} as argument{'s' if most > 1 else ''}"
+
+
+def _members() -> dict[str, set[str]]:
+    """For each feature of the catalogue, the sets that hold it."""
+    from barmill.features import COLUMNS, FeaturePlan, set_names
+
+    found: dict[str, set[str]] = {}
+    for name in set_names():
+        for feature in FeaturePlan.build(set=name, needs=(), sources=tuple(COLUMNS)).features:
+            for one in (feature, *feature.arguments):
+                found.setdefault(one.spec.name, set()).add(name)
+    return found
+
+
+def feature_sets() -> str:
+    from barmill.features import COLUMNS, FeaturePlan, read_set, set_names
+
+    parts = [
+        "A set is a list of columns, each with the feature that it is. A recipe picks one (`features.set`), and adds to it or takes from it "
+        "([choose features](../how-to/choose-features.md)). The tables are for bars of one minute that have every further column; where a set "
+        "has a choice, bars without a column get the feature that does not need it."
+    ]
+    for name in set_names():
+        chosen, plan = read_set(name), FeaturePlan.build(set=name, needs=(), sources=tuple(COLUMNS))
+        bare = FeaturePlan.build(set=name, needs=())
+        said = f"{chosen.summary} {len(plan.names)} columns, {plan.warmup_bars:,} bars of warm-up at the most."
+        needed = f" Bars must have {codes(bare.sources)}." if bare.sources else ""
+        parts.append(f"## {name}\n\nVersion {chosen.version}. {said}{needed}")
+        for group in chosen.groups:
+            columns = chosen.model_copy(update={"groups": (group,)}).columns(plan.base, chosen.timeframes(plan.base), tuple(COLUMNS))
+            shown = [code(column) if column == feature.name else f"`{column}` = `{feature.name}`" for column, feature in columns.items()]
+            parts.append(f"**{group.title}** ({len(columns)}): {', '.join(shown)}")
+    return page("Feature sets", *parts)
 
 
 # ---- models
@@ -648,6 +693,7 @@ def _argument(argument: ast.arg, default: ast.expr | None) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "features.md": features,
+    "feature-sets.md": feature_sets,
     "models.md": models,
     "recipe.md": recipe,
     "commands.md": commands,

@@ -308,7 +308,9 @@ def test_it_does_with_the_price_level_what_it_declares(feature):
     for factor in (2.0**-7, 2.0**9, 10.0):
         values = values_of(feature, scaled(bars, factor))
         expected = {"free": whole, "price": whole * factor, "inverse": whole / factor, "log": whole + math.log(factor)}.get(feature.scale)
-        if expected is None:
+        if feature.scale == "shift":
+            np.testing.assert_allclose(values - whole, np.nanmean(values - whole), rtol=1e-6, atol=1e-9)
+        elif expected is None:
             assert not np.allclose(values, whole, equal_nan=True)
         elif factor == 10.0 or feature.scale == "log" or not exact(feature):
             np.testing.assert_allclose(values, expected, rtol=1e-6, atol=1e-9 * max(1.0, factor if feature.scale == "price" else 1.0))
@@ -318,7 +320,7 @@ def test_it_does_with_the_price_level_what_it_declares(feature):
 
 def exact(feature: Feature) -> bool:
     """Whether a factor that is a power of two changes no bit: it does where a logarithm of the price itself is an argument."""
-    return all(one.scale != "log" for one in feature.arguments)
+    return all(one.scale not in ("log", "shift") for one in feature.arguments)
 
 
 def test_the_windows_of_the_slow_version_are_those_of_definitions_section_1():

@@ -206,6 +206,11 @@ class FeaturePlan:
             names = ", ".join(feature.name for feature in self.unfitted)
             mend = "Fit the plan on training rows first: `plan.fit(bars, stretches)`."
             raise SchemaError("feature plan", f"{names}: not fitted", mend=mend)
+        for feature in {one for feature in self.features for one in feature.learned}:
+            wanted = feature.spec.n_fitted(feature.params, len(feature.args)) if feature.spec.n_fitted else 0
+            if len(self.fitted[feature.name]) != wanted:
+                found = f"{len(self.fitted[feature.name])} fitted numbers"
+                raise SchemaError(f"feature plan: fitted: {feature.name}", found, expected=str(wanted))
         return Program(self.base, self.features, self.further_inputs, self.anchor == "session", self.fitted)
 
     def without_fits(self) -> "FeaturePlan":
