@@ -18,8 +18,10 @@ from barmill.features.plan import FeaturePlan
 from barmill.features.spec import Feature, FeatureSpec
 from barmill.features.stream import FeatureStream
 from barmill.features.table import FeatureTable
+from barmill.features.transform import ffd_weights, frac_diff_ffd
 from barmill.features.volatility import Bollinger, atr, bollinger, garman_klass_volatility, parkinson_volatility
 from barmill.features.volume import obv
+from barmill.features.wavelet import ModwtHaar, modwt_haar
 
 __all__ = [
     "COLUMNS",
@@ -36,14 +38,18 @@ __all__ = [
     "FeatureTable",
     "HmmFilter",
     "Macd",
+    "ModwtHaar",
     "Stochastic",
     "adx",
     "atr",
     "bollinger",
     "ema",
+    "ffd_weights",
+    "frac_diff_ffd",
     "garman_klass_volatility",
     "hmm_filter",
     "macd",
+    "modwt_haar",
     "obv",
     "parkinson_volatility",
     "parse_feature",
