@@ -2,6 +2,7 @@
 
 import numpy as np
 import talib
+
 from oracles.slow import per_window
 
 

@@ -1,6 +1,7 @@
 """Moments of windows one by one."""
 
 import numpy as np
+
 from oracles.slow import of_returns
 
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import talib
+
 from oracles.slow import of_returns, per_window
 
 
