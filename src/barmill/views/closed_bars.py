@@ -1,0 +1,125 @@
+"""From bars to the bases of a multi-resolution view: what closed on each timeframe, when it was known, and how it is scaled."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.errors import DataError, InputError, SchemaError, ShapeError
+from barmill.features.naming import parse_feature
+from barmill.features.plan import FeaturePlan
+from barmill.market import Bars, Timeframe, resample
+from barmill.views._positions import Float32Array, Positions, checked_positions
+from barmill.views.scaling import RobustScaler
+
+Float64Array = npt.NDArray[np.float64]
+Anchor = Literal["epoch", "session"]
+
+PRICES = ("open", "high", "low", "close")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClosedBars:
+    """One timeframe's closed bars.
+
+    asked : the timeframe as the caller wrote it
+    names : tuple of str, the columns
+    values : float64 array of shape (n_closed, n_features), C-contiguous
+    last : int64 array of shape (n_bars,), the row that has closed last at the close of each base bar; -1 if none has
+    """
+
+    asked: str | Timeframe
+    timeframe: str
+    names: tuple[str, ...]
+    values: Float64Array
+    last: Positions
+
+
+def closed_bars(bars: Bars, timeframes: Sequence[str | Timeframe], names: tuple[str, ...], anchor: Anchor) -> list[ClosedBars]:
+    """The columns `names` of the bars of each timeframe, shortest first; see `MultiResolution.of`."""
+    if not timeframes or not names:
+        raise InputError("multi-resolution view", f"{len(timeframes)} timeframes of {len(names)} columns", expected="at least one of each")
+    parsed = [(one if isinstance(one, Timeframe) else Timeframe.parse(one), one) for one in timeframes]
+    parsed.sort(key=lambda pair: pair[0].minutes)
+    for (one, spelt), (other, again) in zip(parsed, parsed[1:], strict=False):
+        if one == other:
+            raise InputError("multi-resolution view", f"'{spelt}' and '{again}' are one timeframe", mend="Keep one of them.")
+    return [_closed(bars, timeframe, asked, names, anchor) for timeframe, asked in parsed]
+
+
+def _closed(bars: Bars, timeframe: Timeframe, asked: str | Timeframe, names: tuple[str, ...], anchor: Anchor) -> ClosedBars:
+    longer = resample(bars, timeframe)
+    values = np.empty((len(longer), len(names)))
+    features = [name for name in names if name not in longer.frame.columns]
+    for column, name in enumerate(names):
+        if name not in features:
+            values[:, column] = longer.column(name)
+    if features:
+        plan = FeaturePlan(timeframe, tuple(parse_feature(name, timeframe) for name in features), tuple(features), bars.instrument.calendar)
+        values[:, [names.index(name) for name in features]] = plan.compute(longer).values
+    # A bar that closes with a base bar is known with it; one that ended within a gap is known with the next base bar.
+    last = np.searchsorted(longer.close_time, bars.close_time, side="right") - 1
+    return ClosedBars(asked, str(timeframe), names, values, last.astype(np.int64))
+
+
+def log_bases(closed: Iterable[ClosedBars]) -> list[Float64Array]:
+    """Values with prices as logarithms. They stay float64, because ln 50,000 in float32 moves in steps of a tenth of a basis point."""
+    bases: list[Float64Array] = []
+    for one in closed:
+        base = one.values.copy()
+        for column, name in enumerate(one.names):
+            if name not in PRICES:
+                continue
+            if (base[:, column] <= 0.0).any():
+                row = int(np.argmax(base[:, column] <= 0.0))
+                found = f"{name} {base[row, column]}"
+                raise DataError(f"bar {row} of {one.timeframe}", found, expected="a price above 0", mend="Take normalise='raw' or scalers.")
+            base[:, column] = np.log(base[:, column])
+        bases.append(base)
+    return bases
+
+
+def scaled_bases(closed: Iterable[ClosedBars], scalers: Mapping[str, RobustScaler]) -> list[Float32Array]:
+    """Values through the scaler of their timeframe. Raises SchemaError if one is missing or was fitted on other columns."""
+    bases: list[Float32Array] = []
+    for one in closed:
+        scaler = scalers.get(one.timeframe)
+        if scaler is None:
+            raise SchemaError("multi-resolution scalers", f"none for {one.timeframe}", expected=f"one of {', '.join(scalers) or 'each'}")
+        if scaler.names != one.names:
+            found = f"is of {', '.join(scaler.names)}"
+            raise SchemaError(f"multi-resolution scaler of {one.timeframe}", found, expected=", ".join(one.names))
+        bases.append(scaler.transform(one.values))
+    return bases
+
+
+def fit_scalers(
+    bars: Bars,
+    timeframes: Sequence[str | Timeframe],
+    rows: npt.ArrayLike,
+    names: Sequence[str] = (*PRICES, "volume"),
+    anchor: Anchor = "epoch",
+) -> dict[str, RobustScaler]:
+    """A scaler for each timeframe, by its name, fitted on the bars that were the newest at one of the training rows.
+
+    Parameters
+    ----------
+    bars, names, anchor : as in `MultiResolution.of`
+    timeframes : sequence of str or Timeframe
+    rows : int array of shape (n,), the training rows: positions of base bars
+
+    What is fitted has closed at or before the close of the last training row. `fitted_on` counts bars of the timeframe itself.
+    Raises: as `MultiResolution.of`; ShapeError if no bar of a timeframe is ready at any of the rows.
+    """
+    positions = checked_positions("fit_scalers.rows", rows, 0, len(bars), "A row is the position of a base bar.")
+    scalers: dict[str, RobustScaler] = {}
+    for one in closed_bars(bars, timeframes, tuple(names), anchor):
+        known = np.unique(one.last[positions])
+        known = known[known >= 0]
+        known = known[np.isfinite(one.values[known]).all(axis=1)]
+        if not known.size:
+            raise ShapeError("fit_scalers.rows", f"at none of the {positions.size} rows a bar of {one.timeframe} is ready")
+        scalers[one.timeframe] = RobustScaler.fit(one.values, known, one.names)
+    return scalers
