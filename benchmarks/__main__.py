@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NOT_SPEED = {"__main__", "run_report"}
+NOT_SPEED = {"__main__", "feature_peers", "run_report"}
 QUICK = {
     "features": ("--bars", "100000", "--rounds", "1"),
     "labels": ("--bars", "100000", "--rounds", "2"),

@@ -1,52 +1,32 @@
 """Speed of the feature engine against TA-Lib with Polars and against pandas, in turns, in one process, on the same bars.
 
-    python benchmarks/features.py [--bars 1000000] [--rounds 3]
+    python -m benchmarks.features [--bars 1000000] [--rounds 3]
 
-The common subset is 22 indicators, at one timeframe and at three; each peer computes it as its users do (resample, compute,
-join as of the close), returning one float64 table. `core` is Barmill's whole set at three timeframes, and the floor is
-what writing that table once costs on this machine.
+The common subset is 22 indicators, at one timeframe, three and nine; each peer computes it as its users do, returning one
+float64 table. `charter` is the whole set at nine timeframes as float32, and the floor is what writing that table once costs on
+this machine: into new memory, whose pages the system has to give first, and into memory that is there.
 """
 
 import argparse
 import gc
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from statistics import median
 
 import numpy as np
-import pandas as pd
-import polars as pl
-import talib
 
 from barmill.features import FeaturePlan, FeatureStream, parse_feature, warm_kernels
 from barmill.market import Bars, Instrument, Timeframe
+from benchmarks.feature_peers import COMMON, MINUTE_MS, pandas_only, talib_polars
 
 MINUTE = Timeframe.parse("1m")
-MINUTE_MS = 60_000
-COMMON = (
-    "log_return_1",
-    "realised_volatility_20",
-    "realised_volatility_60",
-    "rsi_14",
-    "macd_12_26_9",
-    "macd_signal_12_26_9",
-    "macd_hist_12_26_9",
-    "plus_di_14",
-    "minus_di_14",
-    "adx_14",
-    "stochastic_k_14_3_3",
-    "stochastic_d_14_3_3",
-    "ema_distance_12",
-    "ema_distance_26",
-    "ema_distance_50",
-    "atr_14",
-    "bollinger_width_20_2",
-    "bollinger_position_20_2",
-    "volume_ratio_20",
-    "vwap_distance_60",
-    "return_std_60",
-    "return_skewness_60",
-)
+LADDERS = ((1,), (1, 5, 15), (1, 5, 10, 15, 20, 25, 30, 45, 60))
+N_STREAMS = 1_000
 
 
 def make_bars(n_bars: int) -> Bars:
@@ -66,130 +46,7 @@ def common_plan(minutes: tuple[int, ...]) -> FeaturePlan:
 
 
 def barmill(bars: Bars, minutes: tuple[int, ...]) -> np.ndarray:
-    return common_plan(minutes).compute(bars).values
-
-
-# ---- TA-Lib with Polars
-
-
-def talib_columns(f: pl.DataFrame) -> pl.DataFrame:
-    open_, high, low, close, volume = (f[name].to_numpy() for name in ("open", "high", "low", "close", "volume"))
-    del open_
-    line, signal, hist = talib.MACD(close)
-    slow_k, slow_d = talib.STOCH(high, low, close, 14, 3, 0, 3, 0)
-    upper, middle, lower = talib.BBANDS(close, 20, 2.0, 2.0)
-    r = pl.Series(close).log().diff()
-    typical = pl.Series((high + low + close) / 3.0 * volume)
-    vwap = typical.rolling_sum(60) / f["volume"].rolling_sum(60)
-    columns = [
-        r,
-        (r * r).rolling_mean(20).sqrt(),
-        (r * r).rolling_mean(60).sqrt(),
-        talib.RSI(close, 14),
-        line / close,
-        signal / close,
-        hist / close,
-        talib.PLUS_DI(high, low, close, 14),
-        talib.MINUS_DI(high, low, close, 14),
-        talib.ADX(high, low, close, 14),
-        slow_k,
-        slow_d,
-        close / talib.EMA(close, 12) - 1.0,
-        close / talib.EMA(close, 26) - 1.0,
-        close / talib.EMA(close, 50) - 1.0,
-        talib.ATR(high, low, close, 14) / close,
-        (upper - lower) / middle,
-        (close - lower) / (upper - lower),
-        volume / talib.SMA(volume, 20),
-        f["close"] / vwap - 1.0,
-        r.rolling_std(60),
-        r.rolling_skew(60),
-    ]
-    return pl.DataFrame({name: pl.Series(column) for name, column in zip(COMMON, columns, strict=True)})
-
-
-def polars_higher(f: pl.DataFrame, minutes: int) -> pl.DataFrame:
-    end = (pl.col("open_time") // (minutes * MINUTE_MS) + 1) * (minutes * MINUTE_MS)
-    return f.group_by(end.alias("close_time"), maintain_order=True).agg(
-        pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last(), pl.col("volume").sum()
-    )
-
-
-def talib_polars(bars: Bars, minutes: tuple[int, ...]) -> np.ndarray:
-    base = bars.frame.with_columns((pl.col("open_time") + MINUTE_MS).alias("close_time"))
-    parts = []
-    for m in minutes:
-        if m == 1:
-            parts.append(talib_columns(base))
-            continue
-        higher = polars_higher(base, m)
-        values = talib_columns(higher).with_columns(higher["close_time"])
-        parts.append(base.select("close_time").join_asof(values, on="close_time", check_sortedness=False).drop("close_time"))
-    return pl.concat(
-        [part.rename({name: f"{name}@{m}" for name in COMMON}) for part, m in zip(parts, minutes, strict=True)], how="horizontal"
-    ).to_numpy()
-
-
-# ---- pandas
-
-
-def pandas_columns(f: pd.DataFrame) -> pd.DataFrame:
-    high, low, close, volume = f["high"], f["low"], f["close"], f["volume"]
-    before = close.shift(1)
-    change, r = close.diff(), np.log(close).diff()
-    gain = change.clip(lower=0.0).ewm(alpha=1 / 14, adjust=False).mean()
-    loss = (-change).clip(lower=0.0).ewm(alpha=1 / 14, adjust=False).mean()
-    true_range = np.maximum(high - low, np.maximum((high - before).abs(), (low - before).abs()))
-    atr = true_range.ewm(alpha=1 / 14, adjust=False).mean()
-    up, down = high.diff(), -low.diff()
-    plus_di = 100 * up.where((up > down) & (up > 0), 0.0).ewm(alpha=1 / 14, adjust=False).mean() / atr
-    minus_di = 100 * down.where((down > up) & (down > 0), 0.0).ewm(alpha=1 / 14, adjust=False).mean() / atr
-    ema = {n: close.ewm(span=n, adjust=False).mean() for n in (12, 26, 50)}
-    line = ema[12] - ema[26]
-    signal = line.ewm(span=9, adjust=False).mean()
-    lowest, highest = low.rolling(14).min(), high.rolling(14).max()
-    slow_k = (100 * (close - lowest) / (highest - lowest)).rolling(3).mean()
-    middle, half = close.rolling(20).mean(), 2.0 * close.rolling(20).std(ddof=0)
-    vwap = ((high + low + close) / 3 * volume).rolling(60).sum() / volume.rolling(60).sum()
-    columns = [
-        r,
-        np.sqrt((r * r).rolling(20).mean()),
-        np.sqrt((r * r).rolling(60).mean()),
-        100 * gain / (gain + loss),
-        line / close,
-        signal / close,
-        (line - signal) / close,
-        plus_di,
-        minus_di,
-        (100 * (plus_di - minus_di).abs() / (plus_di + minus_di)).ewm(alpha=1 / 14, adjust=False).mean(),
-        slow_k,
-        slow_k.rolling(3).mean(),
-        close / ema[12] - 1,
-        close / ema[26] - 1,
-        close / ema[50] - 1,
-        atr / close,
-        2 * half / middle,
-        (close - middle + half) / (2 * half),
-        volume / volume.rolling(20).mean(),
-        close / vwap - 1,
-        r.rolling(60).std(),
-        r.rolling(60).skew(),
-    ]
-    return pd.DataFrame(dict(zip(COMMON, columns, strict=True)))
-
-
-def pandas_only(bars: Bars, minutes: tuple[int, ...]) -> np.ndarray:
-    frame = pd.DataFrame({name: getattr(bars, name) for name in ("open", "high", "low", "close", "volume")})
-    parts = []
-    for m in minutes:
-        if m == 1:
-            parts.append(pandas_columns(frame))
-            continue
-        end = (bars.open_time // (m * MINUTE_MS) + 1) * (m * MINUTE_MS)
-        higher = frame.groupby(end).agg({"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"})
-        values = pandas_columns(higher).rename_axis("close_time").reset_index()
-        parts.append(pd.merge_asof(pd.DataFrame({"close_time": bars.close_time}), values, on="close_time").drop(columns="close_time"))
-    return pd.concat(parts, axis=1).to_numpy()
+    return common_plan(minutes).compute(bars, threads=1).values
 
 
 PEERS: dict[str, Callable[[Bars, tuple[int, ...]], np.ndarray]] = {
@@ -222,21 +79,7 @@ def print_times(title: str, times: dict[str, list[float]]) -> None:
     first = times[next(iter(times))]
     for name, took in times.items():
         ratios = sorted(t / own for t, own in zip(took, first, strict=True))
-        print(f"  {name:<18} {median(took) * 1e3:9.0f} ms   {median(ratios):6.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f})")
-
-
-def push_latency(plan: FeaturePlan, bars: Bars) -> tuple[float, float]:
-    """Median and 99th percentile of one more bar, in microseconds, over bars that differ."""
-    stream = FeatureStream(plan)
-    warm = min(len(bars) // 2, 2_000)
-    stream.extend(bars.slice(0, warm))
-    took = []
-    for i in range(warm, min(len(bars), warm + 20_000)):
-        bar = bars.bar(i)
-        start = time.perf_counter_ns()
-        stream.push(bar)
-        took.append((time.perf_counter_ns() - start) / 1e3)
-    return float(np.quantile(took, 0.5)), float(np.quantile(took, 0.99))
+        print(f"  {name:<28} {median(took) * 1e3:9.0f} ms   {median(ratios):6.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f})", flush=True)
 
 
 def check_equal(bars: Bars) -> None:
@@ -249,24 +92,85 @@ def check_equal(bars: Bars) -> None:
     np.testing.assert_allclose(ours[late][:, same], pandas_only(bars, (1, 5))[late][:, same], rtol=1e-6, atol=1e-7)
 
 
+def compile_seconds() -> float:
+    """All kernels from nothing, in a process of its own with an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = "import time; from barmill.features import warm_kernels; b = time.perf_counter(); warm_kernels(); print(time.perf_counter() - b)"
+        environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+        return float(subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True).stdout)
+
+
+def whole_set(plan: FeaturePlan, bars: Bars, rounds: int) -> None:
+    """The set on one thread and on two, into new memory and into memory that is there, beside writing the table once."""
+    shape = (len(bars), len(plan.names))
+    room = np.zeros(shape, dtype=np.float32)
+    works: dict[str, Callable[[], object]] = {
+        "two threads, memory reused": lambda: plan.compute(bars, out=room, threads=2),
+        "one thread, memory reused": lambda: plan.compute(bars, out=room, threads=1),
+        "two threads, new memory": lambda: plan.compute(bars, dtype="float32", threads=2),
+        "writing it once": lambda: room.fill(1.0),
+        "writing it once, new memory": lambda: np.full(shape, 1.0, dtype=np.float32),
+    }
+    size = room.nbytes / 2**20
+    print_times(f"charter: {shape[1]} columns at nine timeframes, {shape[0]:,} bars, {size:.0f} MiB of float32", in_turns(works, rounds))
+
+
+def peak_memory(bars: Bars, plan: FeaturePlan) -> float:
+    """How much more memory the computation takes at its peak than before it, as a multiple of the table (in this process)."""
+    before = _resident_mb()
+    table = plan.compute(bars, dtype="float32")
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before) / (table.values.nbytes / 2**20)
+
+
+def _resident_mb() -> float:
+    with open("/proc/self/statm") as file:  # noqa: PTH123  a line of the kernel's
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
+def pushes(streams: list[FeatureStream], bars: Bars, first: int, last: int) -> tuple[float, float]:
+    """Median and 99th percentile of one more bar in microseconds, the streams in turns, over bars that differ."""
+    took: list[float] = []
+    for i in range(first, last):
+        bar = bars.bar(i)
+        for stream in streams:
+            start = time.perf_counter_ns()
+            stream.push(bar)
+            took.append((time.perf_counter_ns() - start) / 1e3)
+    return float(np.quantile(took, 0.5)), float(np.quantile(took, 0.99))
+
+
+def live(plan: FeaturePlan, bars: Bars) -> None:
+    one = FeatureStream(plan)
+    one.extend(bars.slice(0, 5_000))
+    middle, late = pushes([one], bars, 5_000, 25_000)
+    print(f"\none more bar through charter: median {middle:.0f} us, 99th percentile {late:.0f} us, over 20,000 bars")
+    before = _resident_mb()
+    streams = [FeatureStream(plan) for _ in range(N_STREAMS)]
+    middle, late = pushes(streams, bars, 0, 60)
+    held = _resident_mb() - before
+    pushes(streams, bars, 60, 120)
+    grown = _resident_mb() - before - held
+    print(
+        f"{N_STREAMS:,} streams in turns: median {middle:.0f} us, 99th percentile {late:.0f} us; {held:.0f} MiB, {grown:+.1f} MiB after 60 bars more"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bars", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    print(f"compile or load all kernels: {seconds(warm_kernels):.2f} s")
-    bars, core = make_bars(asked.bars), FeaturePlan.build()
+    print(f"compile all kernels from nothing: {compile_seconds():.1f} s; load them from the cache: {seconds(warm_kernels):.2f} s")
+    bars, charter = make_bars(asked.bars), FeaturePlan.build(set="charter", needs=())
+    print(f"peak memory of charter: {peak_memory(bars, charter):.2f} times its table")
     check_equal(bars.slice(0, min(asked.bars, 20_000)))
-    _ = bars.matrix
-    for minutes in ((1,), (1, 5, 15)):
+    for minutes in LADDERS:
         works = {name: (lambda peer=peer, minutes=minutes: peer(bars, minutes)) for name, peer in PEERS.items()}
         n_columns = len(minutes) * len(COMMON)
-        print_times(f"{n_columns} columns at {', '.join(f'{m}m' for m in minutes)}, {asked.bars:,} bars", in_turns(works, asked.rounds))
-    shape = (asked.bars, len(core.names))
-    works = {"Barmill": lambda: core.compute(bars), "writing it once": lambda: np.full(shape, 1.0)}
-    print_times(f"core: {shape[1]} columns at 1m, 5m, 15m, {asked.bars:,} bars", in_turns(works, asked.rounds))
-    middle, late = push_latency(core, bars)
-    print(f"\none more bar through core: median {middle:.0f} us, 99th percentile {late:.0f} us")
+        title = f"{n_columns} columns at {', '.join(f'{m}m' for m in minutes)}, {asked.bars:,} bars, one thread"
+        print_times(title, in_turns(works, asked.rounds))
+    whole_set(charter, bars, asked.rounds)
+    live(charter, bars)
 
 
 if __name__ == "__main__":
