@@ -10,7 +10,7 @@ import numpy.typing as npt
 from barmill.errors import DataError, RecipeError, SplitError
 from barmill.features import FeaturePlan
 from barmill.features.computing import told
-from barmill.market import Bars, Instrument, Timeframe, simulate
+from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timeframe, join_series, read_series, simulate
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import ModelParams
 from barmill.pipeline.recipe import BarsSource, ModelEntry, Recipe
@@ -55,6 +55,7 @@ def gather_inputs(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | 
     Raises DataError or RecipeError before any work.
     """
     found, oracle = _read_bars(recipe, bars, symbol, beside)
+    found = join_series(found, *(_read_series(source, beside) for source in recipe.series))
     windows = {entry.label: window_of(spec_of(entry.name), params_of(entry)) for entry in recipe.base_models}
     inputs = RunInputs(recipe, found, oracle, _plan(recipe, found), windows)
     _check_length(inputs)
@@ -82,13 +83,17 @@ def _read_bars(
     return Bars.read(_find(Path(place), beside), symbol=name, instrument=instrument, timeframe=timeframe), None
 
 
+def _read_series(source: SeriesSource, beside: Path | None) -> KnownSeries:
+    return read_series(source.model_copy(update={"file": str(_find(Path(source.file), beside).absolute())}))
+
+
 def _find(path: Path, beside: Path | None) -> Path:
     candidates = [path] if path.is_absolute() else [path, *([beside / path] if beside else []), data_folder() / path]
     for candidate in candidates:
         if candidate.exists():
             return candidate
     looked = ", ".join(str(candidate.parent) for candidate in candidates)
-    mend = "Give the file with --bars, or set BARMILL_DATA to the folder that holds it."
+    mend = "Give the path of the file, bars with --bars; or set BARMILL_DATA to the folder that holds it."
     raise DataError(str(path), f"there is no such file (looked in {looked})", mend=mend)
 
 

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from barmill.artefacts import canonical_json, sha256
@@ -62,6 +63,8 @@ def portable_recipe(inputs: RunInputs) -> dict[str, Any]:
     recipe = inputs.recipe.model_dump(mode="json")
     if isinstance(recipe["bars"], str):
         recipe["bars"] = None
+    for series in recipe["series"]:
+        series["file"] = Path(series["file"]).name
     recipe["symbol"] = inputs.bars.instrument.symbol
     recipe["timeframe"] = str(inputs.bars.timeframe)
     return recipe

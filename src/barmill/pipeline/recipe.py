@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from barmill.evaluation import TradingRule
 from barmill.labels import LabelConfig
-from barmill.market import Instrument
+from barmill.market import Instrument, SeriesSource
 from barmill.splits import SplitConfig
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -156,6 +156,9 @@ class Recipe(Part):
     instrument: Instrument | None = Field(default=None, description="an instrument of your own, written out")
     timeframe: str | None = Field(default=None, description="base timeframe; that of the bars if left out")
     bars: str | BarsSource | None = Field(default=None, description="a file of bars, or `simulate:`")
+    series: tuple[SeriesSource, ...] = Field(
+        default=(), description="second series whose columns features read: another market, open interest, daily figures"
+    )
     seed: int = Field(default=42, ge=0, le=2**31 - 1, description="the one source of randomness of the run")
     features: FeaturesConfig = Field(default_factory=FeaturesConfig)
     labels: LabelConfig = Field(default_factory=LabelConfig)
