@@ -80,7 +80,7 @@ def build(
     read = Bars.read(bars, symbol=symbol)
     plan = _plan_for(read, timeframes, set_, add or (), remove or (), anchor)
     progress = _Line()
-    warm_kernels(progress)
+    warm_kernels(progress, plan.features)
     if plan.unfitted:
         plan = _fitted(plan, read, fit_until)
     written = plan.write(read, out, dtype="float32" if float32 else "float64", progress=progress)

@@ -1,6 +1,6 @@
 """The catalogue: every feature that a plan can ask for."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from barmill.features import (
@@ -24,7 +24,7 @@ from barmill.features import (
     wavelet,
 )
 from barmill.features.kernels import KERNELS, ROUTINES
-from barmill.features.spec import FeatureSpec
+from barmill.features.spec import Feature, FeatureSpec
 from barmill.progress import Progress
 
 FAMILIES = (
@@ -51,9 +51,10 @@ FAMILIES = (
 FEATURES: Mapping[str, FeatureSpec] = MappingProxyType({spec.name: spec for family in FAMILIES for spec in family.FEATURES})
 
 
-def warm_kernels(progress: Progress | None = None) -> None:
-    """Compile every kernel, or read it from the cache on disk."""
-    pieces = (*KERNELS, *ROUTINES)
+def warm_kernels(progress: Progress | None = None, features: Iterable[Feature] | None = None) -> None:
+    """Compile what the engine needs for `features` (every kernel if None), or read it from the cache on disk."""
+    wanted = None if features is None else {one.spec.kernel.name for feature in features for one in (feature, *feature.arguments)}
+    pieces = (*(kernel for kernel in KERNELS if wanted is None or kernel.name in wanted), *ROUTINES)
     for done, piece in enumerate(pieces):
         if progress is not None:
             progress.update(done, len(pieces), piece.name)

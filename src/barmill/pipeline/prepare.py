@@ -58,7 +58,7 @@ def _run(stage: Stage, maker: Callable[[Path], None], workspace: Workspace, list
 
 def _features(inputs: RunInputs, folder: Path, listener: Listener) -> None:
     """Every feature that needs no fitting, and the rows on which all features are ready: that does not wait for the fit."""
-    warm_kernels(StageProgress(listener, "compile"))
+    warm_kernels(StageProgress(listener, "compile"), inputs.plan.features)
     _write_table(inputs.plan.without_fits(), inputs, folder, StageProgress(listener, "features"))
 
 
