@@ -66,6 +66,37 @@ FEATURES = (
         formula="(C - VWAP)/σ of the day so far, σ² = Σ((H + L + C)/3 - VWAP)²·V / ΣV; 0 where none was traded or at one price",
         source="Berkowitz, Logue & Noser (1988), Journal of Finance 43(1)",
     ),
+    _levels(
+        name="band_position",
+        kernel=bands.band,
+        output="position",
+        arity=(2, 2),
+        usual_args=("high@1d", "low@1d"),
+        unit="0 to 1 within the band",
+        formula="(C - lower)/(upper - lower), upper and lower the two features; 0.5 where upper is not above lower",
+        source="Donchian (1960), Financial Analysts Journal 16(6)",
+    ),
+    _levels(
+        name="pivot_distance",
+        kernel=bands.pivots,
+        output="distance",
+        arity=(3, 3),
+        usual_args=("high@1d", "low@1d", "close@1d"),
+        unit="share of the pivot",
+        formula="C/P - 1, P = (high + low + close)/3 of the three features; 0 where P is not above 0",
+        source="Person (2004), A Complete Guide to Technical Trading Tactics, chapter 6",
+    ),
+    _levels(
+        name="pivot_zone",
+        kernel=bands.pivots,
+        output="zone",
+        arity=(3, 3),
+        usual_args=("high@1d", "low@1d", "close@1d"),
+        unit="-3 to 3, levels reached",
+        formula="levels that C has reached of P, R1 = 2P - low, R2 = P + (high - low), or, negative, below P, of S1 = 2P - high, "
+        "S2 = P - (high - low), P itself counted; 0 where high is not above low",
+        source="Person (2004), A Complete Guide to Technical Trading Tactics, chapter 6",
+    ),
 )
 
 __all__ = ["FAMILY", "FEATURES"]

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from barmill.features.kernels import derivatives
+from barmill.features.kernels import derivatives, price
 from barmill.features.params import HoursParams, NoParams
 from barmill.features.spec import FeatureSpec
 
@@ -16,8 +16,8 @@ FEATURES = (
     _feature(
         name="funding_rate",
         inputs=("funding_rate",),
-        kernel=derivatives.level,
-        output="level",
+        kernel=price.as_given,
+        output="value",
         unit="share of the notional per settlement",
         formula="the rate in force at the bar's close",
         source="He, Manela, Ross & von Wachter (2022), Fundamentals of Perpetual Futures",

@@ -4,7 +4,7 @@ A change or z-score over days is a transform on daily bars: `change_7(mvrv)@1d`,
 """
 
 from barmill.features.columns import COLUMNS
-from barmill.features.kernels import derivatives
+from barmill.features.kernels import price
 from barmill.features.params import NoParams
 from barmill.features.spec import FeatureSpec
 
@@ -19,8 +19,8 @@ def _as_it_stands(name: str, source: str) -> FeatureSpec:
         params=NoParams,
         usual=NoParams(),
         inputs=(name,),
-        kernel=derivatives.level,
-        output="level",
+        kernel=price.as_given,
+        output="value",
         kernel_params=lambda _: (),
         lookback=lambda _: 0,
         unit=COLUMNS[name].unit,

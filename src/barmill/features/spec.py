@@ -136,7 +136,7 @@ class Feature:
     def run_name(self) -> str:
         """The kernel run that computes it; features of one run share its state."""
         numbers = ",".join(map(written, self.spec.kernel_params(self.params)))
-        of = "".join(f";{arg.name}" for arg in self.args)
+        of = "".join(f";{name}" for name in (*self.spec.further_inputs, *(arg.name for arg in self.args)))
         run = f"{self.spec.kernel.name}({numbers}{of})"
         return run if self.timeframe is None else f"{run}@{self.timeframe}"
 

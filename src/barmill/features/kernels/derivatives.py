@@ -1,4 +1,4 @@
-"""One further column as it stands, beside the close, and the clock of funding."""
+"""The close beside the price in one further column, and the clock of funding."""
 
 import math
 
@@ -8,14 +8,6 @@ from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, Float6
 
 HOUR_MS = 3_600_000.0
 BPS = 1e4
-
-
-@kernel("level", ("level",), lambda _: 0)
-def level(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:  # noqa: ARG001  as all kernels
-    """params: the row. No state."""
-    row = int(params[0])
-    for t in range(bars.shape[1]):
-        out[0, t] = bars[row, t]
 
 
 @kernel("beside", ("bps",), lambda _: 0)
@@ -50,4 +42,4 @@ def time_to_settlement(params: Float64Array, state: Float64Array, bars: Float64A
         out[0, t] = 1.0 - (bars[CLOSE_TIME, t] % interval) / interval
 
 
-KERNELS = (level, beside, within, time_to_settlement)
+KERNELS = (beside, within, time_to_settlement)
