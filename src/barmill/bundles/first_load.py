@@ -23,12 +23,14 @@ from typing import Any, NamedTuple
 import barmill
 from barmill.artefacts import canonical_json, sha256, write_json
 from barmill.bundles.folder import VerifiedFiles, read_version
+from barmill.bundles.manifest import PARTS
 from barmill.errors import BarmillError, BundleError, SetupError, StorageError
 
 MEMORY_BYTES = 8 << 30  # address space; loading a model takes under 1 GiB beyond what the libraries have mapped
 CPU_SECONDS = 30
 WALL_SECONDS = 30.0
-START_SECONDS = 300.0  # imports, and compiling the feature kernels for the first time: our code, before the bundle is touched
+START_SECONDS = 300.0  # imports, and compiling the feature kernels for the first time: our code, of the bundle only its plan
+PLAN_BYTES = 4 << 20  # a plan that is larger is no plan
 _READY = b"ready\n"
 _LIBRARIES = ("lightgbm", "numpy", "onnxruntime", "polars", "safetensors", "xgboost-cpu", "xgboost")
 
@@ -166,12 +168,22 @@ def _limit() -> None:
         resource.setrlimit(what, (bound, bound if what != resource.RLIMIT_CPU else hard))
 
 
+def _warm(plan: Path) -> None:
+    """Compile what the bundle's features need, which may take longer than a load is given."""
+    from barmill.features import FeaturePlan, warm_kernels
+
+    try:
+        if plan.stat().st_size <= PLAN_BYTES:
+            warm_kernels(features=FeaturePlan.from_json(json.loads(plan.read_bytes())).features)
+    except (BarmillError, OSError, ValueError, AttributeError, RecursionError):
+        return  # whatever is wrong with it, the load says so
+
+
 def main(folder: str, digest: str) -> None:
     """The child: load and replay the bundle within limits, and say on standard output what went wrong."""
     from barmill.bundles.bundle import Bundle
-    from barmill.features import warm_kernels
 
-    warm_kernels()
+    _warm(Path(folder) / PARTS["features"])
     sys.stdout.buffer.write(_READY)
     sys.stdout.buffer.flush()
     _limit()

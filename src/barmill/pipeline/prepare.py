@@ -66,9 +66,8 @@ def _fitted_features(inputs: RunInputs, workspace: Workspace, stages: Stages, fo
     """Every feature, after those that learn have learned on the bars of the training block alone."""
     labels = load_labels(workspace.path(stages.labels))
     train = labels.t0[load_positions(workspace.path(stages.splits))["train"]]
-    progress = StageProgress(listener, "fitted features")
-    plan = inputs.plan.fit(inputs.bars, [(int(train[0]), int(train[-1]))], progress)
-    ready = _write_table(plan, inputs, folder, progress)
+    plan = inputs.plan.fit(inputs.bars, [(int(train[0]), int(train[-1]))])
+    ready = _write_table(plan, inputs, folder, StageProgress(listener, "fitted features"))
     if not ready[labels.t0].all():
         row = int(labels.t0[np.argmin(ready[labels.t0])])
         raise SchemaError(
