@@ -11,7 +11,8 @@ from barmill.features.catalogue import FEATURES, warm_kernels
 from barmill.features.columns import COLUMNS, Column
 from barmill.features.feature_sets import FeatureSet, read_set, set_names
 from barmill.features.hidden_markov import HmmFilter, hmm_filter
-from barmill.features.momentum import Adx, Macd, Stochastic, adx, ema, macd, rsi, stochastic
+from barmill.features.momentum import Adx, Macd, Stochastic, adx, macd, rsi, stochastic
+from barmill.features.moving_averages import ema
 from barmill.features.naming import parse_feature, usual_feature
 from barmill.features.params import FeatureParams
 from barmill.features.plan import FeaturePlan
@@ -19,7 +20,7 @@ from barmill.features.spec import Feature, FeatureSpec
 from barmill.features.stream import FeatureStream
 from barmill.features.table import FeatureTable
 from barmill.features.transform import ffd_weights, frac_diff_ffd
-from barmill.features.volatility import Bollinger, atr, bollinger, garman_klass_volatility, parkinson_volatility
+from barmill.features.volatility import Bollinger, atr, bollinger, garman_klass_volatility, parkinson_volatility, rogers_satchell_volatility
 from barmill.features.volume import obv
 from barmill.features.wavelet import ModwtHaar, modwt_haar
 
@@ -54,6 +55,7 @@ __all__ = [
     "parkinson_volatility",
     "parse_feature",
     "read_set",
+    "rogers_satchell_volatility",
     "rsi",
     "set_names",
     "stochastic",

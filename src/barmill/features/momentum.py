@@ -1,37 +1,19 @@
 """Momentum and trend: how far, how steadily and in which direction prices went."""
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy.typing as npt
 
 from barmill.errors import InputError
-from barmill.features import history
-from barmill.features.kernels import exponential, wilder, windows
+from barmill.features import history, moving_averages
+from barmill.features.kernels import exponential, oscillators, wilder, windows
 from barmill.features.kernels.kernel import Float64Array
 from barmill.features.params import LagParams, MacdParams, StochasticParams, WindowParams
 from barmill.features.spec import FeatureSpec
 
 FAMILY = "momentum"
-
-
-def ema(x: npt.ArrayLike, n: int) -> Float64Array:
-    """Exponential mean with factor 2/(n + 1), seeded with the simple mean of the first n values.
-
-    Parameters
-    ----------
-    x : float64 array of shape (n_bars,)
-    n : int, bars, at least 1
-
-    Returns
-    -------
-    float64 array of shape (n_bars,), in the units of x; NaN for the first n - 1 bars.
-
-    Timing: row t is known at the close of bar t.
-    Raises: ShapeError unless x has one axis; InputError for a span below 1.
-    """
-    history.whole("ema", n=n)
-    return exponential.ema.run((n,), close=history.columns("ema", x=x)["x"])[0].copy()
 
 
 def rsi(close: npt.ArrayLike, n: int) -> Float64Array:
@@ -150,28 +132,93 @@ def stochastic(high: npt.ArrayLike, low: npt.ArrayLike, close: npt.ArrayLike, k:
     return Stochastic(out[0].copy(), out[1].copy())
 
 
+_feature = partial(FeatureSpec, family=FAMILY, version=1)
+_window = partial(
+    _feature, params=WindowParams, usual=WindowParams(window=14), inputs=("high", "low", "close"), kernel_params=lambda p: (p.window,)
+)
+_return = partial(
+    _feature,
+    params=LagParams,
+    usual=LagParams(lag=1),
+    inputs=("close",),
+    kernel=windows.log_return,
+    kernel_params=lambda p: (p.lag,),
+    lookback=lambda p: p.lag,
+    source="Campbell, Lo & MacKinlay (1997), The Econometrics of Financial Markets, 1.4",
+)
+_change = partial(_return, usual=LagParams(lag=10), source="Murphy (1999), Technical Analysis, chapter 10")
+_macd = partial(
+    _feature,
+    params=MacdParams,
+    usual=MacdParams(fast=12, slow=26, signal=9),
+    inputs=("close",),
+    kernel=exponential.macd,
+    kernel_params=lambda p: p.values(),
+    lookback=lambda p: p.slow + p.signal - 2,
+    unit="share of the close",
+    source="Appel (2005), Technical Analysis: Power Tools for Active Investors",
+)
+_smoothed_macd = partial(_macd, fades=lambda p: (1 - 2 / (p.slow + 1), 1 - 2 / (p.signal + 1)))
+_directional = partial(
+    _window,
+    kernel=wilder.adx,
+    kernel_params=lambda p: (p.window, 0.0),
+    lookback=lambda p: p.window,
+    fades=lambda p: (1 - 1 / p.window,),
+    unit="0 to 100",
+    source="Wilder (1978), New Concepts in Technical Trading Systems",
+)
+_stochastic = partial(
+    _feature,
+    params=StochasticParams,
+    usual=StochasticParams(window=14, smooth=3, slow=3),
+    inputs=("high", "low", "close"),
+    kernel=windows.stochastic,
+    kernel_params=lambda p: (*p.values(), 50.0),
+    unit="0 to 100",
+    source="Lane (1984), Technical Analysis of Stocks & Commodities 2",
+)
+_extremes = partial(
+    _window,
+    kernel=oscillators.extremes,
+    kernel_params=lambda p: (p.window, 0.5),
+    lookback=lambda p: p.window - 1,
+    source="Donchian (1960), Financial Analysts Journal 16(6)",
+)
+
 FEATURES = (
-    FeatureSpec(
+    _return(
         name="log_return",
-        family=FAMILY,
-        version=1,
-        params=LagParams,
-        usual=LagParams(lag=1),
-        inputs=("close",),
-        kernel=windows.log_return,
         output="log_return",
-        kernel_params=lambda p: (p.lag,),
-        lookback=lambda p: p.lag,
         unit="log return",
         formula="ln(C/C₋ₙ)",
-        source="Campbell, Lo & MacKinlay (1997), The Econometrics of Financial Markets, 1.4",
     ),
-    FeatureSpec(
+    _return(
+        name="abs_log_return",
+        output="absolute",
+        unit="log return",
+        formula="|ln(C/C₋ₙ)|",
+    ),
+    _return(
+        name="return",
+        output="simple",
+        unit="share",
+        formula="C/C₋ₙ - 1",
+    ),
+    _change(
+        name="momentum",
+        output="simple",
+        unit="share",
+        formula="C/C₋ₙ - 1: the simple return of n bars, under the name that it has among indicators",
+    ),
+    _change(
+        name="roc",
+        output="percent",
+        unit="percent",
+        formula="100·(C/C₋ₙ - 1), the rate of change",
+    ),
+    _window(
         name="rsi",
-        family=FAMILY,
-        version=1,
-        params=WindowParams,
-        usual=WindowParams(window=14),
         inputs=("close",),
         kernel=wilder.rsi,
         output="rsi",
@@ -182,148 +229,92 @@ FEATURES = (
         formula="100·G/(G + B), Wilder's means of gains and losses over n changes; 50 where nothing moved",
         source="Wilder (1978), New Concepts in Technical Trading Systems",
     ),
-    FeatureSpec(
+    _macd(
         name="macd",
-        family=FAMILY,
-        version=1,
-        params=MacdParams,
-        usual=MacdParams(fast=12, slow=26, signal=9),
-        inputs=("close",),
-        kernel=exponential.macd,
         output="macd_share",
-        kernel_params=lambda p: p.values(),
-        lookback=lambda p: p.slow + p.signal - 2,
         fades=lambda p: (1 - 2 / (p.slow + 1),),
-        unit="share of the close",
         formula="(EMA(fast) - EMA(slow))/C; 0 where the close stood still",
-        source="Appel (2005), Technical Analysis: Power Tools for Active Investors",
     ),
-    FeatureSpec(
+    _smoothed_macd(
         name="macd_signal",
-        family=FAMILY,
-        version=1,
-        params=MacdParams,
-        usual=MacdParams(fast=12, slow=26, signal=9),
-        inputs=("close",),
-        kernel=exponential.macd,
         output="signal_share",
-        kernel_params=lambda p: p.values(),
-        lookback=lambda p: p.slow + p.signal - 2,
-        fades=lambda p: (1 - 2 / (p.slow + 1), 1 - 2 / (p.signal + 1)),
-        unit="share of the close",
         formula="(EMA(signal) of MACD)/C; 0 where the close stood still",
-        source="Appel (2005), Technical Analysis: Power Tools for Active Investors",
     ),
-    FeatureSpec(
+    _smoothed_macd(
         name="macd_hist",
-        family=FAMILY,
-        version=1,
-        params=MacdParams,
-        usual=MacdParams(fast=12, slow=26, signal=9),
-        inputs=("close",),
-        kernel=exponential.macd,
         output="hist_share",
-        kernel_params=lambda p: p.values(),
-        lookback=lambda p: p.slow + p.signal - 2,
-        fades=lambda p: (1 - 2 / (p.slow + 1), 1 - 2 / (p.signal + 1)),
-        unit="share of the close",
         formula="(MACD - its signal)/C; 0 where the close stood still",
-        source="Appel (2005), Technical Analysis: Power Tools for Active Investors",
     ),
-    FeatureSpec(
+    _directional(
         name="plus_di",
-        family=FAMILY,
-        version=1,
-        params=WindowParams,
-        usual=WindowParams(window=14),
-        inputs=("high", "low", "close"),
-        kernel=wilder.adx,
         output="plus_di",
-        kernel_params=lambda p: (p.window, 0.0),
-        lookback=lambda p: p.window,
-        fades=lambda p: (1 - 1 / p.window,),
-        unit="0 to 100",
         formula="100·+DM/TR, Wilder's sums over n bars; 0 where there was no true range",
-        source="Wilder (1978), New Concepts in Technical Trading Systems",
     ),
-    FeatureSpec(
+    _directional(
         name="minus_di",
-        family=FAMILY,
-        version=1,
-        params=WindowParams,
-        usual=WindowParams(window=14),
-        inputs=("high", "low", "close"),
-        kernel=wilder.adx,
         output="minus_di",
-        kernel_params=lambda p: (p.window, 0.0),
-        lookback=lambda p: p.window,
-        fades=lambda p: (1 - 1 / p.window,),
-        unit="0 to 100",
         formula="100·-DM/TR, Wilder's sums over n bars; 0 where there was no true range",
-        source="Wilder (1978), New Concepts in Technical Trading Systems",
     ),
-    FeatureSpec(
+    _directional(
         name="adx",
-        family=FAMILY,
-        version=1,
-        params=WindowParams,
-        usual=WindowParams(window=14),
-        inputs=("high", "low", "close"),
-        kernel=wilder.adx,
         output="adx",
-        kernel_params=lambda p: (p.window, 0.0),
         lookback=lambda p: 2 * p.window - 1,
         fades=lambda p: (1 - 1 / p.window, 1 - 1 / p.window),
-        unit="0 to 100",
         formula="Wilder's mean over n bars of 100·|+DI - -DI|/(+DI + -DI); a bar without movement leaves it as it was, 0 before any",
-        source="Wilder (1978), New Concepts in Technical Trading Systems",
     ),
-    FeatureSpec(
+    _stochastic(
         name="stochastic_k",
-        family=FAMILY,
-        version=1,
-        params=StochasticParams,
-        usual=StochasticParams(window=14, smooth=3, slow=3),
-        inputs=("high", "low", "close"),
-        kernel=windows.stochastic,
         output="slow_k",
-        kernel_params=lambda p: (*p.values(), 50.0),
         lookback=lambda p: p.window + p.smooth - 2,
-        unit="0 to 100",
         formula="mean over `smooth` bars of 100·(C - lowest)/(highest - lowest) of `window` bars; 50 where high and low are one",
-        source="Lane (1984), Technical Analysis of Stocks & Commodities 2",
     ),
-    FeatureSpec(
+    _stochastic(
         name="stochastic_d",
-        family=FAMILY,
-        version=1,
-        params=StochasticParams,
-        usual=StochasticParams(window=14, smooth=3, slow=3),
-        inputs=("high", "low", "close"),
-        kernel=windows.stochastic,
         output="slow_d",
-        kernel_params=lambda p: (*p.values(), 50.0),
         lookback=lambda p: p.window + p.smooth + p.slow - 3,
-        unit="0 to 100",
         formula="mean over `slow` bars of stochastic_k; 50 where high and low are one",
-        source="Lane (1984), Technical Analysis of Stocks & Commodities 2",
     ),
-    FeatureSpec(
-        name="ema_distance",
-        family=FAMILY,
-        version=1,
-        params=WindowParams,
-        usual=WindowParams(window=26),
-        inputs=("close",),
-        kernel=exponential.ema,
-        output="distance",
-        kernel_params=lambda p: (p.window,),
+    _extremes(
+        name="highest",
+        inputs=("high",),
+        output="highest",
+        unit="price",
+        formula="greatest H of n bars",
+        scale="price",
+    ),
+    _extremes(
+        name="lowest",
+        inputs=("low",),
+        output="lowest",
+        unit="price",
+        formula="least L of n bars",
+        scale="price",
+    ),
+    _extremes(
+        name="range_position",
+        output="position",
+        unit="0 at the lowest, 1 at the highest",
+        formula="(C - lowest)/(highest - lowest) of n bars; 0.5 where they are one",
+    ),
+    _extremes(
+        name="williams_r",
+        output="williams",
+        unit="-100 to 0",
+        formula="-100·(highest - C)/(highest - lowest) of n bars; -50 where they are one",
+        source="Williams (1973), How I Made One Million Dollars",
+    ),
+    _window(
+        name="cci",
+        kernel=oscillators.cci,
+        output="cci",
+        usual=WindowParams(window=20),
+        kernel_params=lambda p: (p.window, 0.0),
         lookback=lambda p: p.window - 1,
-        fades=lambda p: (1 - 2 / (p.window + 1),),
-        unit="share of the mean",
-        formula="C/EMA(n) - 1, seeded with the mean of the first n closes; 0 where the close stood still",
-        source="Brown (1963), Smoothing, Forecasting and Prediction",
+        unit="mean absolute deviations / 0.015",
+        formula="(P - mean P)/(0.015·mean |P - mean P|) of n bars, P = (H + L + C)/3; 0 where they are equal",
+        source="Lambert (1980), Commodities 10",
     ),
+    *moving_averages.FEATURES,
 )
 
-__all__ = ["FAMILY", "FEATURES", "Adx", "Macd", "Stochastic", "adx", "ema", "macd", "rsi", "stochastic"]
+__all__ = ["FAMILY", "FEATURES", "Adx", "Macd", "Stochastic", "adx", "macd", "rsi", "stochastic"]

@@ -5,9 +5,11 @@ file). Each file lists its kernels in `KERNELS`; `timeframes.py` holds the engin
 """
 
 from barmill.features.kernels import (
+    averages,
     bands,
     bias,
     book,
+    co_moments,
     cross_pair,
     cycles,
     derivatives,
@@ -16,23 +18,27 @@ from barmill.features.kernels import (
     hidden_markov,
     interactions,
     order_flow,
+    oscillators,
     price,
-    price_impact,
     regimes,
-    spreads,
     timeframes,
     transforms,
+    volatilities,
+    volumes,
     vpin,
     wavelets,
     wilder,
+    window_sums,
     windows,
 )
 from barmill.features.kernels.kernel import Kernel, Routine
 
 KERNELS: tuple[Kernel, ...] = (
+    *averages.KERNELS,
     *bands.KERNELS,
     *bias.KERNELS,
     *book.KERNELS,
+    *co_moments.KERNELS,
     *cross_pair.KERNELS,
     *cycles.KERNELS,
     *derivatives.KERNELS,
@@ -41,14 +47,16 @@ KERNELS: tuple[Kernel, ...] = (
     *hidden_markov.KERNELS,
     *interactions.KERNELS,
     *order_flow.KERNELS,
+    *oscillators.KERNELS,
     *price.KERNELS,
-    *price_impact.KERNELS,
     *regimes.KERNELS,
-    *spreads.KERNELS,
     *transforms.KERNELS,
+    *volatilities.KERNELS,
+    *volumes.KERNELS,
     *vpin.KERNELS,
     *wavelets.KERNELS,
     *wilder.KERNELS,
+    *window_sums.KERNELS,
     *windows.KERNELS,
 )
 ROUTINES: tuple[Routine, ...] = (*timeframes.ROUTINES, *hidden_markov.ROUTINES, *vpin.ROUTINES)

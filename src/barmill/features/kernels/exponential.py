@@ -1,7 +1,9 @@
 """Exponential means. Start-up rules are TA-Lib's: seeded with a simple mean.
 
-Source: Appel (2005), Technical Analysis: Power Tools for Active Investors.
+Source: Appel (2005), Technical Analysis: Power Tools for Active Investors; J.P. Morgan (1996), RiskMetrics (volatility).
 """
+
+import math
 
 import numpy as np
 
@@ -71,4 +73,29 @@ def macd(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
     state[0], state[1], state[2], state[3] = seen, mean_fast, mean_slow, mean_signal
 
 
-KERNELS = (ema, macd)
+@kernel("ewma_volatility", ("ewma_volatility",), lambda _: 3)
+def ewma_volatility(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, last close, mean of squared log returns (until the n-th: their sum)."""
+    n = params[0]
+    alpha = 2.0 / (n + 1.0)
+    seen, last, mean = state[0], state[1], state[2]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        value = np.nan
+        if seen > 0.0:
+            squared = math.log(close / last) ** 2
+            if seen <= n:
+                mean += squared
+                if seen == n:
+                    mean /= n
+            else:
+                mean = (squared - mean) * alpha + mean
+            if seen >= n:
+                value = math.sqrt(mean)
+        out[0, t] = value
+        last = close
+        seen += 1.0
+    state[0], state[1], state[2] = seen, last, mean
+
+
+KERNELS = (ema, macd, ewma_volatility)

@@ -44,6 +44,20 @@ def rsi(params: Float64Array, state: Float64Array, bars: Float64Array, out: Floa
     state[0], state[1], state[2], state[3] = seen, last, gain, loss
 
 
+@kernel("true_range", ("true_range", "share"), lambda _: 2)
+def true_range(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:  # noqa: ARG001  as all kernels
+    """state: bars seen, last close. outputs: true range, true range as a share of the close."""
+    seen, last = state[0], state[1]
+    for t in range(bars.shape[1]):
+        close = bars[CLOSE, t]
+        value = _true_range(bars[HIGH, t], bars[LOW, t], last) if seen > 0.0 else np.nan
+        out[0, t] = value
+        out[1, t] = value / close
+        last = close
+        seen += 1.0
+    state[0], state[1] = seen, last
+
+
 @kernel("atr", ("atr", "share"), lambda _: 3)
 def atr(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
     """params: n. state: bars seen, last close, mean true range. outputs: ATR, ATR as a share of the close."""
@@ -114,4 +128,4 @@ def adx(params: Float64Array, state: Float64Array, bars: Float64Array, out: Floa
     state[4], state[5], state[6], state[7], state[8] = plus, minus, width, mean, defined
 
 
-KERNELS = (rsi, atr, adx)
+KERNELS = (rsi, true_range, atr, adx)

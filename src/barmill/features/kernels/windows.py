@@ -83,14 +83,19 @@ def _one_ring(params: tuple[float, ...]) -> int:
     return 3 + 2 * int(params[0])
 
 
-@kernel("log_return", ("log_return",), lambda params: 2 + int(params[0]))
+@kernel("log_return", ("log_return", "absolute", "simple", "percent"), lambda params: 2 + int(params[0]))
 def log_return(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n. state: bars seen, place, the last n closes."""
+    """params: n. state: bars seen, place, the last n closes.
+
+    outputs: the log return over n bars, its size, the simple return, and that in percent.
+    """
     n = int(params[0])
     seen, place = state[0], int(state[1])
     for t in range(bars.shape[1]):
         close = bars[CLOSE, t]
-        out[0, t] = math.log(close / state[2 + place]) if seen >= n else np.nan
+        grown = close / state[2 + place] if seen >= n else np.nan
+        log_grown = math.log(grown)
+        out[0, t], out[1, t], out[2, t], out[3, t] = log_grown, abs(log_grown), grown - 1.0, 100.0 * (grown - 1.0)
         state[2 + place] = close
         place = place + 1 if place + 1 < n else 0
         seen += 1.0
@@ -232,9 +237,9 @@ def stochastic(params: Float64Array, state: Float64Array, bars: Float64Array, ou
     state[0], state[1], state[2], state[3] = seen, float(place), float(place_raw), float(place_k)
 
 
-@kernel("volume_ratio", ("volume_ratio",), _one_ring)
+@kernel("volume_ratio", ("volume_ratio", "mean"), _one_ring)
 def volume_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, value where nothing was traded. state: bars seen, place, -, ring of volumes."""
+    """params: n, ratio where nothing was traded. state: bars seen, place, -, ring of volumes. outputs: volume/mean, mean."""
     n, undefined = int(params[0]), params[1]
     seen, place = state[0], int(state[1])
     ring = state[3:]
@@ -242,11 +247,11 @@ def volume_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, 
         volume = bars[VOLUME, t]
         place = _push(ring, n, place, volume)
         seen += 1.0
-        value = np.nan
+        value, mean = np.nan, np.nan
         if seen >= n:
             mean = _sum(ring[place : place + n]) / n
             value = volume / mean if mean > 0.0 else undefined
-        out[0, t] = value
+        out[0, t], out[1, t] = value, mean
     state[0], state[1] = seen, float(place)
 
 
@@ -299,9 +304,12 @@ def obv_zscore(params: Float64Array, state: Float64Array, bars: Float64Array, ou
     state[0], state[1], state[2] = seen, float(place), last
 
 
-@kernel("vwap_distance", ("vwap_distance",), lambda params: 3 + 4 * int(params[0]))
+@kernel("vwap_distance", ("vwap_distance", "vwap"), lambda params: 3 + 4 * int(params[0]))
 def vwap_distance(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, value where nothing was traded. state: bars seen, place, -, ring of turnover, ring of volumes."""
+    """params: n, distance where nothing was traded. state: bars seen, place, -, ring of turnover, ring of volumes.
+
+    outputs: close/VWAP - 1, VWAP (the close where nothing was traded).
+    """
     n, undefined = int(params[0]), params[1]
     seen, place = state[0], int(state[1])
     turnovers, volumes = state[3 : 3 + 2 * n], state[3 + 2 * n :]
@@ -311,11 +319,14 @@ def vwap_distance(params: Float64Array, state: Float64Array, bars: Float64Array,
         _push(turnovers, n, place, typical * volume)
         place = _push(volumes, n, place, volume)
         seen += 1.0
-        value = np.nan
+        distance, vwap = np.nan, np.nan
         if seen >= n:
             traded = _sum(volumes[place : place + n])
-            value = close * traded / _sum(turnovers[place : place + n]) - 1.0 if traded > 0.0 else undefined
-        out[0, t] = value
+            distance, vwap = undefined, close
+            if traded > 0.0:
+                turnover = _sum(turnovers[place : place + n])
+                distance, vwap = close * traded / turnover - 1.0, turnover / traded
+        out[0, t], out[1, t] = distance, vwap
     state[0], state[1] = seen, float(place)
 
 

@@ -1,0 +1,157 @@
+"""Where the price stands: among the extremes of n bars, about their mean, and on which side money flowed.
+
+Extremes come from monotonic queues, whose cost does not grow with n; sums run over rings as in `windows.py`.
+
+Source: Lemire (2006), Nordic Journal of Computing 13(4) (extremes); Lambert (1980), Commodities 10 (CCI); Quong & Soudack
+(1989), Technical Analysis of Stocks & Commodities 7 (MFI).
+"""
+
+import numba
+import numpy as np
+
+from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, VOLUME, Float64Array, kernel
+
+CCI_UNIT = 0.015  # Lambert's constant, which puts most values between -100 and 100
+
+
+@numba.njit(error_model="numpy")
+def _extend(queue: Float64Array, n: int, now: float, value: float) -> float:
+    """Put `value` of bar `now` into the queue of a window of n bars; returns the greatest of the window.
+
+    queue: place of the head, length, then n values in descending order from the head on, round and round, and their n bars.
+    """
+    head, length = int(queue[0]), int(queue[1])
+    values, times = queue[2 : 2 + n], queue[2 + n :]
+    if length > 0 and times[head] <= now - n:
+        head = head + 1 if head + 1 < n else 0
+        length -= 1
+    while length > 0:
+        last = head + length - 1
+        if last >= n:
+            last -= n
+        if values[last] > value:
+            break
+        length -= 1
+    end = head + length
+    if end >= n:
+        end -= n
+    values[end] = value
+    times[end] = now
+    queue[0], queue[1] = float(head), float(length + 1)
+    return values[head]
+
+
+@numba.njit(error_model="numpy")
+def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
+    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
+    ring[place] = value
+    ring[place + n] = value
+    return place + 1 if place + 1 < n else 0
+
+
+@numba.njit(error_model="numpy")
+def _sum(window: Float64Array) -> float:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = window.size - window.size % 4
+    for i in range(0, whole, 4):
+        a += window[i]
+        b += window[i + 1]
+        c += window[i + 2]
+        d += window[i + 3]
+    total = (a + b) + (c + d)
+    for i in range(whole, window.size):
+        total += window[i]
+    return total
+
+
+@numba.njit(error_model="numpy")
+def _deviation(window: Float64Array, centre: float) -> float:
+    """Mean absolute deviation."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    whole = window.size - window.size % 4
+    for i in range(0, whole, 4):
+        a += abs(window[i] - centre)
+        b += abs(window[i + 1] - centre)
+        c += abs(window[i + 2] - centre)
+        d += abs(window[i + 3] - centre)
+    total = (a + b) + (c + d)
+    for i in range(whole, window.size):
+        total += abs(window[i] - centre)
+    return total / window.size
+
+
+@numba.njit(error_model="numpy")
+def _varies(window: Float64Array) -> bool:
+    """Whether not all values are equal; a rounded deviation cannot tell."""
+    for i in range(1, window.size):  # noqa: SIM110  compiled code
+        if window[i] != window[0]:
+            return True
+    return False
+
+
+@kernel("extremes", ("highest", "lowest", "position", "williams"), lambda params: 1 + 2 * (2 + 2 * int(params[0])))
+def extremes(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, position where highest and lowest are one. state: bars seen, queues of highs and of negated lows.
+
+    outputs: highest high, lowest low, (close - lowest)/(highest - lowest), and 100·(that - 1).
+    """
+    n, undefined = int(params[0]), params[1]
+    seen = state[0]
+    highs, lows = state[1 : 3 + 2 * n], state[3 + 2 * n :]
+    for t in range(bars.shape[1]):
+        high, low = _extend(highs, n, seen, bars[HIGH, t]), -_extend(lows, n, seen, -bars[LOW, t])
+        seen += 1.0
+        position = np.nan
+        if seen < n:
+            high, low = np.nan, np.nan
+        else:
+            position = (bars[CLOSE, t] - low) / (high - low) if high > low else undefined
+        out[0, t], out[1, t], out[2, t], out[3, t] = high, low, position, 100.0 * (position - 1.0)
+    state[0] = seen
+
+
+@kernel("cci", ("cci",), lambda params: 2 + 2 * int(params[0]))
+def cci(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing varies. state: bars seen, place, ring of typical prices."""
+    n, undefined = int(params[0]), params[1]
+    seen, place = state[0], int(state[1])
+    ring = state[2:]
+    for t in range(bars.shape[1]):
+        typical = (bars[HIGH, t] + bars[LOW, t] + bars[CLOSE, t]) / 3.0
+        place = _push(ring, n, place, typical)
+        seen += 1.0
+        value = np.nan
+        if seen >= n:
+            window = ring[place : place + n]
+            value = undefined
+            if _varies(window):
+                mean = _sum(window) / n
+                value = (typical - mean) / (CCI_UNIT * _deviation(window, mean))
+        out[0, t] = value
+    state[0], state[1] = seen, float(place)
+
+
+@kernel("mfi", ("mfi",), lambda params: 3 + 4 * int(params[0]))
+def mfi(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where no money flowed. state: bars seen, place, last typical price, rings of flow up and flow down."""
+    n, undefined = int(params[0]), params[1]
+    seen, place, last = state[0], int(state[1]), state[2]
+    ups, downs = state[3 : 3 + 2 * n], state[3 + 2 * n :]
+    for t in range(bars.shape[1]):
+        typical = (bars[HIGH, t] + bars[LOW, t] + bars[CLOSE, t]) / 3.0
+        value = np.nan
+        if seen > 0.0:
+            money = typical * bars[VOLUME, t]
+            _push(ups, n, place, money if typical > last else 0.0)
+            place = _push(downs, n, place, money if typical < last else 0.0)
+            if seen >= n:
+                up = _sum(ups[place : place + n])
+                flowed = up + _sum(downs[place : place + n])
+                value = 100.0 * (up / flowed) if flowed > 0.0 else undefined
+        out[0, t] = value
+        last = typical
+        seen += 1.0
+    state[0], state[1], state[2] = seen, float(place), last
+
+
+KERNELS = (extremes, cci, mfi)
