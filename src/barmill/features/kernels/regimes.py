@@ -138,38 +138,54 @@ def _varies(window: Float64Array) -> bool:
 
 
 @numba.njit(error_model="numpy")
-def _variance_ratio(window: Float64Array, q: int, squares: Float64Array, path: Float64Array) -> tuple[float, float]:
-    """Variance ratio and its standard error on a random walk; `squares` (n,) and `path` (n + 1,) are room to work in.
+def _dot(left: Float64Array, right: Float64Array) -> float:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    fours = left.size // 4
+    for i in range(fours):
+        a += left[4 * i] * right[4 * i]
+        b += left[4 * i + 1] * right[4 * i + 1]
+        c += left[4 * i + 2] * right[4 * i + 2]
+        d += left[4 * i + 3] * right[4 * i + 3]
+    total = (a + b) + (c + d)
+    for i in range(4 * fours, left.size):
+        total += left[i] * right[i]
+    return total
+
+
+@numba.njit(error_model="numpy")
+def _variance_ratio(
+    window: Float64Array, q: int, deviations: Float64Array, squares: Float64Array, longer: Float64Array
+) -> tuple[float, float]:
+    """Variance ratio and its standard error on a random walk; the last three (n,) are room to work in.
 
     Lo & MacKinlay (1988), equations 12 to 14 (overlapping, unbiased) and theorem 3 (variances that change).
     """
     n = window.size
     mean = _sum(window) / n
-    path[0] = 0.0
     for k in range(n):
-        deviation = window[k] - mean
-        squares[k] = deviation * deviation
-        path[k + 1] = path[k] + deviation
+        deviations[k] = window[k] - mean
+        squares[k] = deviations[k] * deviations[k]
+    starts = n - q + 1  # of returns over q bars
+    longer[:starts] = 0.0
+    for j in range(q):
+        later = deviations[j:]
+        for k in range(starts):
+            longer[k] += later[k]
     total = _sum(squares)
-    longer = 0.0
-    for k in range(q, n + 1):
-        longer += (path[k] - path[k - q]) ** 2
-    ratio = longer / (q * (n - q + 1) * (1.0 - q / n)) / (total / (n - 1))
+    ratio = _dot(longer[:starts], longer[:starts]) / (q * starts * (1.0 - q / n)) / (total / (n - 1))
     error = 0.0
     for j in range(1, q):
-        together = 0.0
-        for k in range(j, n):
-            together += squares[k] * squares[k - j]
-        error += (2.0 * (q - j) / q) ** 2 * (together / (total * total))
+        error += (2.0 * (q - j) / q) ** 2 * (_dot(squares[j:], squares[: n - j]) / (total * total))
     return ratio, math.sqrt(error)
 
 
-@kernel("variance_ratio", ("variance_ratio", "regime"), lambda params: 4 + 4 * int(params[0]))
+@kernel("variance_ratio", ("variance_ratio", "regime"), lambda params: 3 + 5 * int(params[0]))
 def variance_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
     """params: n, q, ratio where nothing varies. state: bars seen, place, last close, ring of log returns, room to work in."""
     n, q, undefined = int(params[0]), int(params[1]), params[2]
     seen, place, last = state[0], int(state[1]), state[2]
-    returns, squares, path = state[3 : 3 + 2 * n], state[3 + 2 * n : 3 + 3 * n], state[3 + 3 * n :]
+    returns, deviations = state[3 : 3 + 2 * n], state[3 + 2 * n : 3 + 3 * n]
+    squares, longer = state[3 + 3 * n : 3 + 4 * n], state[3 + 4 * n :]
     for t in range(bars.shape[1]):
         close = bars[CLOSE, t]
         ratio, regime = np.nan, np.nan
@@ -179,7 +195,7 @@ def variance_ratio(params: Float64Array, state: Float64Array, bars: Float64Array
                 ratio, regime = undefined, 0.0
                 window = returns[place : place + n]
                 if _varies(window):
-                    ratio, error = _variance_ratio(window, q, squares, path)
+                    ratio, error = _variance_ratio(window, q, deviations, squares, longer)
                     regime = _side(ratio - 1.0, -DEPARTS * error, DEPARTS * error)
         out[0, t], out[1, t] = ratio, regime
         last = close
