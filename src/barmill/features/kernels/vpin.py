@@ -14,17 +14,29 @@ from numba import types
 
 from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, OPEN_TIME, VALUES, VOLUME, Float64Array, kernel, routine
 
+TILE = 256  # bars
 HALF = math.sqrt(0.5)
 FULL = 1e-10  # a bucket that lacks less than this share of its volume lacks it by rounding: ten bars of 0.1 fill one of 1
-HEAD = 6  # what both kernels remember before their rings
 
 
 @numba.njit(error_model="numpy")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
+def _sums(lane: Float64Array, n: int, size: int, work: Float64Array, sums: Float64Array) -> None:
+    """sums[i] = lane[i] + ... + lane[i + n - 1] for i below `size`, as in `window_sums.py`; `work` is as long as the lane."""
+    blocks = n - 1 + size
+    for i in range(blocks):
+        work[i] = lane[i]
+    for i in range(size):
+        sums[i] = 0.0
+    covered, length = 0, 1
+    while length <= n:
+        if n & length:
+            for i in range(size):
+                sums[i] += work[i + covered]
+            covered += length
+        blocks -= length
+        for i in range(blocks):
+            work[i] += work[i + length]
+        length *= 2
 
 
 @numba.njit(error_model="numpy")
@@ -40,6 +52,22 @@ def _sum(window: Float64Array) -> float:
     for i in range(whole, window.size):
         total += window[i]
     return total
+
+
+@numba.njit(error_model="numpy")
+def _recall(kept: Float64Array, n: int, tile: int) -> Float64Array:
+    """A lane: the n - 1 values that it had kept, and room for those of a tile."""
+    lane = np.empty(n - 1 + tile)
+    for i in range(n - 1):
+        lane[i] = kept[i]
+    return lane
+
+
+@numba.njit(error_model="numpy")
+def _move_on(lane: Float64Array, n: int, size: int, kept: Float64Array) -> None:
+    """The last n - 1 values come before the next tile, and are kept."""
+    for i in range(n - 1):
+        kept[i] = lane[i] = lane[i + size]
 
 
 @numba.njit(error_model="numpy")
@@ -73,14 +101,13 @@ def fill_buckets(
 
 @numba.njit(error_model="numpy")
 def _vpin(volumes: Float64Array, shares: Float64Array, scratch: Float64Array, undefined: float) -> float:
-    """Mean imbalance of the buckets that the window fills, as a share of their volume."""
-    n_buckets = scratch.size // 2
+    """Mean imbalance of the buckets that the window fills, as a share of their volume. scratch (2, n_buckets)."""
+    n_buckets = scratch.shape[1]
     size = _sum(volumes) / n_buckets
     if size <= 0.0:
         return undefined
-    imbalance = scratch[n_buckets:]
-    count = _fill(volumes, shares, size, scratch[:n_buckets], imbalance)
-    return _sum(imbalance[:count]) / (n_buckets * size)
+    count = _fill(volumes, shares, size, scratch[0], scratch[1])
+    return _sum(scratch[1, :count]) / (n_buckets * size)
 
 
 @numba.njit(error_model="numpy")
@@ -92,67 +119,79 @@ def _stretch_ends(bars: Float64Array, t: int, before: float, bucket_bars: float)
 
 def _bulk_state(params: tuple[float, ...]) -> int:
     window, n_buckets = int(params[0]) * int(params[1]), int(params[1])
-    return HEAD + 4 * window + 4 * n_buckets
+    return 4 + 2 * (window - 1) + n_buckets - 1
 
 
 @kernel("vpin", ("vpin",), _bulk_state)
 def vpin(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: bucket_bars, n_buckets, value where nothing was traded. state: bars seen, place, last close time, value, last close,
-    place of the changes, rings of volumes and of shares, ring of n_buckets squared changes, scratch.
+    """params: bucket_bars, n_buckets, value where nothing was traded.
+
+    state: bars seen, last close, last close time, value, lanes of volumes, of shares, of n_buckets squared changes. Bought less
+    sold is, as a share of the volume, 2Φ(z) - 1 = erf(z/√2).
     """
-    bucket_bars, n_buckets, undefined = params[0], int(params[1]), params[2]
-    window = int(bucket_bars) * n_buckets
-    seen, place, before, value, last, place_changes = state[0], int(state[1]), state[2], state[3], state[4], int(state[5])
-    volumes, shares = state[HEAD : HEAD + 2 * window], state[HEAD + 2 * window : HEAD + 4 * window]
-    squares = state[HEAD + 4 * window : HEAD + 4 * window + 2 * n_buckets]
-    scratch = state[HEAD + 4 * window + 2 * n_buckets :]
-    full = n_buckets + window - 1.0
-    first = full + bucket_bars - 1.0
-    for t in range(bars.shape[1]):
-        close = bars[CLOSE, t]
-        if seen > 0.0:
-            change = close - last
-            place_changes = _push(squares, n_buckets, place_changes, change * change)
-            sigma = math.sqrt(_sum(squares[place_changes : place_changes + n_buckets]) / n_buckets)
-            _push(shares, window, place, math.erf(change / sigma * HALF) if sigma > 0.0 else 0.0)
-            place = _push(volumes, window, place, bars[VOLUME, t])
-            if seen == full or (seen > full and _stretch_ends(bars, t, before, bucket_bars)):
-                value = _vpin(volumes[place : place + window], shares[place : place + window], scratch, undefined)
-        out[0, t] = value if seen >= first else np.nan
-        last, before = close, bars[CLOSE_TIME, t]
-        seen += 1.0
-    state[0], state[1], state[2], state[3], state[4], state[5] = seen, float(place), before, value, last, float(place_changes)
+    bucket_bars, n_buckets, undefined, n_bars = int(params[0]), int(params[1]), params[2], bars.shape[1]
+    n = bucket_bars * n_buckets
+    seen, last, before, value = state[0], state[1], state[2], state[3]
+    tile = min(max(TILE, n), max(n_bars, 1))
+    kept = state[4 : 3 + n], state[3 + n : 2 + 2 * n], state[2 + 2 * n :]
+    volumes, shares, squares = _recall(kept[0], n, tile), _recall(kept[1], n, tile), _recall(kept[2], n_buckets, tile)
+    work, sums, scratch = np.empty(n_buckets - 1 + tile), np.empty(tile), np.empty((2, n_buckets))
+    full = n_buckets + n - 1  # the first bar whose window has n_buckets changes behind its oldest bar
+    for start in range(0, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            change = bars[CLOSE, start + i] - last if seen + i > 0 else 0.0
+            squares[n_buckets - 1 + i] = change * change
+            shares[n - 1 + i] = change
+            volumes[n - 1 + i] = bars[VOLUME, start + i]
+            last = bars[CLOSE, start + i]
+        _sums(squares, n_buckets, size, work, sums)
+        for i in range(size):
+            sigma = math.sqrt(sums[i] / n_buckets)
+            shares[n - 1 + i] = math.erf(shares[n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
+        for i in range(size):
+            if seen + i == full or (seen + i > full and _stretch_ends(bars, start + i, before, bucket_bars)):
+                value = _vpin(volumes[i : i + n], shares[i : i + n], scratch, undefined)
+            out[0, start + i] = value if seen + i >= full + bucket_bars - 1 else np.nan
+            before = bars[CLOSE_TIME, start + i]
+        _move_on(volumes, n, size, kept[0])
+        _move_on(shares, n, size, kept[1])
+        _move_on(squares, n_buckets, size, kept[2])
+        seen += size
+    state[0], state[1], state[2], state[3] = seen, last, before, value
 
 
-def _taker_state(params: tuple[float, ...]) -> int:
-    return HEAD + 4 * int(params[0]) * int(params[1]) + 2 * int(params[1])
-
-
-@kernel("taker_vpin", ("taker_vpin",), _taker_state)
+@kernel("taker_vpin", ("taker_vpin",), lambda params: 3 + 2 * (int(params[0]) * int(params[1]) - 1))
 def taker_vpin(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: bucket_bars, n_buckets, value where nothing was traded, row of what takers bought. state: bars seen, place, last close
-    time, value, -, -, rings of volumes and of shares, scratch.
+    """params: bucket_bars, n_buckets, value where nothing was traded, row of what takers bought.
+
+    state: bars seen, last close time, value, lanes of volumes, of shares.
     """
-    bucket_bars, n_buckets, undefined, row = params[0], int(params[1]), params[2], int(params[3])
-    window = int(bucket_bars) * n_buckets
-    seen, place, before, value = state[0], int(state[1]), state[2], state[3]
-    volumes, shares = state[HEAD : HEAD + 2 * window], state[HEAD + 2 * window : HEAD + 4 * window]
-    scratch = state[HEAD + 4 * window :]
-    full = window - 1.0
-    first = full + bucket_bars - 1.0
-    for t in range(bars.shape[1]):
-        bought, volume = bars[row, t], bars[VOLUME, t]
-        if not math.isfinite(bought):
-            out[0, t] = np.nan
-            continue
-        _push(shares, window, place, 2.0 * (bought / volume) - 1.0 if volume > 0.0 else 0.0)
-        place = _push(volumes, window, place, volume)
-        if seen == full or (seen > full and _stretch_ends(bars, t, before, bucket_bars)):
-            value = _vpin(volumes[place : place + window], shares[place : place + window], scratch, undefined)
-        out[0, t] = value if seen >= first else np.nan
-        before = bars[CLOSE_TIME, t]
-        seen += 1.0
-    state[0], state[1], state[2], state[3] = seen, float(place), before, value
+    bucket_bars, n_buckets, undefined, bought = int(params[0]), int(params[1]), params[2], bars[int(params[3])]
+    n, n_bars = bucket_bars * n_buckets, bars.shape[1]
+    seen, before, value = state[0], state[1], state[2]
+    tile, begin = min(max(TILE, n), max(n_bars, 1)), 0
+    while seen == 0.0 and begin < n_bars and math.isnan(bought[begin]):
+        begin += 1
+    out[0, :begin] = np.nan
+    kept = state[3 : 2 + n], state[2 + n :]
+    volumes, shares, scratch = _recall(kept[0], n, tile), _recall(kept[1], n, tile), np.empty((2, n_buckets))
+    full = n - 1
+    for start in range(begin, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            volume = bars[VOLUME, start + i]
+            volumes[n - 1 + i] = volume
+            shares[n - 1 + i] = 2.0 * (bought[start + i] / volume) - 1.0 if volume > 0.0 else 0.0
+        for i in range(size):
+            if seen + i == full or (seen + i > full and _stretch_ends(bars, start + i, before, bucket_bars)):
+                value = _vpin(volumes[i : i + n], shares[i : i + n], scratch, undefined)
+            out[0, start + i] = value if seen + i >= full + bucket_bars - 1 else np.nan
+            before = bars[CLOSE_TIME, start + i]
+        _move_on(volumes, n, size, kept[0])
+        _move_on(shares, n, size, kept[1])
+        seen += size
+    state[0], state[1], state[2] = seen, before, value
 
 
 KERNELS = (vpin, taker_vpin)

@@ -1,0 +1,340 @@
+"""Quantities of spreads, order flow and price impact that are sums over the last n bars.
+
+The sums of many windows are made at once, from blocks of 1, 2, 4, ... values: the block of 2h values that starts at i is that of
+h which starts at i and that of h which starts at i + h, and a window is the blocks that make up n. So a bar costs log n
+additions, many of which the processor does together. Their order is fixed by n alone: the same window gives the same bits,
+however the bars are cut, and nothing drifts.
+
+A kernel goes through the bars in tiles. A lane holds the n - 1 values before the tile and those of the tile; the first value of
+a history is 0 where a change is meant, and is never in a full window.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, VOLUME, Float64Array, kernel
+
+TILE = 256  # bars; a lane and its work stay in the first-level cache
+CORWIN_SCHULTZ = 3.0 - 2.0 * math.sqrt(2.0)
+HALF = math.sqrt(0.5)
+
+
+@numba.njit(error_model="numpy")
+def _tile(n: int, n_bars: int) -> int:
+    return min(max(TILE, n), max(n_bars, 1))
+
+
+@numba.njit(error_model="numpy")
+def _sums(lane: Float64Array, n: int, size: int, work: Float64Array, sums: Float64Array) -> None:
+    """sums[i] = lane[i] + ... + lane[i + n - 1] for i below `size`; `work` is as long as the lane."""
+    blocks = n - 1 + size
+    for i in range(blocks):
+        work[i] = lane[i]
+    for i in range(size):
+        sums[i] = 0.0
+    covered, length = 0, 1
+    while length <= n:
+        if n & length:
+            for i in range(size):
+                sums[i] += work[i + covered]
+            covered += length
+        blocks -= length
+        for i in range(blocks):
+            work[i] += work[i + length]
+        length *= 2
+
+
+@numba.njit(error_model="numpy")
+def _recall(kept: Float64Array, n_lanes: int, n: int, tile: int) -> Float64Array:
+    """The lanes, beginning with the n - 1 values that each had kept."""
+    lanes = np.empty((n_lanes, n - 1 + tile))
+    for k in range(n_lanes):
+        for i in range(n - 1):
+            lanes[k, i] = kept[k * (n - 1) + i]
+    return lanes
+
+
+@numba.njit(error_model="numpy")
+def _move_on(lanes: Float64Array, n: int, size: int) -> None:
+    """The last n - 1 values come before the next tile."""
+    for k in range(lanes.shape[0]):
+        for i in range(n - 1):
+            lanes[k, i] = lanes[k, i + size]
+
+
+@numba.njit(error_model="numpy")
+def _keep(kept: Float64Array, lanes: Float64Array, n: int) -> None:
+    for k in range(lanes.shape[0]):
+        for i in range(n - 1):
+            kept[k * (n - 1) + i] = lanes[k, i]
+
+
+@numba.njit(error_model="numpy")
+def _begin(values: Float64Array, seen: float) -> int:
+    """The first bar that counts: a row may begin with NaN."""
+    t = 0
+    while seen == 0.0 and t < values.size and math.isnan(values[t]):
+        t += 1
+    return t
+
+
+@kernel("corwin_schultz_spread", ("corwin_schultz_spread",), lambda params: 3 + int(params[0]))
+def corwin_schultz_spread(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, last high, last low, last squared log range, lane of the sums of two neighbours' squares."""
+    n, n_bars = int(params[0]), bars.shape[1]
+    seen, last_high, last_low, last_square = state[0], state[1], state[2], state[3]
+    tile = _tile(n, n_bars)
+    lanes, work, sums, gammas = _recall(state[4:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    for start in range(0, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            high, low = bars[HIGH, start + i], bars[LOW, start + i]
+            square = math.log(high / low) ** 2
+            lanes[0, n - 1 + i] = square + last_square
+            gammas[i] = math.log(max(high, last_high) / min(low, last_low)) ** 2
+            last_high, last_low, last_square = high, low, square
+        _sums(lanes[0], n, size, work, sums)
+        for i in range(size):
+            beta = sums[i] / n
+            alpha = (math.sqrt(2.0 * beta) - math.sqrt(beta)) / CORWIN_SCHULTZ - math.sqrt(gammas[i] / CORWIN_SCHULTZ)
+            value = 2.0 * math.tanh(0.5 * alpha) if alpha > 0.0 else 0.0  # 2(e^α - 1)/(1 + e^α)
+            out[0, start + i] = value if seen + i >= n else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[4:], lanes, n)
+    state[0], state[1], state[2], state[3] = seen, last_high, last_low, last_square
+
+
+@kernel("effective_spread", ("effective_spread",), lambda params: 2 + int(params[0]))
+def effective_spread(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, last close, its log distance from the middle of its bar, lane of products."""
+    n, n_bars = int(params[0]), bars.shape[1]
+    seen, last, own = state[0], state[1], state[2]
+    tile = _tile(n, n_bars)
+    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile)
+    for start in range(0, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            high, low, close = bars[HIGH, start + i], bars[LOW, start + i], bars[CLOSE, start + i]
+            lanes[0, n - 1 + i] = own * 0.5 * math.log((last / high) * (last / low)) if seen + i > 0 else 0.0
+            last, own = close, 0.5 * math.log((close / high) * (close / low))
+        _sums(lanes[0], n, size, work, sums)
+        for i in range(size):
+            out[0, start + i] = 2.0 * math.sqrt(max(0.0, sums[i] / n)) if seen + i >= n else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[3:], lanes, n)
+    state[0], state[1], state[2] = seen, last, own
+
+
+@kernel("realised_spread", ("realised_spread",), lambda params: 2 + int(params[0]))
+def realised_spread(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n. state: bars seen, last close, sign of the last change (0 before the first), lane of what was given back."""
+    n, n_bars = int(params[0]), bars.shape[1]
+    seen, last, sign = state[0], state[1], state[2]
+    tile = _tile(n, n_bars)
+    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile)
+    for start in range(0, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            close = bars[CLOSE, start + i]
+            lanes[0, n - 1 + i] = -2.0 * sign * math.log(close / last) if seen + i > 0 else 0.0
+            if seen + i > 0 and close != last:
+                sign = 1.0 if close > last else -1.0
+            last = close
+        _sums(lanes[0], n, size, work, sums)
+        for i in range(size):
+            out[0, start + i] = sums[i] / n if seen + i > n else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[3:], lanes, n)
+    state[0], state[1], state[2] = seen, last, sign
+
+
+@kernel("bulk_imbalance", ("bulk_imbalance",), lambda params: 3 * int(params[0]) - 1)
+def bulk_imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded.
+
+    state: bars seen, last close, lanes of squared changes, of bought less sold, of volumes. Bought less sold is, as a share of
+    the volume, 2Φ(z) - 1 = erf(z/√2).
+    """
+    n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
+    seen, last = state[0], state[1]
+    tile = _tile(n, n_bars)
+    lanes, work, sums, traded = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    for start in range(0, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            close = bars[CLOSE, start + i]
+            lanes[0, n - 1 + i] = (close - last) ** 2 if seen + i > 0 else 0.0
+            lanes[2, n - 1 + i] = bars[VOLUME, start + i]
+            last = close
+        _sums(lanes[0], n, size, work, sums)
+        last = state[1] if start == 0 else bars[CLOSE, start - 1]
+        for i in range(size):
+            sigma, change = math.sqrt(sums[i] / n), bars[CLOSE, start + i] - last
+            lanes[1, n - 1 + i] = bars[VOLUME, start + i] * math.erf(change / sigma * HALF) if sigma > 0.0 else 0.0
+            last = bars[CLOSE, start + i]
+        _sums(lanes[1], n, size, work, sums)
+        _sums(lanes[2], n, size, work, traded)
+        for i in range(size):  # the oldest bar of the window has n changes behind it
+            value = sums[i] / traded[i] if traded[i] > 0.0 else undefined
+            out[0, start + i] = value if seen + i >= 2 * n - 1 else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[2:], lanes, n)
+    state[0], state[1] = seen, last
+
+
+@kernel("taker_imbalance", ("taker_imbalance",), lambda params: 2 * int(params[0]) - 1)
+def taker_imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded, row of what takers bought. state: bars seen, lanes of bought less sold, of volumes."""
+    n, undefined, bought, n_bars = int(params[0]), params[1], bars[int(params[2])], bars.shape[1]
+    seen = state[0]
+    tile, begin = _tile(n, n_bars), _begin(bought, seen)
+    out[0, :begin] = np.nan
+    lanes, work, sums, traded = _recall(state[1:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    for start in range(begin, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            lanes[0, n - 1 + i] = 2.0 * bought[start + i] - bars[VOLUME, start + i]
+            lanes[1, n - 1 + i] = bars[VOLUME, start + i]
+        _sums(lanes[0], n, size, work, sums)
+        _sums(lanes[1], n, size, work, traded)
+        for i in range(size):
+            value = sums[i] / traded[i] if traded[i] > 0.0 else undefined
+            out[0, start + i] = value if seen + i >= n - 1 else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[1:], lanes, n)
+    state[0] = seen
+
+
+@kernel("intensity", ("intensity",), lambda params: 2 * int(params[0]))
+def intensity(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded, row of what is counted.
+
+    state: bars seen, last close time, lanes of counts, of times.
+    A bar's time runs from the close of the bar before it, so that a gap is time without trades.
+    """
+    n, undefined, counts, n_bars = int(params[0]), params[1], bars[int(params[2])], bars.shape[1]
+    seen, last = state[0], state[1]
+    tile, begin = _tile(n, n_bars), _begin(counts, seen)
+    out[0, :begin] = np.nan
+    lanes, work, sums, time = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    for start in range(begin, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            lanes[0, n - 1 + i], lanes[1, n - 1 + i] = counts[start + i], bars[CLOSE_TIME, start + i] - last
+            last = bars[CLOSE_TIME, start + i]
+        _sums(lanes[0], n, size, work, sums)
+        _sums(lanes[1], n, size, work, time)
+        for i in range(size):
+            value = (lanes[0, n - 1 + i] / lanes[1, n - 1 + i]) / (sums[i] / time[i]) if sums[i] > 0.0 else undefined
+            out[0, start + i] = value if seen + i >= n else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[2:], lanes, n)
+    state[0], state[1] = seen, last
+
+
+@kernel("trade_size", ("trade_size",), lambda params: 2 * int(params[0]) - 1)
+def trade_size(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded, row of trades. state: bars seen, lanes of volumes, of trades."""
+    n, undefined, trades, n_bars = int(params[0]), params[1], bars[int(params[2])], bars.shape[1]
+    seen = state[0]
+    tile, begin = _tile(n, n_bars), _begin(trades, seen)
+    out[0, :begin] = np.nan
+    lanes, work, traded, sums = _recall(state[1:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    for start in range(begin, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            lanes[0, n - 1 + i], lanes[1, n - 1 + i] = bars[VOLUME, start + i], trades[start + i]
+        _sums(lanes[0], n, size, work, traded)
+        _sums(lanes[1], n, size, work, sums)
+        for i in range(size):
+            volume, count = lanes[0, n - 1 + i], lanes[1, n - 1 + i]
+            value = (volume / count) / (traded[i] / sums[i]) if count > 0.0 and traded[i] > 0.0 else undefined
+            out[0, start + i] = value if seen + i >= n - 1 else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[1:], lanes, n)
+    state[0] = seen
+
+
+@kernel("amihud", ("money", "relative"), lambda params: 3 * int(params[0]) - 1)
+def amihud(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded. state: bars seen, last close, lanes of ratios, of turnover, of bars with volume.
+
+    outputs: |return| per unit of money traded, |return| per mean turnover of a bar; both over the bars with volume.
+    """
+    n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
+    seen, last = state[0], state[1]
+    tile = _tile(n, n_bars)
+    lanes, work = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile)
+    ratios, turnovers, traded = np.empty(tile), np.empty(tile), np.empty(tile)
+    for start in range(0, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            close = bars[CLOSE, start + i]
+            turnover = close * bars[VOLUME, start + i]
+            lanes[0, n - 1 + i] = abs(close / last - 1.0) / turnover if turnover > 0.0 and seen + i > 0 else 0.0
+            lanes[1, n - 1 + i] = turnover
+            lanes[2, n - 1 + i] = 1.0 if turnover > 0.0 else 0.0
+            last = close
+        _sums(lanes[0], n, size, work, ratios)
+        _sums(lanes[1], n, size, work, turnovers)
+        _sums(lanes[2], n, size, work, traded)
+        for i in range(size):
+            money, relative = undefined, undefined
+            if traded[i] > 0.0:
+                money = ratios[i] / traded[i]
+                relative = money * (turnovers[i] / traded[i])
+            out[0, start + i], out[1, start + i] = (money, relative) if seen + i >= n else (np.nan, np.nan)
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[2:], lanes, n)
+    state[0], state[1] = seen, last
+
+
+@kernel("price_impact", ("price_impact",), lambda params: 2 * int(params[0]))
+def price_impact(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded.
+
+    state: bars seen, last close, lanes of |return| times the root of the volume, of volumes.
+    """
+    n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
+    seen, last = state[0], state[1]
+    tile = _tile(n, n_bars)
+    lanes, work, products, traded = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    for start in range(0, n_bars, tile):
+        size = min(tile, n_bars - start)
+        for i in range(size):
+            close, volume = bars[CLOSE, start + i], bars[VOLUME, start + i]
+            lanes[0, n - 1 + i] = abs(math.log(close / last)) * math.sqrt(volume) if seen + i > 0 else 0.0
+            lanes[1, n - 1 + i] = volume
+            last = close
+        _sums(lanes[0], n, size, work, products)
+        _sums(lanes[1], n, size, work, traded)
+        for i in range(size):
+            value = products[i] / (n * math.sqrt(traded[i] / n)) if traded[i] > 0.0 else undefined
+            out[0, start + i] = value if seen + i >= n else np.nan
+        _move_on(lanes, n, size)
+        seen += size
+    _keep(state[2:], lanes, n)
+    state[0], state[1] = seen, last
+
+
+KERNELS = (
+    corwin_schultz_spread,
+    effective_spread,
+    realised_spread,
+    bulk_imbalance,
+    taker_imbalance,
+    intensity,
+    trade_size,
+    amihud,
+    price_impact,
+)
