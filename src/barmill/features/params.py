@@ -167,6 +167,25 @@ class WaveletParams(FeatureParams):
     level: int = Field(ge=1, le=12)
 
 
+class RollParams(FeatureParams):
+    """A window wide enough for two pairs of neighbours."""
+
+    window: int = Field(ge=3, le=100_000)
+
+
+class VpinParams(FeatureParams):
+    """Mean bars of a bucket, and buckets."""
+
+    bucket_bars: int = Field(ge=1, le=10_000)
+    n_buckets: int = Field(ge=2, le=10_000)
+
+    @model_validator(mode="after")
+    def _the_window_is_not_endless(self) -> "VpinParams":
+        if self.bucket_bars * self.n_buckets > 100_000:
+            raise ValueError("bucket_bars times n_buckets must be at most 100000")
+        return self
+
+
 __all__ = [
     "BarsParams",
     "BollingerParams",
@@ -180,10 +199,12 @@ __all__ = [
     "MomentsParams",
     "NoParams",
     "RegimeParams",
+    "RollParams",
     "StateParams",
     "StatesParams",
     "StochasticParams",
     "VarianceRatioParams",
+    "VpinParams",
     "WaveletParams",
     "WindowParams",
     "WinsoriseParams",
