@@ -4,11 +4,9 @@ A run is one kernel with one set of numbers on one timeframe; several features m
 rows for the base bars and one for each higher timeframe (`kernels/timeframes.py`).
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from barmill.errors import SchemaError
 from barmill.features.kernels import Kernel
 from barmill.features.kernels.kernel import BAR_ROWS
 from barmill.features.spec import Feature
@@ -108,7 +106,7 @@ class _Builder:
         if name not in self._runs:
             rows = [self._first + self._inputs.index(column) for column in feature.spec.further_inputs]
             rows += [self._row_of_argument(arg, layer) for arg in feature.args]
-            own = (*feature.spec.kernel_params(feature.params), *_fitted_numbers(feature, self._fitted))
+            own = (*feature.spec.kernel_params(feature.params), *self._fitted.get(feature.name, ()))
             depends = tuple(arg.run_name for arg in feature.args if arg.timeframe == feature.timeframe)
             late = len(depends) < len(feature.args) or any(self._runs[one].late for one in depends)
             size = kernel.state_size(own)
@@ -130,16 +128,6 @@ class _Builder:
         shown = tuple((*self._row_of[arg], row) for arg, row in self._awaited.items())
         row_of = {feature: self._row_of[feature] for feature in features}
         return Layout(tuple(self._layers), tuple(self._runs.values()), row_of, shown, self._rows, self._state)
-
-
-def _fitted_numbers(feature: Feature, fitted: Mapping[str, tuple[float, ...]]) -> tuple[float, ...]:
-    """Checked here, since a kernel finds its rows behind them: one too many or too few would send it astray."""
-    numbers, count = fitted.get(feature.name, ()), feature.spec.n_fitted
-    if count is not None and len(numbers) != (expected := count(feature.params, len(feature.args))):
-        raise SchemaError("feature plan: fitted", f"{feature.name} has {len(numbers)} numbers", expected=str(expected))
-    if not all(map(math.isfinite, numbers)):
-        raise SchemaError("feature plan: fitted", f"{feature.name} has a number that is not finite")
-    return numbers
 
 
 __all__ = ["Layer", "Layout", "Run", "lay_out"]
