@@ -78,9 +78,21 @@ COLUMNS: Mapping[str, Column] = _named(
     Column("nupl", "net unrealised profit and loss of all holders over the market value", "share", "last"),
     Column("exchange_netflow", "coins moved to exchanges less coins moved away, of the day", "coins", "last"),
     Column("volatility_index", "implied volatility of the market's options, such as VIX", "percent a year", "last"),
-    # the calendar
+    # the calendar, all of it scheduled and so known beforehand; hours when the market is closed are a stretch of their own
     Column("session_open", "when the session of the bar opened", "ms UTC", "last", calendar=True),
-    Column("session_close", "when the session of the bar closes; scheduled, so known beforehand", "ms UTC", "last", calendar=True),
+    Column("session_close", "when the session of the bar closes", "ms UTC", "last", calendar=True),
+    Column("next_session_open", "when the session after it opens", "ms UTC", "last", calendar=True),
+    Column("session_day", "midnight of the date that the session is called by", "ms UTC", "last", calendar=True),
+    Column("in_session", "1 within a session, 0 when the market is closed", "0 or 1", "last", calendar=True),
+    Column("holiday_eve", "1 if the market then stays closed for longer than is usual", "0 or 1", "last", calendar=True),
+    Column("month_end", "1 in the last session of a month and the closed hours after it", "0 or 1", "last", calendar=True),
+    # office hours on the clocks of three cities: those that the bar opens in, or the next ones
+    Column("tokyo_open", "when the office day of Tokyo begins", "ms UTC", "last", calendar=True),
+    Column("tokyo_close", "when it ends", "ms UTC", "last", calendar=True),
+    Column("london_open", "when the office day of London begins", "ms UTC", "last", calendar=True),
+    Column("london_close", "when it ends", "ms UTC", "last", calendar=True),
+    Column("new_york_open", "when the office day of New York begins", "ms UTC", "last", calendar=True),
+    Column("new_york_close", "when it ends", "ms UTC", "last", calendar=True),
 )
 
 

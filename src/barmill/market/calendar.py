@@ -4,33 +4,36 @@ Three kinds: `24/7`; `forex` (Sunday 17:00 to Friday 17:00 in New York, whatever
 sessions from the library exchange_calendars, which is imported when the first of them is used.
 """
 
-import warnings
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import cache
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import InstrumentError
 from barmill.market.exchange_names import EXCHANGES
+from barmill.market.schedules import (
+    CLOSE,
+    DAY,
+    DAY_MS,
+    OPEN,
+    REST_BEGINS,
+    REST_ENDS,
+    Int64Array,
+    exchange_days,
+    forex_weeks,
+    utc_date,
+    utc_ms,
+)
+from barmill.market.sessions import Sessions, sessions_between
 from barmill.market.timeframe import Timeframe
 
-Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-DAY_MS = 86_400_000
 YEAR_DAYS = 365.0  # so that a 24/7 market has exactly 525,600 minutes a year
-_NEW_YORK = ZoneInfo("America/New_York")
-_FOREX_CLOCK = time(17, 0)
 # Ten whole years: what an exchange's year has on average, never dependent on today's date.
 _REFERENCE = (date(2015, 1, 1), date(2025, 1, 1))
-# exchange_calendars lets a CME Globex session run to 17:00 Chicago, when the next one opens. The exchange halts at
-# 16:00 for an hour (CME Group trading hours; the ES, NQ, CL and 6E bars that we have show exactly this).
-_CLOSES_AT = {"CMES": time(16, 0)}
-_CHICAGO = ZoneInfo("America/Chicago")
 
 
 @cache
@@ -68,13 +71,45 @@ class Calendar:
         if self.name == "24/7":
             day = DAY_MS
             return np.array([[first_ms // day * day, (last_ms // day + 1) * day]], dtype=np.int64)
+        week = timedelta(days=8)
         if self.name == "forex":
-            found = _forex_weeks(_date(first_ms) - timedelta(days=8), _date(last_ms) + timedelta(days=8))
+            found = forex_weeks(utc_date(first_ms) - week, utc_date(last_ms) + week)
         else:
-            # whole years, so that few ranges are ever asked for and the cache holds them
-            first, last = _date(first_ms - 8 * DAY_MS), _date(last_ms + 8 * DAY_MS)
-            found = _exchange_sessions(self.name, date(first.year, 1, 1), date(last.year, 12, 31))
+            found = _open_pieces(exchange_days(self.name, utc_date(first_ms).year, utc_date(last_ms).year))
         return found[(found[:, 1] > first_ms) & (found[:, 0] <= last_ms)]
+
+    def sessions(self, first_ms: int, last_ms: int) -> Sessions:
+        """The sessions of [first_ms, last_ms], in time order, with the last one before and the first one after it.
+
+        A session is the UTC day of a market that never closes, the day from 17:00 to 17:00 in New York for forex (five a week:
+        Monday's opens on Sunday), and the trading day of an exchange, midday break included. All of it is scheduled, so it is
+        known beforehand; what an exchange decides at short notice is not in it.
+        """
+        return sessions_between(self.name, first_ms, last_ms)
+
+    def session_bounds(self, open_time_ms: npt.ArrayLike) -> tuple[Int64Array, Int64Array]:
+        """Start (included) and end (excluded) of the session in which each bar opens.
+
+        A bar that opens when the market is closed lies in the closed stretch between two sessions, which counts as one of its
+        own: from the close before it to the next open. So the bounds of all bars are finite, and no two sessions overlap.
+
+        Parameters
+        ----------
+        open_time_ms : int64 (n_bars,), ms UTC, in any order
+
+        Returns
+        -------
+        two int64 arrays of shape (n_bars,), ms UTC
+        """
+        times = np.asarray(open_time_ms, dtype=np.int64)
+        if not times.size:
+            return times.copy(), times.copy()
+        if self.name == "24/7":
+            start = times // DAY_MS * DAY_MS
+            return start, start + DAY_MS
+        starts, ends = self.sessions(int(times.min()), int(times.max())).stretches()
+        place = np.searchsorted(starts, times, side="right") - 1
+        return starts[place], ends[place]
 
     def is_open(self, time_ms: npt.ArrayLike) -> BoolArray:
         """Whether the market is open at each time (int64 ms, any order), same shape."""
@@ -154,70 +189,16 @@ class Calendar:
             return YEAR_DAYS / days
         if self.name == "forex":
             return YEAR_DAYS * 5 / 7 / days
-        first, end = (_ms(day) for day in _REFERENCE)
+        first, end = (utc_ms(day) for day in _REFERENCE)
         years = (end - first) / DAY_MS / YEAR_DAYS
-        sessions = _exchange_sessions(self.name, *_REFERENCE)
-        sessions = sessions[(sessions[:, 0] >= first) & (sessions[:, 0] < end)]
+        sessions = exchange_days(self.name, _REFERENCE[0].year, _REFERENCE[1].year - 1)
         if days >= 1:
-            return len(_session_days(sessions)) / years / days
+            return int(((sessions[:, DAY] >= first) & (sessions[:, DAY] < end)).sum()) / years / days
         return len(self.expected(first, end - 1, timeframe)) / years
 
 
-def _session_days(sessions: Int64Array) -> Int64Array:
-    """Days on which at least one session closes (a midday break makes two intervals of one day)."""
-    return np.unique((sessions[:, 1] - 1) // DAY_MS)
-
-
-def _date(time_ms: int) -> date:
-    return (datetime(1970, 1, 1) + timedelta(milliseconds=time_ms)).date()
-
-
-def _ms(day: date) -> int:
-    return (day - date(1970, 1, 1)).days * DAY_MS
-
-
-@cache
-def _forex_weeks(first: date, last: date) -> Int64Array:
-    """Weeks whose Sunday lies in [first, last]."""
-    sunday = first + timedelta(days=(6 - first.weekday()) % 7)
-    weeks: list[tuple[int, int]] = []
-    while sunday <= last:
-        begin = datetime.combine(sunday, _FOREX_CLOCK, _NEW_YORK)
-        end = datetime.combine(sunday + timedelta(days=5), _FOREX_CLOCK, _NEW_YORK)
-        weeks.append((int(begin.timestamp()) * 1000, int(end.timestamp()) * 1000))
-        sunday += timedelta(days=7)
-    return np.array(weeks, dtype=np.int64).reshape(-1, 2)
-
-
-@cache
-def _exchange_sessions(name: str, first: date, last: date) -> Int64Array:
-    """Sessions from `first` to `last`, cut at midday breaks and at the daily halt."""
-    import exchange_calendars
-
-    try:
-        with warnings.catch_warnings():
-            # 4.13 uses what pandas 3.1 deprecates; that is between the two of them, and no reader of bars can mend it
-            warnings.simplefilter("ignore", DeprecationWarning)
-            schedule = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat()).schedule
-    except ValueError as error:
-        raise InstrumentError(f"calendar '{name}'", f"it does not cover {first} to {last}: {error}") from error
-    opens, closes = _stamps(schedule["open"]), _stamps(schedule["close"])
-    if name in _CLOSES_AT:
-        closes = np.minimum(closes, _halts(schedule.index, _CLOSES_AT[name]))
-    pieces = np.column_stack([opens, closes])
-    broken = schedule["break_start"].notna().to_numpy()
-    if broken.any():
-        noon = np.column_stack([_stamps(schedule["break_start"][broken]), _stamps(schedule["break_end"][broken])])
-        halves = np.concatenate([np.column_stack([opens[broken], noon[:, 0]]), np.column_stack([noon[:, 1], closes[broken]])])
-        pieces = np.concatenate([pieces[~broken], halves])
+def _open_pieces(days: Int64Array) -> Int64Array:
+    """The open intervals (n, 2) of trading days, cut at their midday breaks."""
+    pieces = np.concatenate([days[:, [OPEN, REST_BEGINS]], days[:, [REST_ENDS, CLOSE]]])
+    pieces = pieces[pieces[:, 0] < pieces[:, 1]]
     return pieces[np.argsort(pieces[:, 0], kind="stable")]
-
-
-def _stamps(column: Any) -> Int64Array:
-    """A pandas column of time stamps as int64 ms UTC."""
-    return column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
-
-
-def _halts(days: Any, clock: time) -> Int64Array:
-    """That clock in Chicago on each day of a pandas index, as int64 ms UTC."""
-    return np.array([int(datetime.combine(day.date(), clock, _CHICAGO).timestamp()) * 1000 for day in days], dtype=np.int64)
