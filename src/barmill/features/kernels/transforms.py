@@ -25,6 +25,16 @@ def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
 
 
 @numba.njit(error_model="numpy")
+def _weigh(weights: Float64Array, d: float) -> None:
+    """The weights of a fractional difference, that of the oldest value first."""
+    weight = 1.0
+    for k in range(weights.size):
+        if k > 0:
+            weight = -weight * (d - k + 1.0) / k
+        weights[weights.size - 1 - k] = weight
+
+
+@numba.njit(error_model="numpy")
 def _dot(weights: Float64Array, window: Float64Array) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = window.size - window.size % 4
@@ -228,17 +238,13 @@ def fractional_difference(params: Float64Array, state: Float64Array, bars: Float
     d, n, row = params[0], int(params[1]), int(params[2])
     seen, place = state[0], int(state[1])
     weights, ring = state[2 : 2 + n], state[2 + n :]
-    if seen == 0.0 and bars.shape[1] > 0:
-        weight = 1.0
-        for k in range(n):
-            if k > 0:
-                weight = -weight * (d - k + 1.0) / k
-            weights[n - 1 - k] = weight
     for t in range(bars.shape[1]):
         x = bars[row, t]
         out[0, t] = np.nan
-        if seen == 0.0 and math.isnan(x):
-            continue
+        if seen == 0.0:
+            if math.isnan(x):
+                continue
+            _weigh(weights, d)
         place = _push(ring, n, place, x)
         seen += 1.0
         if seen >= n:
