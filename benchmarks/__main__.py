@@ -19,6 +19,7 @@ QUICK = {
     "features": ("--bars", "100000", "--rounds", "1"),
     "labels": ("--bars", "100000", "--rounds", "2"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
+    "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
 

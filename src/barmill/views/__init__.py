@@ -1,4 +1,5 @@
-"""How a model family sees the data: feature matrix, window tensor, multi-resolution windows, pattern image; and the scaling at the model's door.
+"""How a model family sees the data: feature matrix, window tensor, windows of several timeframes, pattern image; and the scaling at the
+model's door.
 
 A view is one base array for each timeframe plus the positions of its samples; nothing is copied until a batch is asked
 for. Features arrive as float64 and leave as float32. A scaler is fitted on the rows it is told, and says which. Views know
@@ -6,6 +7,7 @@ neither models nor splits: a position is a row number of the base array, which i
 are gathered by compiled code load it when the first batch is asked for.
 """
 
+from barmill.views.closed_bars import fit_scalers
 from barmill.views.feature_matrix import FeatureMatrix
 from barmill.views.multi_resolution import MultiResolution, Resolution
 from barmill.views.pattern_image import PatternImage
@@ -21,6 +23,7 @@ __all__ = [
     "RobustScaler",
     "ScaledColumns",
     "WindowTensor",
+    "fit_scalers",
     "require_finite",
     "scaler_fit",
     "window_ready",

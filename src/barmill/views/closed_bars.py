@@ -2,17 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import DataError, InputError, SchemaError, ShapeError
-from barmill.features.naming import parse_feature
-from barmill.features.plan import FeaturePlan
-from barmill.market import Bars, Timeframe, resample
 from barmill.views._positions import Float32Array, Positions, checked_positions
 from barmill.views.scaling import RobustScaler
+
+if TYPE_CHECKING:
+    from barmill.market import Bars, Timeframe
 
 Float64Array = npt.NDArray[np.float64]
 Anchor = Literal["epoch", "session"]
@@ -30,26 +31,32 @@ class ClosedBars:
     last : int64 array of shape (n_bars,), the row that has closed last at the close of each base bar; -1 if none has
     """
 
-    asked: str | Timeframe
+    asked: "str | Timeframe"
     timeframe: str
     names: tuple[str, ...]
     values: Float64Array
     last: Positions
 
 
-def closed_bars(bars: Bars, timeframes: Sequence[str | Timeframe], names: tuple[str, ...], anchor: Anchor) -> list[ClosedBars]:
+def closed_bars(bars: "Bars", timeframes: "Sequence[str | Timeframe]", names: tuple[str, ...], anchor: Anchor) -> list[ClosedBars]:
     """The columns `names` of the bars of each timeframe, shortest first; see `MultiResolution.of`."""
+    from barmill.market import Timeframe
+
     if not timeframes or not names:
         raise InputError("multi-resolution view", f"{len(timeframes)} timeframes of {len(names)} columns", expected="at least one of each")
     parsed = [(one if isinstance(one, Timeframe) else Timeframe.parse(one), one) for one in timeframes]
     parsed.sort(key=lambda pair: pair[0].minutes)
-    for (one, spelt), (other, again) in zip(parsed, parsed[1:], strict=False):
+    for (one, spelt), (other, again) in pairwise(parsed):
         if one == other:
             raise InputError("multi-resolution view", f"'{spelt}' and '{again}' are one timeframe", mend="Keep one of them.")
     return [_closed(bars, timeframe, asked, names, anchor) for timeframe, asked in parsed]
 
 
-def _closed(bars: Bars, timeframe: Timeframe, asked: str | Timeframe, names: tuple[str, ...], anchor: Anchor) -> ClosedBars:
+def _closed(bars: "Bars", timeframe: "Timeframe", asked: "str | Timeframe", names: tuple[str, ...], anchor: Anchor) -> ClosedBars:
+    # the view's own class is imported with every model; the engine is not needed there
+    from barmill.features import FeaturePlan, parse_feature
+    from barmill.market import resample
+
     longer = resample(bars, timeframe)
     values = np.empty((len(longer), len(names)))
     features = [name for name in names if name not in longer.frame.columns]
@@ -65,7 +72,7 @@ def _closed(bars: Bars, timeframe: Timeframe, asked: str | Timeframe, names: tup
 
 
 def log_bases(closed: Iterable[ClosedBars]) -> list[Float64Array]:
-    """Values with prices as logarithms. They stay float64, because ln 50,000 in float32 moves in steps of a tenth of a basis point."""
+    """Values with prices as logarithms. They stay float64, because ln 50,000 in float32 moves in steps of a hundredth of a basis point."""
     bases: list[Float64Array] = []
     for one in closed:
         base = one.values.copy()
@@ -96,8 +103,8 @@ def scaled_bases(closed: Iterable[ClosedBars], scalers: Mapping[str, RobustScale
 
 
 def fit_scalers(
-    bars: Bars,
-    timeframes: Sequence[str | Timeframe],
+    bars: "Bars",
+    timeframes: "Sequence[str | Timeframe]",
     rows: npt.ArrayLike,
     names: Sequence[str] = (*PRICES, "volume"),
     anchor: Anchor = "epoch",

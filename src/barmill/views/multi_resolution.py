@@ -10,6 +10,7 @@ import numpy.typing as npt
 from barmill.errors import InputError, ShapeError
 from barmill.views._buffers import batch_like
 from barmill.views._positions import Float32Array, Positions, checked_positions
+from barmill.views.closed_bars import PRICES, Anchor, closed_bars, log_bases, scaled_bases
 from barmill.views.scaling import RobustScaler
 from barmill.views.window_tensor import window_ready
 
@@ -18,10 +19,8 @@ if TYPE_CHECKING:
 
 Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-Anchor = Literal["epoch", "session"]
 
-BAR_COLUMNS = ("open", "high", "low", "close", "volume")
-PRICES = BAR_COLUMNS[:4]
+BAR_COLUMNS = (*PRICES, "volume")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +55,7 @@ class Resolution:
             raise ShapeError(f"{place}.base", f"an array of shape {self.base.shape}", expected="(n_closed, n_features), C-contiguous")
         last = checked_positions(f"{place}.last", self.last, -1, len(self.base), "It is a row of the closed bars, or -1 for none.")
         object.__setattr__(self, "last", last)
-        whole = window_ready(np.isfinite(self.base).all(axis=1), self.length)
+        whole = window_ready(np.logical_and.reduce(np.isfinite(self.base), axis=1), self.length)
         object.__setattr__(self, "ready", np.concatenate([whole, [False]])[last])  # -1 finds the False at the end
 
     def why_not_ready(self, row: int) -> str:
@@ -131,8 +130,6 @@ class MultiResolution:
         Raises: InstrumentError for a timeframe that is no multiple of the bars'; SchemaError if a scaler is missing or of other
         columns; RecipeError for a feature that does not exist; DataError for a price that is not above 0; ShapeError as above.
         """
-        from barmill.views.closed_bars import closed_bars, log_bases, scaled_bases
-
         closed = closed_bars(bars, tuple(lengths), tuple(names), anchor)
         reference: Float64Array | None = None
         if not isinstance(normalise, str):

@@ -214,7 +214,8 @@ def scaler_fit(X: npt.ArrayLike, train: npt.ArrayLike) -> ScaledColumns:
     # The mean of equal numbers may differ from them in the last digit; a constant column is centred on itself.
     mean = np.where(constant, chosen[0], chosen.mean(axis=0))
     scale = np.where(constant, 1.0, [_deviation(chosen[:, column]) for column in range(values.shape[1])])
-    return ScaledColumns(mean, scale, (values - mean) / scale)
+    with np.errstate(over="ignore"):  # a row may lie further from tiny training values than float64 can tell: infinity
+        return ScaledColumns(mean, scale, (values - mean) / scale)
 
 
 def require_finite(place: str, names: Sequence[str], values: npt.NDArray[np.float64], rows: Positions) -> None:
