@@ -109,8 +109,8 @@ def _market(calendar: str, start: int, end: int) -> _Table:
         "next_session_open": np.repeat(sessions.next_open, 2),
         "session_day": np.column_stack([sessions.day, after]).ravel(),
         "in_session": np.tile([1.0, 0.0], n),
-        "holiday_eve": np.repeat(sessions.holiday_eve, 2),
-        "month_end": np.repeat(sessions.month_end, 2),
+        "usual_next_open": np.repeat(sessions.usual_next_open, 2),
+        "month_end_day": np.column_stack([sessions.month_end, np.append(sessions.month_end[1:], sessions.month_end[-1])]).ravel(),
     }
     there = np.column_stack([np.ones(n, dtype=np.bool_), closed]).ravel()
     return begins[there], {name: column[there] for name, column in columns.items()}

@@ -82,10 +82,10 @@ COLUMNS: Mapping[str, Column] = _named(
     Column("session_open", "when the session of the bar opened", "ms UTC", "last", calendar=True),
     Column("session_close", "when the session of the bar closes", "ms UTC", "last", calendar=True),
     Column("next_session_open", "when the session after it opens", "ms UTC", "last", calendar=True),
+    Column("usual_next_open", "when it would if the market closed for as long as it usually does", "ms UTC", "last", calendar=True),
     Column("session_day", "midnight of the date that the session is called by", "ms UTC", "last", calendar=True),
     Column("in_session", "1 within a session, 0 when the market is closed", "0 or 1", "last", calendar=True),
-    Column("holiday_eve", "1 if the market then stays closed for longer than is usual", "0 or 1", "last", calendar=True),
-    Column("month_end", "1 in the last session of a month and the closed hours after it", "0 or 1", "last", calendar=True),
+    Column("month_end_day", "the `session_day` of the month's last session", "ms UTC", "last", calendar=True),
     # office hours on the clocks of three cities: those that the bar opens in, or the next ones
     Column("tokyo_open", "when the office day of Tokyo begins", "ms UTC", "last", calendar=True),
     Column("tokyo_close", "when it ends", "ms UTC", "last", calendar=True),

@@ -186,6 +186,12 @@ class VpinParams(FeatureParams):
         return self
 
 
+class MinutesParams(FeatureParams):
+    """A number of minutes, whatever the timeframe."""
+
+    minutes: int = Field(ge=1, le=1_440)
+
+
 __all__ = [
     "BarsParams",
     "BollingerParams",
@@ -196,6 +202,7 @@ __all__ = [
     "LagParams",
     "LeadParams",
     "MacdParams",
+    "MinutesParams",
     "MomentsParams",
     "NoParams",
     "RegimeParams",

@@ -23,8 +23,6 @@ from barmill.market.schedules import (
 )
 from barmill.market.times import utc_text
 
-_LONGER_MS = 2 * 3_600_000  # a clock that is put forward or back makes a closed stretch an hour longer, and no holiday
-
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
@@ -33,16 +31,17 @@ class Sessions:
     day : int64, midnight UTC of the date that each is called by (Monday's forex and Globex sessions open on Sunday)
     open, close : int64 ms UTC, first moment, and the last one, excluded
     next_open : int64 ms UTC, when the session after it opens
-    holiday_eve : bool, the market then stays closed for longer than it usually does after that day of the week in that year
-    month_end : bool, the next session's day is of another month
+    usual_next_open : int64 ms UTC, when that would be if the market then stayed closed for as long as it usually does after that
+        day of the week in that year (the median): `next_open` is later than this on the eve of a holiday
+    month_end : int64, `day` of the last session of that month
     """
 
     day: Int64Array
     open: Int64Array
     close: Int64Array
     next_open: Int64Array
-    holiday_eve: npt.NDArray[np.bool_]
-    month_end: npt.NDArray[np.bool_]
+    usual_next_open: Int64Array
+    month_end: Int64Array
 
     def __len__(self) -> int:
         return len(self.open)
@@ -56,7 +55,7 @@ class Sessions:
     def part(self, first: int, end: int) -> "Sessions":
         """Sessions `first` to `end`, the last excluded."""
         cut = slice(first, end)
-        return Sessions(self.day[cut], self.open[cut], self.close[cut], self.next_open[cut], self.holiday_eve[cut], self.month_end[cut])
+        return Sessions(self.day[cut], self.open[cut], self.close[cut], self.next_open[cut], self.usual_next_open[cut], self.month_end[cut])
 
 
 def sessions_between(calendar: str, first_ms: int, last_ms: int) -> Sessions:
@@ -83,14 +82,16 @@ def _of_years(calendar: str, first_year: int, last_year: int) -> Sessions:
     else:
         days = exchange_days(calendar, first_year, last_year)[:, [DAY, OPEN, CLOSE]]
     day, open_, close = days.T
-    closed, month = open_[1:] - close[:-1], _months(day)
-    return Sessions(day[:-1], open_[:-1], close[:-1], open_[1:], closed > _usual(day[:-1], closed) + _LONGER_MS, month[:-1] != month[1:])
+    usual = close[:-1] + _usual(day[:-1], open_[1:] - close[:-1])
+    months = _months(day)
+    month_end = day[np.searchsorted(months, months, side="right") - 1]
+    return Sessions(day[:-1], open_[:-1], close[:-1], open_[1:], usual, month_end[:-1])
 
 
-def _usual(day: Int64Array, closed: Int64Array) -> npt.NDArray[np.float64]:
+def _usual(day: Int64Array, closed: Int64Array) -> Int64Array:
     """For each session, the median of the closed stretches after such a day of the week in its year."""
-    kind = (_months(day) // 12) * 7 + day // DAY_MS % 7
-    usual = np.empty(len(day))
+    kind = _months(day) // 12 * 7 + day // DAY_MS % 7
+    usual = np.empty_like(closed)
     for each in np.unique(kind):
         usual[kind == each] = np.median(closed[kind == each])
     return usual
