@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
 from barmill.errors import InstrumentError
 from barmill.market.schedules import (
