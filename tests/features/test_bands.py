@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from barmill.features import FeaturePlan, FeatureStream, parse_feature
+from barmill.features.kernels import bands
 from barmill.market import Bars, Instrument, Timeframe
 
 HOUR = 3_600_000
@@ -125,6 +126,14 @@ def test_a_midday_break_ends_no_day():
     day_return = values_of("day_return", bars_of(times, close, close, close, timeframe="30m", open=close), "XHKG")
     np.testing.assert_allclose(day_return[:11], close[:11] / 100.0 - 1.0)
     np.testing.assert_allclose(day_return[11:], close[11:] / 111.0 - 1.0)
+
+
+def test_a_session_that_opens_within_half_a_day_of_the_first_belongs_to_its_day():
+    opened = np.array([0.0, 0.0, 3.5, 3.5, 24.0, 24.0]) * HOUR  # a morning, an afternoon, the next morning
+    price = np.array([10.0, 11.0, 12.0, 13.0, 20.0, 21.0])
+    volume = np.ones(6)
+    day_return = bands.day_so_far.run((), opened, open=price, high=price, low=price, close=price, volume=volume)[1]
+    np.testing.assert_allclose(day_return, price / np.array([10.0, 10.0, 10.0, 10.0, 20.0, 20.0]) - 1.0)
 
 
 def test_live_bars_over_two_midnights_give_the_bits_of_the_history(make_bars):
