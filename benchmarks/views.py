@@ -81,6 +81,7 @@ def main() -> None:
     batches = rng.integers(0, len(log), (options.batches, BATCH))
     np.testing.assert_array_equal(raw.concatenated(batches[0]), numpy_windows(raw, batches[0]))
     joined, stack = (np.empty((BATCH, *shape[1:]), dtype=np.float32) for shape in (log.concatenated_shape, log.stacked_shape))
+    log.concatenated(batches[0], joined)  # compiled or read from the cache
     windows: dict[str, Callable[[np.ndarray], object]] = {
         "Barmill, logs, concatenated": lambda idx: log.concatenated(idx, joined),
         "Barmill, logs, stacked with its mask": lambda idx: log.stacked(idx, stack),
