@@ -43,4 +43,12 @@ def above_zero(function: str, given: dict[str, Float64Array], name: str) -> None
         raise InputError(f"{function}: row {row}", f"{name} is {given[name][row]}", expected="a price above 0")
 
 
-__all__ = ["above_zero", "columns", "not_above", "whole"]
+def not_negative(function: str, given: dict[str, Float64Array], name: str) -> None:
+    """Raise InputError naming the first row whose `name` column is below 0 or NaN."""
+    wrong = np.flatnonzero(~(given[name] >= 0.0))
+    if wrong.size:
+        row = int(wrong[0])
+        raise InputError(f"{function}: row {row}", f"{name} is {given[name][row]}", expected="0 or more")
+
+
+__all__ = ["above_zero", "columns", "not_above", "not_negative", "whole"]

@@ -1,9 +1,9 @@
-"""Microstructure: what bars alone tell of spreads, order flow and the price of trading."""
+"""Microstructure: what bars alone, or with takers' volume, tell of spreads, order flow and the price of trading."""
 
-from barmill.features.spec import FeatureSpec
+from barmill.features import order_flow, price_impact, spreads
 
 FAMILY = "microstructure"
 
-FEATURES: tuple[FeatureSpec, ...] = ()
+FEATURES = (*spreads.FEATURES, *order_flow.FEATURES, *price_impact.FEATURES)
 
 __all__ = ["FAMILY", "FEATURES"]
