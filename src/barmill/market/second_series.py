@@ -138,7 +138,7 @@ def read_series(source: SeriesSource, folder: str | Path = ".") -> KnownSeries:
     that would show a row before it was known.
     """
     opened = open_source(Path(folder) / source.file)
-    place = f"series {source.file}"
+    place = f"series {Path(source.file).name}"  # without its folder: notes are kept, and are the same on every machine
     rows, _ = rows_of(opened, source.symbol)
     given = dict(source.columns) if source.time is None else {**source.columns, "open_time": source.time}
     for ours, theirs in given.items():
