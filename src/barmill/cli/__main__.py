@@ -6,6 +6,7 @@ import typer
 
 import barmill
 from barmill.cli import bundle, data, features, models, recipe
+from barmill.cli.audit import audit
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
 from barmill.cli.predict import predict
@@ -40,6 +41,7 @@ app.add_typer(data.app, name="data", help="Bars: check, import, describe, simula
 app.add_typer(features.app, name="features", help="Features: list, build.")
 app.add_typer(models.app, name="models", help="The models of the catalogue: list, show.")
 app.add_typer(recipe.app, name="recipe", help="Recipes: check, schema.")
+app.command()(audit)
 app.command()(train)
 app.command()(predict)
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")

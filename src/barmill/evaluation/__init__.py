@@ -6,6 +6,8 @@ and its format is for ever: it is the memory of what was tried.
 """
 
 from barmill.evaluation.auc_interval import Interval, auc_interval
+from barmill.evaluation.audit_findings import AUDIT_CODES, AuditFinding, FeatureAudit
+from barmill.evaluation.audited_tables import FeatureMaker, MadeTable, PlanTable
 from barmill.evaluation.backtest import BacktestResult, backtest, backtest_net_returns
 from barmill.evaluation.baselines import Baselines, RandomBand, baselines, random_band
 from barmill.evaluation.calibration_error import (
@@ -16,6 +18,7 @@ from barmill.evaluation.calibration_error import (
     top_label_calibration_error,
 )
 from barmill.evaluation.classification import ClassificationScores, average_ranks, classification_metrics, classification_scores
+from barmill.evaluation.feature_audit import audit_features
 from barmill.evaluation.fitted_on import LabelSpans, Provenance, check_provenance, provenance
 from barmill.evaluation.forecasts import forecast_metrics, information_coefficient, linear_correlation, pinball_loss
 from barmill.evaluation.importance import permutation_importance
@@ -33,17 +36,27 @@ from barmill.evaluation.performance import (
 )
 from barmill.evaluation.trades import Trades
 from barmill.evaluation.trading_rule import Thresholds, TradingRule, fit_thresholds, positions
+from barmill.evaluation.user_code import CallableTable
+from barmill.evaluation.user_command import CommandTable
 
 __all__ = [
+    "AUDIT_CODES",
+    "AuditFinding",
     "BacktestResult",
     "Baselines",
     "CalibrationError",
+    "CallableTable",
     "ClassificationScores",
+    "CommandTable",
+    "FeatureAudit",
+    "FeatureMaker",
     "Interval",
     "Kept",
     "LabelSpans",
     "Ledger",
     "LedgerEntry",
+    "MadeTable",
+    "PlanTable",
     "Provenance",
     "RandomBand",
     "ReliabilityCurve",
@@ -52,6 +65,7 @@ __all__ = [
     "Trades",
     "TradingRule",
     "auc_interval",
+    "audit_features",
     "average_ranks",
     "backtest",
     "backtest_net_returns",

@@ -1,0 +1,331 @@
+"""Auditing a table of features: does any value change when the bars after it are taken away, or are others?
+
+A feature of row t may depend on bars 0 .. t. So computing it on the first L bars alone must give the first L rows of the
+whole, and so must bars that are another market's from row L on. A leak is measured too: by bisection, the fewest bars after
+row t that make its value final.
+
+A short sample from the beginning is cut densely; the whole is cut at halves of halves, late, and at random. What passes has
+not been proved for every cut there is, but a leak must be silent at dozens of them to stay hidden.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from barmill.errors import DataError, InputError
+from barmill.evaluation.audit_cuts import Probes, breaks, dense_probes, long_probes, window_probes
+from barmill.evaluation.audit_evidence import Sample, Tolerance, Trace, Values
+from barmill.evaluation.audit_findings import AuditFinding, FeatureAudit, audit_finding
+from barmill.evaluation.audited_tables import FeatureMaker, MadeTable
+from barmill.evaluation.look_ahead import MOST_RUNS, Leak, finite_cause, measure, whole_sample_cause
+from barmill.evaluation.other_futures import with_another_future
+from barmill.progress import Progress, SilentProgress
+
+if TYPE_CHECKING:
+    from barmill.market import Bars
+
+SHORT = 8_192  # bars of the sample that is cut densely: five days of minutes
+SPAN = 512  # bars of a window that are cut, behind those of the stated look-back
+N_WINDOWS = 24
+RTOL = 1e-9
+"""For float64 tables of others: sums in another order move a value by 1e-13 or so of its size; a leak that moves no value by
+more than a billionth at any cut would be worth nothing."""
+RTOL_SINGLE = 1e-5  # for float32 tables, which resolve 1e-7
+FEWEST_BARS = 16
+
+
+def audit_features(
+    maker: FeatureMaker,
+    bars: "Bars",
+    *,
+    rtol: float | None = None,
+    seed: int = 0,
+    cuts: int = 2,
+    history: int | None = None,
+    progress: Progress | None = None,
+) -> FeatureAudit:
+    """Audit what `maker` makes of `bars`.
+
+    Parameters
+    ----------
+    maker : a `PlanTable`, `CallableTable` or `CommandTable`
+    rtol : what two values may differ by, as a share of the larger or of what 9 of 10 values of the column keep below; None
+        compares bits for a plan, else takes 1e-9 (float32: 1e-5)
+    seed : of the cuts and the other futures that are drawn
+    cuts : how many more cuts of the whole to draw; each costs about half a run
+    history : how many bars a value looks back at most; windows of so many bars are then audited instead of the whole, so it
+        costs no run of the whole
+    progress : is told of each run
+
+    Raises: InputError for too few bars or numbers out of range; DataError if the features of all bars cannot be made.
+    Cost: without `history`, about seven runs of the whole and sixty of 8,192 bars; two tables are held at a time.
+    """
+    if len(bars) < FEWEST_BARS:
+        raise InputError("bars to audit on", f"{len(bars)} bars", expected=f"{FEWEST_BARS} or more")
+    if history is not None and not 1 <= history <= len(bars) - FEWEST_BARS:
+        raise InputError("history", f"is {history}", expected=f"1 to {len(bars) - FEWEST_BARS} bars, with {len(bars)} to audit on")
+    if cuts < 0 or (rtol is not None and not 0.0 <= rtol < 1.0):
+        raise InputError("cuts and rtol", f"are {cuts} and {rtol}", expected="0 or more, and from 0 to less than 1")
+    return _Audit(maker, bars, rtol, seed, progress or SilentProgress()).run(cuts, history)
+
+
+@dataclass(slots=True)
+class _Audit:
+    maker: FeatureMaker
+    bars: "Bars"
+    asked_rtol: float | None
+    seed: int
+    progress: Progress
+    names: tuple[str, ...] = ()
+    rtol: float = 0.0
+    samples: list[Sample] = field(default_factory=list[Sample])
+    findings: list[AuditFinding] = field(default_factory=list[AuditFinding])
+    failed: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    worked: list[int] = field(default_factory=list[int])
+    done: int = 0
+    planned: int = 0
+    n_cuts: int = 0
+    n_futures: int = 0
+
+    def run(self, cuts: int, history: int | None) -> FeatureAudit:
+        """All of it: samples, comparisons, then what the traces mean."""
+        plan = self._whole(cuts) if history is None else self._windows(history)
+        self.planned = sum(1 + len(probes.lengths) + len(probes.futures) for _, _, probes in plan) + 1
+        for i, (start, stop, probes) in enumerate(plan):
+            sample = self._sample(start, stop)
+            if sample is None:
+                return self._report(())
+            if i == 0:
+                self._check_repeats(sample)
+            self._try(sample, probes)
+            if history is not None:
+                self._check_history(sample, history)
+        self._tell_failures()
+        self._tell_leaks()
+        self._tell_empty()
+        return self._report(self._notes(history))
+
+    def _whole(self, cuts: int) -> list[tuple[int, int, Probes]]:
+        n_bars, few = len(self.bars), self.maker.costly_start
+        short = self.bars.slice(0, min(SHORT, n_bars))
+        plan = [(0, len(short), dense_probes(short, self.seed, few=few))]
+        return plan if n_bars <= SHORT else [*plan, (0, n_bars, long_probes(self.bars, SHORT, self.seed, cuts))]
+
+    def _windows(self, history: int) -> list[tuple[int, int, Probes]]:
+        """The first and the last window, some at breaks, the rest at random."""
+        n_bars, random = len(self.bars), np.random.default_rng(self.seed)
+        length = min(history + SPAN, n_bars)
+        count = 4 if self.maker.costly_start else N_WINDOWS
+        at_breaks = breaks(self.bars) - history - SPAN // 2
+        at_breaks = at_breaks[(at_breaks >= 0) & (at_breaks <= n_bars - length)]
+        starts = {0, n_bars - length, *random.choice(at_breaks, min(count // 4, at_breaks.size), replace=False).tolist()}
+        starts |= set(random.integers(0, n_bars - length + 1, count).tolist())
+        return [(start, start + length, window_probes(length - min(SPAN, length // 2), length, start)) for start in sorted(starts)]
+
+    def _sample(self, start: int, stop: int) -> Sample | None:
+        """The table of these bars; None, and a finding, if it cannot be compared with anything."""
+        bars = self.bars.slice(start, stop)
+        made = self._made(bars, "all bars" if stop - start == len(self.bars) else f"{stop - start:,} bars")
+        if not self._has_row_per_bar(made, len(bars)):
+            return None
+        if not self.names:
+            self.names = made.names
+            usual = RTOL_SINGLE if made.values.dtype == np.float32 else RTOL
+            self.rtol = self.asked_rtol if self.asked_rtol is not None else 0.0 if self.maker.exact else usual
+        values = self._aligned(made, None)
+        self.samples.append(Sample(start, bars, values, Tolerance.of(self.rtol, values), {}))
+        return self.samples[-1]
+
+    def _made(self, bars: "Bars", note: str) -> MadeTable:
+        self.progress.update(self.done, max(self.planned, self.done + 1), note)
+        self.done += 1
+        return self.maker.make(bars)
+
+    def _has_row_per_bar(self, made: MadeTable, n_bars: int) -> bool:
+        if len(made.values) == n_bars:
+            return True
+        if not any(finding.code == "F105" for finding in self.findings):
+            found = f"{len(made.values):,} rows of {n_bars:,} bars"
+            cause = "rows were dropped (dropna), or the table is of another timeframe; give NaN where there is no value"
+            self.findings.append(audit_finding("F105", "", found, cause=cause, bars_given=n_bars))
+        return False
+
+    def _aligned(self, made: MadeTable, like: Values | None) -> Values:
+        """The columns in the audit's order; what a table lacks is taken from `like`, and told."""
+        if made.names == self.names:
+            return made.values
+        if not any(finding.code == "F106" for finding in self.findings):
+            lost = [name for name in self.names if name not in made.names]
+            new = [name for name in made.names if name not in self.names]
+            words = [f"lacks {', '.join(lost)}" if lost else "", f"has {', '.join(new)} more" if new else ""]
+            found = f"a table of {len(made.values):,} bars {' and '.join(filter(None, words)) or 'has its columns in another order'}"
+            self.findings.append(audit_finding("F106", "", found, cause="columns made of the values there are, such as dummies"))
+        values = np.full((len(made.values), len(self.names)), np.nan, dtype=made.values.dtype)
+        for i, name in enumerate(self.names):
+            if name in made.names:
+                values[:, i] = made.values[:, made.names.index(name)]
+            elif like is not None:
+                values[:, i] = like[: len(values), i]
+        return values
+
+    def _check_repeats(self, sample: Sample) -> None:
+        """Before anything is called a leak: do the same bars give the same values?"""
+        again = self._made(sample.bars, "the same bars again")
+        if not self._has_row_per_bar(again, len(sample.bars)):
+            return
+        other = sample.tolerance.differ(sample.values, self._aligned(again, sample.values))
+        for feature in np.flatnonzero(other.any(axis=0)).tolist():
+            row = int(np.argmax(other[:, feature]))
+            found = "two runs on the same bars give different values"
+            cause = "random numbers without a seed, the clock, or something kept between calls"
+            self.findings.append(audit_finding("F104", self.names[feature], found, cause=cause, **self._where(sample, row)))
+
+    @property
+    def _unsteady(self) -> set[int]:
+        return {self.names.index(finding.feature) for finding in self.findings if finding.code == "F104"}
+
+    def _try(self, sample: Sample, probes: Probes) -> None:
+        """Compute the sample on fewer bars and with other futures, and compare."""
+        for length in probes.lengths:
+            if self._compare(sample, length, sample.bars.slice(0, length), f"{length:,} bars", altered=False):
+                self.n_cuts += 1
+        for first in probes.futures:
+            other = with_another_future(sample.bars, first, self.seed + first)
+            if self._compare(sample, first, other, f"another future from bar {first:,}", altered=True):
+                self.n_futures += 1
+
+    def _compare(self, sample: Sample, cut: int, bars: "Bars", note: str, *, altered: bool) -> bool:
+        try:
+            made = self._made(bars, note)
+        except DataError as error:
+            self.failed.append((len(bars), str(error)))
+            return False
+        self.worked.append(len(bars))
+        if not self._has_row_per_bar(made, len(bars)):
+            return False
+        sample.compare(cut, self._aligned(made, sample.values), altered=altered)
+        return True
+
+    def _check_history(self, sample: Sample, history: int) -> None:
+        """Does an earlier start change what the stated look-back should have settled?"""
+        start = max(0, sample.start - history)
+        if start == sample.start:
+            return
+        earlier = self.bars.slice(start, sample.start + len(sample.bars))
+        made = self._made(earlier, "an earlier start")
+        if not self._has_row_per_bar(made, len(earlier)):
+            return
+        last = len(sample.bars) - 1
+        values = self._aligned(made, None)[-1]
+        loose = Tolerance(max(self.rtol, 1e-6), sample.tolerance.floor)
+        told = {finding.feature for finding in self.findings if finding.code == "F108"}
+        for feature in np.flatnonzero(loose.differ(sample.values[last], values)).tolist():
+            name = self.names[feature]
+            if name in told or feature in sample.traces:
+                continue
+            found = f"bars before the {history:,} stated change its value at row {sample.start + last:,}"
+            cause = "a longer window, or a recursion that has not faded by then; state a longer history"
+            self.findings.append(audit_finding("F108", name, found, cause=cause, **self._where(sample, last)))
+
+    def _tell_failures(self) -> None:
+        """A refusal of few bars is a need for history; one beside shorter ones that worked is a fault."""
+        if not self.failed:
+            return
+        longest, said = max(self.failed)
+        shortest = min(self.worked, default=len(self.bars))
+        severity = "warning" if longest < shortest else "error"
+        found = f"it fails on {len(self.failed)} of the cuts, of up to {longest:,} bars: {said}"
+        cause = f"it needs more history: {shortest:,} bars were enough" if severity == "warning" else ""
+        self.findings.append(audit_finding("F107", "", found, cause=cause, severity=severity, bars_given=longest))
+
+    def _tell_leaks(self) -> None:
+        unsteady = self._unsteady
+        features = {feature for sample in self.samples for feature in sample.traces} - unsteady
+        leaks: list[Leak] = []
+        for feature in sorted(features):
+            traced = [sample for sample in self.samples if feature in sample.traces]
+            if self._reaches_the_end(feature):
+                widest = max(traced, key=lambda sample: len(sample.bars))
+                self._tell_whole_sample(feature, widest, traced)
+            else:
+                chosen = next((one for one in traced if not one.traces[feature].from_afar), traced[-1])
+                leaks.append(Leak(feature, chosen, chosen.traces[feature]))
+        self.planned = self.done + 1
+        budget = MOST_RUNS - measure(leaks, self._run_again)
+        for leak in leaks:
+            budget -= leak.reach > 1
+            self._tell_finite(leak, may_run=budget > 0)
+
+    def _reaches_the_end(self, feature: int) -> bool:
+        """What the longest sample says: in a short one a long window, too, reaches from one end to the other."""
+        longest = max(len(sample.bars) for sample in self.samples)
+        traces = [sample.traces[feature] for sample in self.samples if feature in sample.traces and len(sample.bars) == longest]
+        return any(trace.from_afar for trace in traces)
+
+    def _run_again(self, bars: "Bars") -> Values:
+        made = self._made(bars, "how far ahead")
+        if len(made.values) != len(bars):
+            raise DataError(self.maker.target, f"{len(made.values)} rows of {len(bars)} bars")
+        return self._aligned(made, None)
+
+    def _tell_whole_sample(self, feature: int, sample: Sample, traced: Sequence[Sample]) -> None:
+        traces = [one.traces[feature] for one in traced]
+        trace = sample.traces[feature]
+        trace.n_altered = sum(one.n_altered for one in traces)
+        counted = trace.n_altered == 0 and self.n_futures > 0
+        code = "F103" if counted else "F102"
+        found = "other values with another number of bars" if counted else "sees to the end of the sample"
+        self._tell(code, feature, found, traced, cause=whole_sample_cause(trace))
+
+    def _tell_finite(self, leak: Leak, *, may_run: bool) -> None:
+        cause = finite_cause(leak, self._run_again, may_run=may_run)
+        lead = "at least " if leak.at_least else ""
+        found = f"sees {lead}{leak.reach:,} bar{'' if leak.reach == 1 else 's'} ahead"
+        traced = [sample for sample in self.samples if leak.feature in sample.traces]
+        self._tell("F101", leak.feature, found, traced, cause=cause, bars_ahead=leak.reach, at_least=leak.at_least)
+
+    def _tell(self, code: str, feature: int, found: str, traced: Sequence[Sample], **more: object) -> None:
+        """A finding with the first bar that changed in any sample."""
+        sample = min(traced, key=lambda one: one.start + one.traces[feature].first_row)
+        trace: Trace = sample.traces[feature]
+        name = self.names[feature]
+        self.findings.append(
+            audit_finding(
+                code,
+                name,
+                found,
+                **self._where(sample, trace.first_row),
+                without_future=trace.without_future,
+                with_future=trace.with_future,
+                bars_given=sample.start + trace.first_cut,
+                source=self.maker.source_of(name),
+                **more,
+            )
+        )
+
+    def _where(self, sample: Sample, row: int) -> dict[str, object]:
+        from barmill.market.times import utc_text
+
+        return {"row": sample.start + row, "time": utc_text(int(sample.bars.open_time[row]))}
+
+    def _tell_empty(self) -> None:
+        finite = np.logical_or.reduce([np.isfinite(sample.values).any(axis=0) for sample in self.samples])
+        for feature in np.flatnonzero(~finite).tolist():
+            found = f"it has no value on any of {len(self.bars):,} bars, so nothing was compared"
+            self.findings.append(audit_finding("F109", self.names[feature], found, cause="give more bars, or the columns it needs"))
+
+    def _notes(self, history: int | None) -> tuple[str, ...]:
+        if history is None:
+            return ()
+        return (f"audited on {len(self.samples)} windows of {history:,} bars of look-back and {SPAN} that were cut, as stated",)
+
+    def _report(self, notes: tuple[str, ...]) -> FeatureAudit:
+        self.progress.update(self.done, self.done, "")
+        order = {"error": 0, "warning": 1, "info": 2}
+        findings = tuple(sorted(self.findings, key=lambda finding: order[finding.severity]))
+        return FeatureAudit(self.maker.target, len(self.bars), self.names, self.n_cuts, self.n_futures, self.rtol, findings, notes)
+
+
+__all__ = ["RTOL", "RTOL_SINGLE", "audit_features"]
