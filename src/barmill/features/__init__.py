@@ -14,9 +14,12 @@ from barmill.features.hidden_markov import HmmFilter, hmm_filter
 from barmill.features.momentum import Adx, Macd, Stochastic, adx, macd, rsi, stochastic
 from barmill.features.moving_averages import ema
 from barmill.features.naming import parse_feature, usual_feature
+from barmill.features.order_flow import Vpin, bulk_volume_classification, tick_rule, vpin
 from barmill.features.params import FeatureParams
 from barmill.features.plan import FeaturePlan
+from barmill.features.price_impact import amihud, kyle_lambda
 from barmill.features.spec import Feature, FeatureSpec
+from barmill.features.spreads import corwin_schultz_spread, roll_spread
 from barmill.features.stream import FeatureStream
 from barmill.features.table import FeatureTable
 from barmill.features.transform import ffd_weights, frac_diff_ffd
@@ -41,14 +44,19 @@ __all__ = [
     "Macd",
     "ModwtHaar",
     "Stochastic",
+    "Vpin",
     "adx",
+    "amihud",
     "atr",
     "bollinger",
+    "bulk_volume_classification",
+    "corwin_schultz_spread",
     "ema",
     "ffd_weights",
     "frac_diff_ffd",
     "garman_klass_volatility",
     "hmm_filter",
+    "kyle_lambda",
     "macd",
     "modwt_haar",
     "obv",
@@ -56,9 +64,12 @@ __all__ = [
     "parse_feature",
     "read_set",
     "rogers_satchell_volatility",
+    "roll_spread",
     "rsi",
     "set_names",
     "stochastic",
+    "tick_rule",
     "usual_feature",
+    "vpin",
     "warm_kernels",
 ]
