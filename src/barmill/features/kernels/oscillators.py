@@ -12,6 +12,7 @@ import numpy as np
 from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, VOLUME, Float64Array, kernel
 
 CCI_UNIT = 0.015  # Lambert's constant, which puts most values between -100 and 100
+NOISE = 1e-12  # of the price; typical prices nearer than that are one, rounded differently: no market has such ticks
 
 
 @numba.njit(error_model="numpy")
@@ -80,15 +81,6 @@ def _deviation(window: Float64Array, centre: float) -> float:
     return total / window.size
 
 
-@numba.njit(error_model="numpy")
-def _varies(window: Float64Array) -> bool:
-    """Whether not all values are equal; a rounded deviation cannot tell."""
-    for i in range(1, window.size):  # noqa: SIM110  compiled code
-        if window[i] != window[0]:
-            return True
-    return False
-
-
 @kernel("extremes", ("highest", "lowest", "position", "williams"), lambda params: 1 + 2 * (2 + 2 * int(params[0])))
 def extremes(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
     """params: n, position where highest and lowest are one. state: bars seen, queues of highs and of negated lows.
@@ -123,10 +115,9 @@ def cci(params: Float64Array, state: Float64Array, bars: Float64Array, out: Floa
         value = np.nan
         if seen >= n:
             window = ring[place : place + n]
-            value = undefined
-            if _varies(window):
-                mean = _sum(window) / n
-                value = (typical - mean) / (CCI_UNIT * _deviation(window, mean))
+            mean = _sum(window) / n
+            deviation = _deviation(window, mean)
+            value = (typical - mean) / (CCI_UNIT * deviation) if deviation > NOISE * mean else undefined
         out[0, t] = value
     state[0], state[1] = seen, float(place)
 
@@ -141,9 +132,9 @@ def mfi(params: Float64Array, state: Float64Array, bars: Float64Array, out: Floa
         typical = (bars[HIGH, t] + bars[LOW, t] + bars[CLOSE, t]) / 3.0
         value = np.nan
         if seen > 0.0:
-            money = typical * bars[VOLUME, t]
-            _push(ups, n, place, money if typical > last else 0.0)
-            place = _push(downs, n, place, money if typical < last else 0.0)
+            money, change, least = typical * bars[VOLUME, t], typical - last, NOISE * typical
+            _push(ups, n, place, money if change > least else 0.0)
+            place = _push(downs, n, place, money if change < -least else 0.0)
             if seen >= n:
                 up = _sum(ups[place : place + n])
                 flowed = up + _sum(downs[place : place + n])
