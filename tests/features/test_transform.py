@@ -95,8 +95,15 @@ def test_order_one_is_the_change_and_order_zero_the_value(bars):
 
 
 def test_the_feature_is_the_public_function(bars):
-    whole, of = compute(bars, "frac_diff_0.4_0.001(log_return_5)", "log_return_5")
+    whole, of = compute(bars, "frac_diff_0.4_0.001(log_close)", "log_close")
     np.testing.assert_array_equal(whole, frac_diff_ffd(of, 0.4, 0.001))
+    np.testing.assert_allclose(of, np.log(bars.close), rtol=1e-15)
+
+
+def test_the_change_of_the_logarithm_of_the_price_is_its_return(bars):
+    one, change, returned = compute(bars, "frac_diff_1_0.001(log_close)", "change_1(log_close)", "log_return_1")
+    np.testing.assert_array_equal(one, change)
+    np.testing.assert_allclose(change, returned, atol=1e-14)
 
 
 def test_missing_values_spoil_the_windows_that_hold_them_and_no_other():
@@ -211,11 +218,42 @@ def test_nothing_is_remembered_before_the_first_value(spec):
 
 
 def test_names_nest_and_the_whole_is_the_composition_of_its_parts(bars):
-    name = "zscore_60(winsorise_50_0.1(change_3(rsi_14)))"
-    whole, of = compute(bars, name, "rsi_14")
-    np.testing.assert_array_equal(whole, transformed("zscore_60", transformed("winsorise_50_0.1", transformed("change_3", of))))
+    name = "zscore_60(winsorise_50_0.1(frac_diff_0.4_0.001(log_close)))"
+    whole, of = compute(bars, name, "log_close")
+    difference = frac_diff_ffd(of, 0.4, 0.001)
+    np.testing.assert_array_equal(whole, transformed("zscore_60", transformed("winsorise_50_0.1", difference)))
     assert parse_feature(name, MINUTE).name == name
-    assert parse_feature(name, MINUTE).warmup_bars(MINUTE) == int(np.argmax(np.isfinite(whole))) == 59 + 49 + 3 + 14
+    assert parse_feature(name, MINUTE).warmup_bars(MINUTE) == int(np.argmax(np.isfinite(whole))) == 59 + 49 + 54
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        ("zscore_60(frac_diff_0.4_0.001(log_close))", "free"),
+        ("frac_diff_0.4_0.001(log_close)", "shift"),
+        ("zscore_60(close)", "free"),
+        ("ewma_20(close)", "price"),
+        ("ratio(change_5(close),close)", "free"),
+        ("abs(wavelet_detail_3(log_close))", "free"),
+        ("wavelet_smooth_3(log_close)", "log"),
+        ("crossing(close,ewma_20(close))", "free"),
+        ("product(close,close)", "level"),
+        ("percentile_100(product(close,volume))", "free"),
+    ],
+)
+def test_the_price_level_goes_through_what_is_nested(make_bars, name, scale):
+    """By a factor of eight: to the bit where no logarithm of the price is within."""
+    bars = make_bars(1_000, seed=9, quiet=0.0)
+    prices = {column: getattr(bars, column) * 8.0 for column in ("open", "high", "low", "close")}
+    dear = Bars.from_columns(bars.instrument, bars.timeframe, bars.open_time, **prices, volume=bars.volume)
+    (one,), (eight,) = compute(bars, name), compute(dear, name)
+    assert parse_feature(name, MINUTE).scale == scale
+    if "log_close" not in name:
+        np.testing.assert_array_equal(eight, one * {"free": 1.0, "price": 8.0, "level": 64.0}[scale])
+    elif scale == "shift":
+        assert np.nanstd(eight - one) < 1e-12 < np.nanmean(np.abs(eight - one))
+    else:
+        np.testing.assert_allclose(eight, one + (math.log(8.0) if scale == "log" else 0.0), rtol=1e-6, atol=1e-9)
 
 
 def test_on_a_longer_timeframe_the_window_counts_its_bars(make_bars):
@@ -260,7 +298,7 @@ def test_a_transform_that_cannot_be_is_refused(name, message):
 def test_on_real_bars_every_transform_of_every_kind_of_argument_is_finite(real_data, file):
     bars = Bars.read(real_data / file)
     bars = bars.slice(0, min(len(bars), 30_000))
-    of = ("log_return_1", "ema_distance_26", "volume_ratio_20", "obv_zscore_60")
+    of = ("close", "log_close", "log_volume", "log_return_1", "obv")
     usual = [usual_feature(spec).name for spec in (*TRANSFORMS, *WAVELETS)]
     names = [f"{name[: name.index('(')]}({arg})" for name in usual for arg in of] + [usual_feature(spec).name for spec in INTERACTIONS]
     plan = FeaturePlan(bars.timeframe, tuple(parse_feature(name, bars.timeframe) for name in names))

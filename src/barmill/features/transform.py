@@ -157,7 +157,7 @@ FEATURES = (
         name="frac_diff",
         params=FractionalParams,
         usual=FractionalParams(d=0.4, threshold=0.001),
-        usual_args=("ema_distance_26",),
+        usual_args=("log_close",),
         kernel=transforms.fractional_difference,
         output="fractional_difference",
         kernel_params=lambda p: (p.d, _n_weights(p)),

@@ -71,7 +71,7 @@ _wavelet = partial(
     usual=WaveletParams(level=3),
     inputs=(),
     arity=(1, 1),
-    usual_args=("ema_distance_26",),
+    usual_args=("log_close",),
     kernel=wavelets.haar,
     kernel_params=lambda p: (p.level,),
     lookback=lambda p: 2**p.level - 1,
