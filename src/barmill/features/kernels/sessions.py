@@ -9,7 +9,7 @@ from barmill.features.kernels.kernel import CLOSE_TIME, OPEN_TIME, Float64Array,
 
 MINUTE_MS = 60_000.0
 DAY_MS = 86_400_000.0
-THURSDAY = 3.0  # 1970-01-01, counted from Monday
+THURSDAY = 3  # 1970-01-01, counted from Monday
 LONGER_MS = 7_200_000.0  # a clock that is put forward or back makes a closed stretch an hour longer, and no holiday
 
 
@@ -76,7 +76,7 @@ def days(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
     """params: row of the session's day, and of the month's last one (the same again where nothing asks for it). No state."""
     day, last = int(params[0]), int(params[params.size - 1])
     for t in range(bars.shape[1]):
-        out[0, t] = (np.floor(bars[day, t] / DAY_MS) + THURSDAY) % 7.0
+        out[0, t] = (int(bars[day, t] / DAY_MS) + THURSDAY) % 7
         out[1, t] = (bars[last, t] - bars[day, t]) / DAY_MS
 
 
