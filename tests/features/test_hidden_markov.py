@@ -187,27 +187,33 @@ def test_the_fit_is_as_likely_as_hmmlearns_own():
     assert hmm_filter(start, trans, means=means, variances=variances, x=z).loglik > best - 1e-3 * len(z)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_refit_does_not_swap_the_meaning_of_states(seed):
     """Whatever the market began with, state 0 is the quiet one and the last the wild one."""
     x, _ = planted(6_000, seed=seed, sigmas=(6.0, 1.0, 2.5) if seed % 2 else (1.0, 6.0, 2.5))
     two = np.column_stack([x[:, 0], np.abs(x[:, 0]) + np.random.default_rng(seed).standard_normal(len(x))])
-    for rows in (two[:3_000], two[3_000:], two):
+    for rows in (two[:3_000], two[3_000:]):
         variances = parts(fit_hmm(3, rows, WHOLE), 3, 2)[3]
         assert (np.diff(variances[:, 0]) > 0.0).all()
 
 
-def test_reordering_states_moves_all_their_numbers_together():
-    """Fitted on a market with means, every state keeps its own mean, transitions and start."""
+@pytest.mark.parametrize("sigmas", [(0.9, 0.4, 0.6), (0.4, 0.9, 0.6)])
+def test_reordering_states_moves_all_their_numbers_together(sigmas):
+    """On a market whose states differ in all of them: every state keeps its own mean and its own ways in and out."""
     rng = np.random.default_rng(8)
-    _, states = planted(20_000, seed=8, sigmas=(1.0, 1.0, 1.0), stay=0.95)
-    x = (np.array([3.0, 0.0, -3.0])[states] + np.array([0.9, 0.6, 0.4])[states] * rng.standard_normal(20_000))[:, None]
+    ways = np.array([[0.97, 0.02, 0.01], [0.10, 0.85, 0.05], [0.02, 0.08, 0.90]])
+    states = np.zeros(8_000, dtype=np.int64)
+    for t in range(1, len(states)):
+        states[t] = rng.choice(3, p=ways[states[t - 1]])
+    x = (np.array([-3.0, 0.0, 3.0])[states] + np.array(sigmas)[states] * rng.standard_normal(len(states)))[:, None]
     _, trans, means, variances, centre, scale = parts(fit_hmm(3, x, WHOLE), 3, 1)
-    np.testing.assert_allclose((means * scale + centre)[:, 0], [-3.0, 0.0, 3.0], atol=0.1)
+    order = np.argsort(sigmas)
     np.testing.assert_allclose(np.sqrt(variances[:, 0]) * scale, [0.4, 0.6, 0.9], rtol=0.05)
+    np.testing.assert_allclose((means * scale + centre)[:, 0], np.array([-3.0, 0.0, 3.0])[order], atol=0.1)
     moves = np.zeros((3, 3))
-    np.add.at(moves, (2 - states[:-1], 2 - states[1:]), 1.0)
-    np.testing.assert_allclose(trans, moves / moves.sum(axis=1, keepdims=True), atol=0.01)
+    np.add.at(moves, (states[:-1], states[1:]), 1.0)
+    went = moves / moves.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(trans, went[order][:, order], atol=0.005)
 
 
 def test_no_transition_is_learned_across_the_gap_between_two_stretches():
@@ -344,11 +350,11 @@ def test_fitted_numbers_travel_with_the_plan_and_their_count_is_checked(bars):
 )
 def test_on_real_bars_the_wild_state_is_wild_and_the_start_is_forgotten_as_declared(real_data, path):
     bars = Bars.read(real_data / path)
-    bars = bars.slice(0, min(len(bars), 12_000))
+    bars = bars.slice(0, 9_000)
     names = ("hmm_probability_2_1(log_return_1,realised_volatility_20)", "hmm_expected_state_3(log_return_1)", "realised_volatility_20")
-    plan = plan_of(*names, timeframe=bars.timeframe).fit(bars, [(0, 5_999)])
+    plan = plan_of(*names, timeframe=bars.timeframe).fit(bars, [(0, 3_999)])
     wild, expected, volatility = plan.compute(bars).values.T
-    after = slice(6_000, None)
+    after = slice(4_000, None)
     assert np.corrcoef(wild[after], volatility[after])[0, 1] > 0.5
     assert 0.02 < np.mean(wild[after] > 0.5) < 0.98
     assert np.isfinite(expected[after]).all()

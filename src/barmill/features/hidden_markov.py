@@ -5,7 +5,7 @@ whole series look ahead and are not offered (`docs/explanation/regimes.md`).
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -145,8 +145,8 @@ def n_fitted(n_states: int, n_observed: int) -> int:
 def fit_hmm(n_states: int, observations: Float64Array, starts: npt.NDArray[np.int64]) -> tuple[float, ...]:
     """The numbers of a model with diagonal covariances, as the kernel `hidden_markov` takes them.
 
-    Observations are brought to mean 0 and variance 1 first. EM runs from several starts: rows cut into equal groups by each
-    observation and by its size, and rows drawn with a fixed seed. The start that is the most likely on the latest rows is
+    Observations are brought to mean 0 and variance 1 first. EM runs from several starts: clusters of rows, rows cut into equal
+    groups by each observation and by its size, and rows drawn with a fixed seed. The start that is the most likely on the latest rows is
     followed to its end. So that no state can run away, each row of transitions has one transition more, shared among all
     states, and no variance is below 0.01 of the variance on all rows. States are ordered by ascending variance of the first
     observation: a refit does not swap their meaning, and state 0 is the quiet one where the first observation is a return.
@@ -213,13 +213,21 @@ def _centre_and_scale(n_states: int, observations: Float64Array) -> tuple[Float6
 
 def _guesses(n_states: int, x: Float64Array) -> Iterator[tuple[Float64Array, Float64Array]]:
     """Means and variances to start from."""
+    from sklearn.cluster import KMeans  # here and not above: filtering needs none of it
+
+    if len(np.unique(x, axis=0)) >= n_states:
+        groups = KMeans(n_states, random_state=_SEED).fit_predict(x)
+        yield _of_groups(x, [np.flatnonzero(groups == k) for k in range(n_states)])
     for column in x.T:
         for key in (np.abs(column), column):
-            groups = np.array_split(np.argsort(key, kind="stable"), n_states)
-            yield np.array([x[rows].mean(axis=0) for rows in groups]), np.array([x[rows].var(axis=0) for rows in groups])
+            yield _of_groups(x, np.array_split(np.argsort(key, kind="stable"), n_states))
     random = np.random.default_rng(_SEED)
     for _ in range(2):
         yield x[random.choice(len(x), n_states, replace=False)], np.ones((n_states, x.shape[1]))
+
+
+def _of_groups(x: Float64Array, groups: Sequence[npt.NDArray[np.int64]]) -> tuple[Float64Array, Float64Array]:
+    return np.array([x[rows].mean(axis=0) for rows in groups]), np.array([x[rows].var(axis=0) for rows in groups])
 
 
 def _new_model(n_states: int, means: Float64Array, variances: Float64Array) -> Any:
