@@ -1,6 +1,12 @@
 """Two series side by side: how far each went, and how the one moves with the other.
 
-Source: Sharpe (1963), Management Science 9(2); Lo & MacKinlay (1990), Review of Financial Studies 3(2) (lead and lag).
+Moments of the last n pairs are put together from blocks of 1, 2, 4, ... pairs: a block of 2h is that of the last h and that of
+the h before, which was kept. The window is those blocks that make up n. So a bar costs log n steps whose order is fixed by n
+alone: the same window gives the same bits, and nothing drifts. Blocks that reach before the first pair hold zeros; none of
+them is part of a full window.
+
+Source: Sharpe (1963), Management Science 9(2); Lo & MacKinlay (1990), Review of Financial Studies 3(2) (lead and lag); Chan,
+Golub & LeVeque (1983), The American Statistician 37(3) (merging the moments of two samples).
 """
 
 import math
@@ -15,50 +21,41 @@ EXPLAINED = 1e-12  # share of the variance left over below which the residual is
 
 
 @numba.njit(error_model="numpy")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
+def _moments(kept: Float64Array, n: int, seen: int, x: float, y: float) -> tuple[float, float, float, float, float]:
+    """Take in a pair; sums of the last n x and y, of their squares about the means, and of the products.
 
-
-@numba.njit(error_model="numpy")
-def _sum(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total
-
-
-@numba.njit(error_model="numpy")
-def _sum_of_products(first: Float64Array, first_centre: float, second: Float64Array, second_centre: float) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = first.size - first.size % 4
-    for i in range(0, whole, 4):
-        a += (first[i] - first_centre) * (second[i] - second_centre)
-        b += (first[i + 1] - first_centre) * (second[i + 1] - second_centre)
-        c += (first[i + 2] - first_centre) * (second[i + 2] - second_centre)
-        d += (first[i + 3] - first_centre) * (second[i + 3] - second_centre)
-    total = (a + b) + (c + d)
-    for i in range(whole, first.size):
-        total += (first[i] - first_centre) * (second[i] - second_centre)
-    return total
-
-
-@numba.njit(error_model="numpy")
-def _varies(window: Float64Array) -> bool:
-    """Whether not all values are equal; a rounded standard deviation cannot tell."""
-    for i in range(1, window.size):  # noqa: SIM110  compiled code
-        if window[i] != window[0]:
-            return True
-    return False
+    seen : pairs before this one
+    kept : for lengths 1, 2, 4, ... one after another, the last 1, 2, 4, ... blocks of that length, five numbers each
+    """
+    block_x, block_y, block_xx, block_yy, block_xy = x, y, 0.0, 0.0, 0.0
+    sum_x, sum_y, xx, yy, xy = 0.0, 0.0, 0.0, 0.0, 0.0
+    covered, length = 0, 1
+    while length <= n:
+        place = 5 * (length - 1 + (seen & (length - 1)))
+        before_x, before_y, before_xx = kept[place], kept[place + 1], kept[place + 2]
+        before_yy, before_xy = kept[place + 3], kept[place + 4]
+        kept[place], kept[place + 1], kept[place + 2], kept[place + 3], kept[place + 4] = block_x, block_y, block_xx, block_yy, block_xy
+        if n & length:
+            part = 5 * (length - 1 + ((seen - covered) & (length - 1)))
+            if covered:
+                weight = covered * length / (covered + length)
+                apart_x, apart_y = sum_x / covered - kept[part] / length, sum_y / covered - kept[part + 1] / length
+                xx += apart_x * apart_x * weight
+                yy += apart_y * apart_y * weight
+                xy += apart_x * apart_y * weight
+            sum_x += kept[part]
+            sum_y += kept[part + 1]
+            xx += kept[part + 2]
+            yy += kept[part + 3]
+            xy += kept[part + 4]
+            covered += length
+        apart_x, apart_y, weight = block_x - before_x, block_y - before_y, 0.5 / length
+        block_x, block_y = block_x + before_x, block_y + before_y
+        block_xx += before_xx + apart_x * apart_x * weight
+        block_yy += before_yy + apart_y * apart_y * weight
+        block_xy += before_xy + apart_x * apart_y * weight
+        length *= 2
+    return sum_x, sum_y, xx, yy, xy
 
 
 @numba.njit(error_model="numpy")
@@ -98,54 +95,50 @@ def changes(params: Float64Array, state: Float64Array, bars: Float64Array, out: 
 
 
 def _pair_state(params: tuple[float, ...]) -> int:
-    return 4 + 4 * int(params[0]) + int(params[1])
+    return 7 + int(params[1]) + 5 * (2 ** int(params[0]).bit_length() - 1)
 
 
 @kernel("pair", ("beta", "correlation", "residual", "residual_zscore"), _pair_state)
 def pair(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
     """params: n, bars by which the other is ahead, what its row is turned into; the row.
 
-    state: bars seen, place, last close, last value of the row, rings of the close's log returns and of the other, the `lag`
-    values of the other whose turn is yet to come.
+    state: bars seen; last close and last value of the row; the last pair, and for how many pairs each of the two has not
+    changed; the `lag` values of the other whose turn is yet to come; blocks.
     outputs: slope, correlation, last residual of the regression on the other, and it in units of the residuals' deviation.
     """
     n, lag, kind, row = int(params[0]), int(params[1]), int(params[2]), int(params[3])
-    seen, place, last, last_other = state[0], int(state[1]), state[2], state[3]
-    own, other, waiting = state[4 : 4 + 2 * n], state[4 + 2 * n : 4 + 4 * n], state[4 + 4 * n :]
+    seen, last, last_value, last_x, last_y, same_x, same_y = int(state[0]), state[1], state[2], state[3], state[4], state[5], state[6]
+    waiting, kept = state[7 : 7 + lag], state[7 + lag :]
     for t in range(bars.shape[1]):
         close, value = bars[CLOSE, t], bars[row, t]
         beta, correlation, residual, zscore = np.nan, np.nan, np.nan, np.nan
         if math.isfinite(value):
-            if seen > 0.0:
-                x = _log_ratio(value, last_other) if kind == LOG_RETURN else 2.0 * value - bars[VOLUME, t]
+            if seen > 0:
+                x = math.log(close / last)
+                y = _log_ratio(value, last_value) if kind == LOG_RETURN else 2.0 * value - bars[VOLUME, t]
                 if lag > 0:
-                    turn = int(seen) % lag
-                    x, waiting[turn] = waiting[turn], x
-                _push(other, n, place, x)
-                place = _push(own, n, place, math.log(close / last))
-            if seen >= n + lag:
-                ours, theirs = own[place : place + n], other[place : place + n]
-                beta, correlation, residual, zscore = 0.0, 0.0, 0.0, 0.0
-                moving, varying = _varies(ours), _varies(theirs)
-                if moving:
-                    mean, mean_other = _sum(ours) / n, _sum(theirs) / n
-                    total = _sum_of_products(ours, mean, ours, mean)
-                    residual = ours[n - 1] - mean
-                    left = total
-                    if varying:
-                        spread = _sum_of_products(theirs, mean_other, theirs, mean_other)
-                        shared = _sum_of_products(ours, mean, theirs, mean_other)
-                        if spread > 0.0 and total > 0.0:
-                            beta = shared / spread
-                            correlation = min(1.0, max(-1.0, shared / (math.sqrt(spread) * math.sqrt(total))))
-                            residual -= beta * (theirs[n - 1] - mean_other)
-                            left = total * (1.0 - correlation * correlation)
-                    if left > EXPLAINED * total:
-                        zscore = residual / math.sqrt(left / n)
-            last, last_other = close, value
-            seen += 1.0
+                    turn = seen % lag
+                    y, waiting[turn] = waiting[turn], y
+                same_x = same_x + 1.0 if x == last_x else 1.0
+                same_y = same_y + 1.0 if y == last_y else 1.0
+                last_x, last_y = x, y
+                sum_x, sum_y, xx, yy, xy = _moments(kept, n, seen - 1, x, y)
+                if seen >= n + lag:
+                    beta, correlation, residual, zscore = 0.0, 0.0, 0.0, 0.0
+                    if same_x < n and xx > 0.0:  # of equal numbers a rounded deviation may be left
+                        residual = x - sum_x / n
+                        left = xx
+                        if same_y < n and yy > 0.0:
+                            beta = xy / yy
+                            correlation = min(1.0, max(-1.0, xy / (math.sqrt(yy) * math.sqrt(xx))))
+                            residual -= beta * (y - sum_y / n)
+                            left = xx * (1.0 - correlation * correlation)
+                        if left > EXPLAINED * xx:
+                            zscore = residual / math.sqrt(left / n)
+            last, last_value = close, value
+            seen += 1
         out[0, t], out[1, t], out[2, t], out[3, t] = beta, correlation, residual, zscore
-    state[0], state[1], state[2], state[3] = seen, float(place), last, last_other
+    state[0], state[1], state[2], state[3], state[4], state[5], state[6] = seen, last, last_value, last_x, last_y, same_x, same_y
 
 
 KERNELS = (changes, pair)
