@@ -15,13 +15,7 @@ import numpy as np
 
 from barmill.features.kernels.kernel import Float64Array, kernel
 
-
-@numba.njit(error_model="numpy")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
+TILE = 128  # bars
 
 
 @numba.njit(error_model="numpy")
@@ -32,21 +26,6 @@ def _weigh(weights: Float64Array, d: float) -> None:
         if k > 0:
             weight = -weight * (d - k + 1.0) / k
         weights[weights.size - 1 - k] = weight
-
-
-@numba.njit(error_model="numpy")
-def _dot(weights: Float64Array, window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += weights[i] * window[i]
-        b += weights[i + 1] * window[i + 1]
-        c += weights[i + 2] * window[i + 2]
-        d += weights[i + 3] * window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += weights[i] * window[i]
-    return total
 
 
 @numba.njit(error_model="numpy")
@@ -229,27 +208,38 @@ def ordered(params: Float64Array, state: Float64Array, bars: Float64Array, out: 
     state[0], state[1] = seen, float(place)
 
 
-@kernel("fractional_difference", ("fractional_difference",), lambda params: 2 + 3 * int(params[1]))
+@kernel("fractional_difference", ("fractional_difference",), lambda params: 2 * int(params[1]) + 2 * TILE)
 def fractional_difference(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: d, number of weights, row. state: values seen, place, the weights from the oldest value's to the newest's, ring.
+    """params: d, number of weights, row. state: values seen, the weights, the values before a tile and the tile, its sums.
 
-    A value that is not finite spoils the windows that hold it and no other.
+    A tile of bars is summed together, the oldest value first in each window whatever the tile: the processor adds several bars
+    at once. A value that is not finite spoils the windows that hold it and no other.
     """
     d, n, row = params[0], int(params[1]), int(params[2])
-    seen, place = state[0], int(state[1])
-    weights, ring = state[2 : 2 + n], state[2 + n :]
-    for t in range(bars.shape[1]):
-        x = bars[row, t]
-        out[0, t] = np.nan
-        if seen == 0.0:
-            if math.isnan(x):
-                continue
+    seen = state[0]
+    weights, values, sums = state[1 : 1 + n], state[1 + n : 2 * n + TILE], state[2 * n + TILE :]
+    first = 0
+    if seen == 0.0:
+        while first < bars.shape[1] and math.isnan(bars[row, first]):
+            out[0, first] = np.nan
+            first += 1
+        if first < bars.shape[1]:
             _weigh(weights, d)
-        place = _push(ring, n, place, x)
-        seen += 1.0
-        if seen >= n:
-            out[0, t] = _dot(weights, ring[place : place + n])
-    state[0], state[1] = seen, float(place)
+    for start in range(first, bars.shape[1], TILE):
+        size = min(TILE, bars.shape[1] - start)
+        for i in range(size):
+            values[n - 1 + i] = bars[row, start + i]
+            sums[i] = 0.0
+        for k in range(n):
+            weight = weights[k]
+            for i in range(size):
+                sums[i] += weight * values[k + i]
+        for i in range(size):
+            out[0, start + i] = sums[i] if seen + i + 1.0 >= n else np.nan
+        for i in range(n - 1):
+            values[i] = values[size + i]
+        seen += size
+    state[0] = seen
 
 
 @kernel("absolute", ("abs",), lambda _: 0)
