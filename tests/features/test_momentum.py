@@ -121,7 +121,7 @@ ticks = arrays(np.int64, st.integers(1, 60), elements=st.integers(1, 6))  # few 
 
 
 @given(ticks, st.integers(1, 12))
-def test_the_queue_of_extremes_finds_those_of_every_window(levels, n):
+def test_extremes_are_those_of_every_window(levels, n):
     low = levels.astype(np.float64)
     high, close = low + 1.0, low + 0.25
     out = oscillators.extremes.run((n, 0.5), high=high, low=low, close=close)

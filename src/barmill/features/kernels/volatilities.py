@@ -8,7 +8,7 @@ import numpy as np
 from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, OPEN, Float64Array, kernel
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
     ring[place] = value
@@ -16,7 +16,7 @@ def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     return place + 1 if place + 1 < n else 0
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _mean(window: Float64Array) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = window.size - window.size % 4

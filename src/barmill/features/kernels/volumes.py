@@ -8,7 +8,7 @@ import numpy as np
 from barmill.features.kernels.kernel import VOLUME, Float64Array, kernel
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
     ring[place] = value
@@ -16,7 +16,7 @@ def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     return place + 1 if place + 1 < n else 0
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _mean(window: Float64Array) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = window.size - window.size % 4
@@ -31,7 +31,7 @@ def _mean(window: Float64Array) -> float:
     return total / window.size
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _sum_of_squares(window: Float64Array, centre: float) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = window.size - window.size % 4
@@ -46,7 +46,7 @@ def _sum_of_squares(window: Float64Array, centre: float) -> float:
     return total
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _varies(window: Float64Array) -> bool:
     """Whether not all values are equal; a rounded standard deviation cannot tell."""
     for i in range(1, window.size):  # noqa: SIM110  compiled code

@@ -16,7 +16,7 @@ PARKINSON = 1.0 / (4.0 * math.log(2.0))
 GARMAN_KLASS = 2.0 * math.log(2.0) - 1.0
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
     ring[place] = value
@@ -24,7 +24,7 @@ def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     return place + 1 if place + 1 < n else 0
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _sum(window: Float64Array) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = window.size - window.size % 4
@@ -39,7 +39,7 @@ def _sum(window: Float64Array) -> float:
     return total
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _sum_of_squares(window: Float64Array, centre: float) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = window.size - window.size % 4
@@ -54,7 +54,7 @@ def _sum_of_squares(window: Float64Array, centre: float) -> float:
     return total
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _lowest(window: Float64Array) -> float:
     low = window[0]
     for i in range(1, window.size):
@@ -62,7 +62,7 @@ def _lowest(window: Float64Array) -> float:
     return low
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _highest(window: Float64Array) -> float:
     high = window[0]
     for i in range(1, window.size):
@@ -70,7 +70,7 @@ def _highest(window: Float64Array) -> float:
     return high
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _varies(window: Float64Array) -> bool:
     """Whether not all values are equal; a rounded standard deviation cannot tell."""
     for i in range(1, window.size):  # noqa: SIM110  compiled code
