@@ -6,7 +6,7 @@ import pytest
 from barmill.errors import RecipeError, SchemaError
 from barmill.features import FeaturePlan, FeatureStream, read_set
 from barmill.features.columns import COLUMNS, check_sources
-from barmill.market import Bars, Instrument, Timeframe
+from barmill.market import Bars, Instrument, SeriesSource, Timeframe, join_series, read_series, resample
 from oracles.further import further_columns, still_columns
 
 CATEGORIES = (
@@ -89,6 +89,25 @@ def test_bars_without_its_columns_are_refused_with_all_that_is_missing(plan):
 def test_it_reads_every_source_column_of_the_alert_markets(plan):
     others = {"quote_volume", "trades", "taker_buy_quote", "volatility_index"}  # read by other sets, or by what one adds
     assert set(plan.sources) == {name for name, column in COLUMNS.items() if not column.calendar} - others
+
+
+def test_what_real_markets_have_of_it_is_finite(real_data):
+    """Filecoin in quarters of an hour with its takers, beside Bitcoin and Ethereum; no book, no chain."""
+    names = ("FILUSDT_um_1m_2023-08_2023-11", "BTCUSDT_um_30m_2023-01_2025-03", "ETHUSDT_um_30m_2023-01_2025-03")
+    market, first, second = (real_data / "crypto" / f"{name}.parquet" for name in names)
+    if not (market.exists() and first.exists() and second.exists()):
+        pytest.skip(f"not all of {', '.join(names)} in {real_data}: set BARMILL_DATA")
+    bars = resample(Bars.read(market), "15m")
+    leaders = {"reference_close": first, "second_reference_close": second}
+    for name, path in leaders.items():
+        source = SeriesSource(file=path.name, columns={name: "close"}, known="close", timeframe="30m")
+        bars = join_series(bars, read_series(source, path.parent))
+    whole = FeaturePlan.build("15m", set="alerts", sources=bars.frame.columns)
+    plan = whole.only(set(whole.names) - set(whole.missing(bars.frame.columns)))
+    assert len(plan.names) >= 68
+    values = plan.compute(bars).values[plan.warmup_bars :]
+    assert np.isfinite(values).all()
+    assert (values.std(axis=0) > 0.0).all()
 
 
 @pytest.mark.parametrize("base", ["1m", "5m", "1h"])
