@@ -163,6 +163,7 @@ def resample(
     file: FILE,
     out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
     to: Annotated[str, typer.Option(help="The longer timeframe, such as 5m or 1h.")],
+    anchor: Annotated[str, typer.Option(help="Count longer bars from the `epoch`, or from the open of each `session`.")] = "epoch",
     symbol: SYMBOL = None,
     instrument: INSTRUMENT = None,
     timeframe: TIMEFRAME = None,
@@ -170,16 +171,19 @@ def resample(
     column: COLUMN = None,
     json_: JSON = False,
 ) -> None:
-    """Make longer bars on the grid of the Unix epoch; an unfinished last one is left out."""
+    """Make longer bars, on the grid of the Unix epoch or of the calendar's sessions; an unfinished last one is left out."""
+    from barmill.errors import InputError
     from barmill.market import Bars
     from barmill.market import resample as to_longer
 
+    if anchor not in ("epoch", "session"):
+        raise InputError(f"--anchor {anchor}", "there is no such anchor", expected="epoch or session")
     bars = Bars.read(file, symbol, _instrument(instrument), timeframe, columns=_columns(column), time_unit=time_unit)
-    longer = to_longer(bars, to)
+    longer = to_longer(bars, to, anchor)
     longer.write(out)
     if json_:
         made = {"path": str(out), "symbol": longer.instrument.symbol, "timeframe": str(longer.timeframe), "rows": len(longer)}
-        _print_json({**made, "from_rows": len(bars), "fingerprint": longer.fingerprint})
+        _print_json({**made, "anchor": longer.anchor, "from_rows": len(bars), "fingerprint": longer.fingerprint})
     else:
         print(f"{out}: {longer!r}")
 

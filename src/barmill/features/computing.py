@@ -55,6 +55,10 @@ def check_bars(plan: "FeaturePlan", bars: Bars) -> None:
     """Raise SchemaError unless the bars are of the plan's timeframe and have its columns."""
     if bars.timeframe.ms != plan.base.ms:
         raise SchemaError(f"{bars.instrument.symbol} bars", f"timeframe {bars.timeframe}", expected=f"{plan.base}, which the plan is on")
+    if bars.anchor != "epoch":
+        found = f"bars of {bars.timeframe} that were counted from the open of each session: the last of a session may be shorter"
+        mend = 'Compute the plan, with anchor="session", on the bars that they were resampled from.'
+        raise SchemaError(f"{bars.instrument.symbol} bars", found, expected="bars of one length", mend=mend)
     missing = plan.missing(bars.frame.columns)
     if missing:
         mend = "Join a second series that has them, or leave those features out."

@@ -5,6 +5,7 @@ costs and where it fills (`costs`) and what a bar may look like (`checks`) are e
 """
 
 from barmill.market.bars import BAR_COLUMNS, Bar, Bars
+from barmill.market.buckets import Anchor
 from barmill.market.calendar import Calendar, known_calendars
 from barmill.market.checking import CheckReport, check_source
 from barmill.market.checks import check_frame
@@ -14,7 +15,7 @@ from barmill.market.findings import Finding
 from barmill.market.importing import ImportReport, import_bars
 from barmill.market.instrument import Fee, Instrument, Slippage, builtin_symbols
 from barmill.market.repairs import REPAIRS, repairs_for
-from barmill.market.resampling import ResampledBars, resample, resample_ohlcv
+from barmill.market.resampling import ResampledBars, mtf_align, resample, resample_ohlcv
 from barmill.market.second_series import KnownSeries, SeriesSource, join_series, read_series
 from barmill.market.simulator import Simulation, simulate, write_oracle
 from barmill.market.timeframe import Timeframe
@@ -22,6 +23,7 @@ from barmill.market.timeframe import Timeframe
 __all__ = [
     "BAR_COLUMNS",
     "REPAIRS",
+    "Anchor",
     "Bar",
     "Bars",
     "Calendar",
@@ -46,6 +48,7 @@ __all__ = [
     "import_bars",
     "join_series",
     "known_calendars",
+    "mtf_align",
     "read_series",
     "repairs_for",
     "resample",

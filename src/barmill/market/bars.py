@@ -15,13 +15,14 @@ import polars as pl
 
 from barmill.artefacts import write_bytes
 from barmill.errors import DataError, ShapeError
+from barmill.market.buckets import Anchor, buckets_of
 from barmill.market.calendar import Calendar
 from barmill.market.checks import check_frame
 from barmill.market.columns import CORE
 from barmill.market.findings import Finding, refuse
 from barmill.market.instrument import Instrument
 from barmill.market.reading import UncheckedBars, read_unchecked
-from barmill.market.sources import SYMBOL_KEY, TIMEFRAME_KEY
+from barmill.market.sources import ANCHOR_KEY, SYMBOL_KEY, TIMEFRAME_KEY
 from barmill.market.timeframe import Timeframe
 from barmill.market.times import utc_text
 
@@ -53,6 +54,7 @@ class Bars:
     frame : Polars frame with open_time (int64, ms UTC), open, high, low, close, volume (float64), then the source's extras
     notes : what was detected when the bars were read
     findings : warnings and infos of the checks (errors were refused)
+    anchor : "session" for bars that were counted from the open of each session, the last of which ends with it and may be shorter
 
     Every array handed out is read-only. Row t is known at `close_time[t]`.
 
@@ -68,6 +70,7 @@ class Bars:
     frame: pl.DataFrame
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    anchor: Anchor = "epoch"
 
     @classmethod
     def read(
@@ -97,7 +100,7 @@ class Bars:
         DataError telling everything that is wrong, with file, row and time; InstrumentError for an unknown symbol.
         """
         raw = read_unchecked(source, symbol, instrument, timeframe, columns=columns, time_unit=time_unit)
-        findings = check_frame(raw.frame, raw.timeframe, Calendar.named(raw.instrument.calendar))
+        findings = check_frame(raw.frame, raw.timeframe, Calendar.named(raw.instrument.calendar), raw.anchor)
         refuse(findings, raw.place)
         return finished(raw, raw.frame, findings)
 
@@ -141,7 +144,7 @@ class Bars:
         return f"Bars({self.instrument.symbol} {self.timeframe}, {len(self):,} bars{span})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Bars, (self.instrument, self.timeframe, self.frame, self.notes, self.findings)  # caches stay behind
+        return Bars, (self.instrument, self.timeframe, self.frame, self.notes, self.findings, self.anchor)  # caches stay behind
 
     @cached_property
     def open_time(self) -> Int64Array:
@@ -151,6 +154,8 @@ class Bars:
     @cached_property
     def close_time(self) -> Int64Array:
         """int64 (n_bars,), ms UTC: when the bar is known."""
+        if self.anchor == "session":
+            return _read_only(buckets_of(self.open_time, self.timeframe, self.calendar).end)
         return _read_only(self.open_time + self.timeframe.ms)
 
     @cached_property
@@ -212,7 +217,8 @@ class Bars:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of the logical content: symbol, timeframe, column names in order, little-endian values. No file format enters it."""
-        digest = hashlib.sha256(f"{self.instrument.symbol}\n{self.timeframe}\n{len(self)}\n".encode())
+        anchored = f" of each {self.instrument.calendar} session" if self.anchor == "session" else ""
+        digest = hashlib.sha256(f"{self.instrument.symbol}\n{self.timeframe}{anchored}\n{len(self)}\n".encode())
         for name in self.frame.columns:
             series = self.frame[name]
             whole = series.dtype == pl.Int64
@@ -250,6 +256,8 @@ class Bars:
         if (self.instrument, self.timeframe) != (other.instrument, other.timeframe):
             found = f"{other.instrument.symbol} {other.timeframe} to append"
             raise DataError(place, found, expected=f"{self.instrument.symbol} {self.timeframe} with the same costs")
+        if self.anchor != other.anchor:
+            raise DataError(place, f"bars anchored to the {other.anchor} to append", expected=f"to the {self.anchor}")
         if self.frame.columns != other.frame.columns:
             raise DataError(place, f"columns {', '.join(other.frame.columns)} to append", expected=", ".join(self.frame.columns))
         if len(self) and len(other) and other.open_time[0] <= self.open_time[-1]:
@@ -261,6 +269,8 @@ class Bars:
         """Write Parquet, at once; symbol and timeframe travel in its metadata. Raises StorageError."""
         buffer = io.BytesIO()
         named = {SYMBOL_KEY: self.instrument.symbol, TIMEFRAME_KEY: str(self.timeframe)}
+        if self.anchor == "session":
+            named[ANCHOR_KEY] = self.anchor
         self.frame.write_parquet(buffer, compression="zstd", metadata=named)
         write_bytes(Path(path), buffer.getvalue())
 
@@ -269,7 +279,7 @@ def finished(raw: UncheckedBars, frame: pl.DataFrame, findings: tuple[Finding, .
     """`Bars` of a frame that has passed the checks. Raises DataError if the length of the bars cannot be told."""
     if raw.timeframe is None:  # one bar alone is refused by the checks, so the steps are no whole minutes
         raise DataError(raw.place, "the most common step between bars is no whole number of minutes", mend="Give the timeframe.")
-    return Bars(raw.instrument, raw.timeframe, _with_volume(frame), raw.notes, findings)
+    return Bars(raw.instrument, raw.timeframe, _with_volume(frame), raw.notes, findings, raw.anchor)
 
 
 def _with_volume(frame: pl.DataFrame) -> pl.DataFrame:

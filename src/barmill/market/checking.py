@@ -52,5 +52,5 @@ def check_source(
 ) -> CheckReport:
     """Check `source` (parameters as for `Bars.read`) and report; raises only where nothing could be read at all."""
     raw = read_unchecked(source, symbol, instrument, timeframe, columns=columns, time_unit=time_unit)
-    findings = check_frame(raw.frame, raw.timeframe, Calendar.named(raw.instrument.calendar))
+    findings = check_frame(raw.frame, raw.timeframe, Calendar.named(raw.instrument.calendar), raw.anchor)
     return CheckReport(raw.place, raw.instrument.symbol, raw.timeframe, raw.frame.height, raw.notes, findings)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from barmill.market.buckets import Anchor, buckets_of
 from barmill.market.calendar import Calendar
 from barmill.market.findings import Finding, finding
 from barmill.market.timeframe import Timeframe
@@ -55,7 +56,7 @@ class _Columns:
             yield finding(code, "error", count, say.format(**values) + _more(count), row=row, time=self.when(row), mend=mend)
 
 
-def check_frame(frame: pl.DataFrame, timeframe: Timeframe | None, calendar: Calendar) -> tuple[Finding, ...]:
+def check_frame(frame: pl.DataFrame, timeframe: Timeframe | None, calendar: Calendar, anchor: Anchor = "epoch") -> tuple[Finding, ...]:
     """Run every check on normalised columns.
 
     Parameters
@@ -78,7 +79,8 @@ def check_frame(frame: pl.DataFrame, timeframe: Timeframe | None, calendar: Cale
     if columns.time.size:
         found += [*_times(columns), *_order(columns)]
         if not any(each.code in ("D003", "D004", "D008") for each in found):
-            found += [*_steps(columns, timeframe, calendar), *_closed(columns, calendar), *_close_time(columns, timeframe)]
+            found += [*_steps(columns, timeframe, calendar, anchor), *_closed(columns, calendar)]
+            found += _close_time(columns, timeframe, calendar, anchor)
     if not any(each.code in ("D002", "D007") for each in found):
         found += [*_returns(columns), *_ranges(columns)]
     return tuple(sorted(found, key=lambda each: each.code))
@@ -204,11 +206,14 @@ def _order(columns: _Columns) -> Iterator[Finding]:
         yield from columns.at("D004", again, "the same open time as an earlier bar", mend)
 
 
-def _steps(columns: _Columns, timeframe: Timeframe | None, calendar: Calendar) -> Iterator[Finding]:
+def _steps(columns: _Columns, timeframe: Timeframe | None, calendar: Calendar, anchor: Anchor) -> Iterator[Finding]:
     if columns.n == 1:
         yield finding("D016", "error", 1, "there is one bar only", time=columns.when(0), mend="Give at least two bars.")
         return
     if timeframe is None:
+        return
+    if anchor == "session":
+        yield from _anchored(columns, timeframe, calendar)
         return
     step = np.diff(columns.time)
     mixed = _longest_other_run(step, timeframe.ms)
@@ -250,6 +255,13 @@ def _grid(columns: _Columns, timeframe: Timeframe) -> Iterator[Finding]:
         yield finding("D010", severity, int(np.count_nonzero(offset)), found, row=row, time=columns.when(row))
 
 
+def _anchored(columns: _Columns, timeframe: Timeframe, calendar: Calendar) -> Iterator[Finding]:
+    """Bars of unequal length: only where each may begin can be judged."""
+    off = columns.time != buckets_of(columns.time, timeframe, calendar).start
+    mend = "Resample the shorter bars again, with the instrument that they are to be read with."
+    yield from columns.at("D010", off, f"no bar of {timeframe} that is counted from the open of a session begins here", mend)
+
+
 def _longest_other_run(step: Int64Array, usual: int) -> tuple[int, int, int] | None:
     """First row, length and step of the longest run of equal steps other than `usual`, if it is MIXED_RUN or more."""
     if step.size < MIXED_RUN or (step == usual).all():
@@ -275,12 +287,12 @@ def _closed(columns: _Columns, calendar: Calendar) -> Iterator[Finding]:
         yield finding("D020", "warning", count, found, row=row, time=columns.when(row))
 
 
-def _close_time(columns: _Columns, timeframe: Timeframe | None) -> Iterator[Finding]:
+def _close_time(columns: _Columns, timeframe: Timeframe | None, calendar: Calendar, anchor: Anchor) -> Iterator[Finding]:
     if timeframe is None or "close_time" not in columns.frame.columns:
         return
     close = columns.frame["close_time"].cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
-    length = close - columns.time
-    bad = (length != timeframe.ms) & (length != timeframe.ms - 1)  # Binance writes the last millisecond
+    end = buckets_of(columns.time, timeframe, calendar).end if anchor == "session" else columns.time + timeframe.ms
+    bad = (close != end) & (close != end - 1)  # Binance writes the last millisecond
     if bad.any():
         row = int(np.argmax(bad))
         say = f"close_time {utc_text(int(close[row]))} is not {timeframe} after open_time"

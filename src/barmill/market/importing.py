@@ -87,7 +87,7 @@ def import_bars(
     target, aside = _targets(source, Path(destination), Path(quarantine) if quarantine else None)
     raw = read_unchecked(source, symbol, instrument, timeframe, columns=columns, time_unit=time_unit)
     repaired = Repairer(raw).apply(repairs)
-    findings = check_frame(repaired.frame, raw.timeframe, Calendar.named(raw.instrument.calendar))
+    findings = check_frame(repaired.frame, raw.timeframe, Calendar.named(raw.instrument.calendar), raw.anchor)
     refuse(findings, raw.place)
     bars = finished(raw, repaired.frame, findings)
     kept = repaired.quarantine()

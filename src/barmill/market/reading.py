@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from barmill.errors import DataError, InstrumentError
+from barmill.market.buckets import Anchor
 from barmill.market.columns import normalise
 from barmill.market.instrument import Instrument, builtin_symbols
 from barmill.market.sources import Source, open_source
@@ -26,6 +27,7 @@ class UncheckedBars:
     instrument: Instrument
     timeframe: Timeframe | None
     notes: tuple[str, ...]
+    anchor: Anchor = "epoch"
 
 
 def read_unchecked(
@@ -56,7 +58,8 @@ def read_unchecked(
             notes.append(f"timeframe {length}, the most common step")
     if "volume" not in made.frame.columns and "close" in made.frame.columns:
         notes.append("no volume column; volume is 0")
-    return UncheckedBars(opened.place, made.frame, instrument, length, tuple(notes))
+    anchor = "session" if opened.anchor == "session" else "epoch"
+    return UncheckedBars(opened.place, made.frame, instrument, length, tuple(notes), anchor)
 
 
 def rows_of(opened: Source, wanted: str | None) -> tuple[pl.DataFrame, str | None]:

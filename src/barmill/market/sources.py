@@ -14,7 +14,7 @@ from barmill.market.columns import CORE, EXTRAS
 
 READABLE = (".parquet", ".csv", ".txt", ".npz", ".arrow", ".feather", ".ipc")
 _NULLS = ("", "NaN", "nan", "NULL", "null")
-SYMBOL_KEY, TIMEFRAME_KEY = "barmill.symbol", "barmill.timeframe"
+SYMBOL_KEY, TIMEFRAME_KEY, ANCHOR_KEY = "barmill.symbol", "barmill.timeframe", "barmill.anchor"
 _BINANCE = (*CORE, *EXTRAS, "ignore")  # the order of its monthly files, some of which have no header
 
 
@@ -24,7 +24,7 @@ class Source:
 
     place : what messages call it
     stem : the name without its ending, which may begin with the symbol; empty for frames
-    symbol, timeframe : what the file itself says, or None
+    symbol, timeframe, anchor : what the file itself says, or None
     """
 
     place: str
@@ -33,6 +33,7 @@ class Source:
     notes: tuple[str, ...] = ()
     symbol: str | None = None
     timeframe: str | None = None
+    anchor: str | None = None
 
 
 def open_source(source: Any) -> Source:
@@ -76,7 +77,9 @@ def _open_file(path: Path) -> Source:
         if ending == ".parquet":
             known = pl.read_parquet_metadata(path)
             frame = pl.read_parquet(path, hive_partitioning=False)
-            return Source(place, path.stem, frame, symbol=known.get(SYMBOL_KEY), timeframe=known.get(TIMEFRAME_KEY))
+            return Source(
+                place, path.stem, frame, symbol=known.get(SYMBOL_KEY), timeframe=known.get(TIMEFRAME_KEY), anchor=known.get(ANCHOR_KEY)
+            )
         if ending in (".csv", ".txt"):
             frame, notes = _read_csv(path)
             return Source(place, path.stem, frame, notes)
