@@ -19,6 +19,16 @@ TILE = 128  # bars
 
 
 @numba.njit(error_model="numpy")
+def _first_value(x: Float64Array, out: Float64Array) -> int:
+    """How many values are missing before the first; as many of `out` are set to NaN."""
+    first = 0
+    while first < x.size and math.isnan(x[first]):
+        out[first] = np.nan
+        first += 1
+    return first
+
+
+@numba.njit(error_model="numpy")
 def _weigh(weights: Float64Array, d: float) -> None:
     """The weights of a fractional difference, that of the oldest value first."""
     weight = 1.0
@@ -26,6 +36,19 @@ def _weigh(weights: Float64Array, d: float) -> None:
         if k > 0:
             weight = -weight * (d - k + 1.0) / k
         weights[weights.size - 1 - k] = weight
+
+
+@numba.njit(error_model="numpy")
+def _add(sums: Float64Array, weight: float, values: Float64Array) -> None:
+    for i in range(sums.size):
+        sums[i] += weight * values[i]
+
+
+@numba.njit(error_model="numpy")
+def _count(counts: Float64Array, others: Float64Array, values: Float64Array) -> None:
+    """1 for each other that is below its value, a half for each that is equal."""
+    for i in range(counts.size):
+        counts[i] += (0.5 if others[i] < values[i] else 0.0) + (0.5 if others[i] <= values[i] else 0.0)
 
 
 @numba.njit(error_model="numpy")
@@ -42,8 +65,8 @@ def _first_not_below(ordered: Float64Array, n: int, value: float) -> int:
 
 
 @numba.njit(error_model="numpy")
-def _replace(ordered: Float64Array, n: int, old: float, new: float) -> int:
-    """Put `new` for `old` among n ascending values; returns the place of `new`."""
+def _replace(ordered: Float64Array, n: int, old: float, new: float) -> None:
+    """Put `new` for `old` among n ascending values."""
     place = _first_not_below(ordered, n, old)
     while place + 1 < n and ordered[place + 1] < new:
         ordered[place] = ordered[place + 1]
@@ -52,7 +75,6 @@ def _replace(ordered: Float64Array, n: int, old: float, new: float) -> int:
         ordered[place] = ordered[place - 1]
         place -= 1
     ordered[place] = new
-    return place
 
 
 def _blocks(n: float) -> int:
@@ -168,12 +190,12 @@ def smoothed(params: Float64Array, state: Float64Array, bars: Float64Array, out:
     state[0], state[1] = seen, mean
 
 
-@kernel("ordered", ("winsorised", "percentile"), lambda params: 2 + 2 * int(params[0]))
-def ordered(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+@kernel("clipped", ("clipped",), lambda params: 2 + 2 * int(params[0]))
+def clipped(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
     """params: n, share, row. state: values seen, place, the last n values in time order, the same in ascending order.
 
-    outputs: the value clipped to the quantiles `share` and 1 - `share` of the window, linear between order statistics, the upper
-    one counted from the top so that both are mirror images; and its rank, equal values counted half.
+    The value is clipped to the quantiles `share` and 1 - `share` of the window, linear between order statistics; the upper one
+    is counted from the top, so that both are mirror images.
     """
     n, share, row = int(params[0]), params[1], int(params[2])
     cut = share * (n - 1)
@@ -183,15 +205,15 @@ def ordered(params: Float64Array, state: Float64Array, bars: Float64Array, out: 
     recent, ascending = state[2 : 2 + n], state[2 + n :]
     for t in range(bars.shape[1]):
         x = bars[row, t]
-        out[0, t], out[1, t] = np.nan, np.nan
+        out[0, t] = np.nan
         if math.isnan(x):
             continue
         if seen < n:
             count = int(seen)
             ascending[count] = math.inf
-            rank = _replace(ascending, count + 1, math.inf, x)
+            _replace(ascending, count + 1, math.inf, x)
         else:
-            rank = _replace(ascending, n, recent[place], x)
+            _replace(ascending, n, recent[place], x)
         recent[place] = x
         place = place + 1 if place + 1 < n else 0
         seen += 1.0
@@ -199,13 +221,29 @@ def ordered(params: Float64Array, state: Float64Array, bars: Float64Array, out: 
             lower = ascending[below] + part * (ascending[below + 1] - ascending[below])
             upper = ascending[n - 1 - below] - part * (ascending[n - 1 - below] - ascending[n - 2 - below])
             out[0, t] = min(max(x, lower), upper)
-            first, end = rank, rank + 1
-            while first > 0 and ascending[first - 1] == x:
-                first -= 1
-            while end < n and ascending[end] == x:
-                end += 1
-            out[1, t] = 0.5 * (first + end) / n
     state[0], state[1] = seen, float(place)
+
+
+@kernel("percentile", ("percentile",), lambda params: int(params[0]) + 2 * TILE)
+def percentile(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, row. state: values seen, the values before a tile and the tile, its counts; a tile of bars is counted together."""
+    n, row = int(params[0]), int(params[1])
+    seen = state[0]
+    values, counts = state[1 : n + TILE], state[n + TILE :]
+    first = _first_value(bars[row], out[0]) if seen == 0.0 else 0
+    for start in range(first, bars.shape[1], TILE):
+        size = min(TILE, bars.shape[1] - start)
+        for i in range(size):
+            values[n - 1 + i] = bars[row, start + i]
+            counts[i] = 0.0
+        for k in range(n):
+            _count(counts[:size], values[k : k + size], values[n - 1 : n - 1 + size])
+        for i in range(size):
+            out[0, start + i] = counts[i] / n if seen + i + 1.0 >= n else np.nan
+        for i in range(n - 1):
+            values[i] = values[size + i]
+        seen += size
+    state[0] = seen
 
 
 @kernel("fractional_difference", ("fractional_difference",), lambda params: 2 * int(params[1]) + 2 * TILE)
@@ -218,22 +256,16 @@ def fractional_difference(params: Float64Array, state: Float64Array, bars: Float
     d, n, row = params[0], int(params[1]), int(params[2])
     seen = state[0]
     weights, values, sums = state[1 : 1 + n], state[1 + n : 2 * n + TILE], state[2 * n + TILE :]
-    first = 0
-    if seen == 0.0:
-        while first < bars.shape[1] and math.isnan(bars[row, first]):
-            out[0, first] = np.nan
-            first += 1
-        if first < bars.shape[1]:
-            _weigh(weights, d)
+    first = _first_value(bars[row], out[0]) if seen == 0.0 else 0
+    if seen == 0.0 and first < bars.shape[1]:
+        _weigh(weights, d)
     for start in range(first, bars.shape[1], TILE):
         size = min(TILE, bars.shape[1] - start)
         for i in range(size):
             values[n - 1 + i] = bars[row, start + i]
             sums[i] = 0.0
         for k in range(n):
-            weight = weights[k]
-            for i in range(size):
-                sums[i] += weight * values[k + i]
+            _add(sums[:size], weights[k], values[k : k + size])
         for i in range(size):
             out[0, start + i] = sums[i] if seen + i + 1.0 >= n else np.nan
         for i in range(n - 1):
@@ -250,4 +282,4 @@ def absolute(params: Float64Array, state: Float64Array, bars: Float64Array, out:
         out[0, t] = abs(bars[row, t])
 
 
-KERNELS = (lag, moving_sum, zscore, smoothed, ordered, fractional_difference, absolute)
+KERNELS = (lag, moving_sum, zscore, smoothed, clipped, percentile, fractional_difference, absolute)
