@@ -55,14 +55,22 @@ def check_bars(plan: "FeaturePlan", bars: Bars) -> None:
     """Raise SchemaError unless the bars are of the plan's timeframe and have its columns."""
     if bars.timeframe.ms != plan.base.ms:
         raise SchemaError(f"{bars.instrument.symbol} bars", f"timeframe {bars.timeframe}", expected=f"{plan.base}, which the plan is on")
-    if bars.anchor != "epoch":
-        found = f"bars of {bars.timeframe} that were counted from the open of each session: the last of a session may be shorter"
+    if bars.anchor == "session" and (timed := _reads_close_times(plan)):
+        found = f"bars of {bars.timeframe} counted from the open of each session, and {timed} needs bars of one length"
         mend = 'Compute the plan, with anchor="session", on the bars that they were resampled from.'
-        raise SchemaError(f"{bars.instrument.symbol} bars", found, expected="bars of one length", mend=mend)
+        raise SchemaError(f"{bars.instrument.symbol} bars", found, mend=mend)
     missing = plan.missing(bars.frame.columns)
     if missing:
         mend = "Join a second series that has them, or leave those features out."
         raise SchemaError(f"{bars.instrument.symbol} bars", f"lack columns: {told(missing)}", mend=mend)
+
+
+def _reads_close_times(plan: "FeaturePlan") -> str:
+    """The first column of a higher timeframe, or of a feature that reads when a bar closes: the scan takes bars to be of one length."""
+    for name, feature in zip(plan.names, plan.features, strict=True):
+        if feature.reaches_higher or any("close_time" in one.spec.inputs for one in (feature, *feature.arguments)):
+            return name
+    return ""
 
 
 def told(missing: Mapping[str, Sequence[str]]) -> str:
