@@ -42,6 +42,43 @@ def _sum(window: Float64Array) -> float:
 
 
 @numba.njit(error_model="numpy")
+def _sum_and_squares(window: Float64Array) -> tuple[float, float]:
+    """Both in one pass: two take twice as long, since each waits for the value that was stored last."""
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    aa, bb, cc, dd = 0.0, 0.0, 0.0, 0.0
+    whole = window.size - window.size % 4
+    for i in range(0, whole, 4):
+        a += window[i]
+        b += window[i + 1]
+        c += window[i + 2]
+        d += window[i + 3]
+        aa += window[i] * window[i]
+        bb += window[i + 1] * window[i + 1]
+        cc += window[i + 2] * window[i + 2]
+        dd += window[i + 3] * window[i + 3]
+    total, squares = (a + b) + (c + d), (aa + bb) + (cc + dd)
+    for i in range(whole, window.size):
+        total += window[i]
+        squares += window[i] * window[i]
+    return total, squares
+
+
+@numba.njit(error_model="numpy")
+def _dot(left: Float64Array, right: Float64Array) -> float:
+    a, b, c, d = 0.0, 0.0, 0.0, 0.0
+    fours = left.size // 4
+    for i in range(fours):
+        a += left[4 * i] * right[4 * i]
+        b += left[4 * i + 1] * right[4 * i + 1]
+        c += left[4 * i + 2] * right[4 * i + 2]
+        d += left[4 * i + 3] * right[4 * i + 3]
+    total = (a + b) + (c + d)
+    for i in range(4 * fours, left.size):
+        total += left[i] * right[i]
+    return total
+
+
+@numba.njit(error_model="numpy")
 def _mid_rank(values: Float64Array, value: float) -> float:
     """Share of `values` below `value`, those equal to it counted half."""
     twice = 0
@@ -84,22 +121,21 @@ def volatility_regime(params: Float64Array, state: Float64Array, bars: Float64Ar
     state[0], state[1], state[2], state[3] = seen, float(place), float(oldest), last
 
 
-@kernel("trend", ("strength", "regime"), lambda params: 3 + 4 * int(params[0]))
+@kernel("trend", ("strength", "regime"), lambda params: 3 + 2 * int(params[0]))
 def trend(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, value where nothing moved. state: bars seen, place, last close, rings of log returns and of their squares."""
+    """params: n, value where nothing moved. state: bars seen, place, last close, ring of log returns."""
     n, undefined = int(params[0]), params[1]
     seen, place, last = state[0], int(state[1]), state[2]
-    returns, squares = state[3 : 3 + 2 * n], state[3 + 2 * n :]
+    returns = state[3:]
     for t in range(bars.shape[1]):
         close = bars[CLOSE, t]
         strength, regime = np.nan, np.nan
         if seen > 0.0:
-            moved = math.log(close / last)
-            _push(squares, n, place, moved * moved)
-            place = _push(returns, n, place, moved)
+            place = _push(returns, n, place, math.log(close / last))
             if seen >= n:
-                width = _sum(squares[place : place + n])
-                strength = _sum(returns[place : place + n]) / math.sqrt(width) if width > 0.0 else undefined
+                window = returns[place : place + n]
+                total, squares = _sum_and_squares(window)
+                strength = total / math.sqrt(squares) if squares > 0.0 else undefined
                 regime = _side(strength, -DRIFTS, DRIFTS)
         out[0, t], out[1, t] = strength, regime
         last = close
@@ -135,21 +171,6 @@ def _varies(window: Float64Array) -> bool:
         if window[i] != window[0]:
             return True
     return False
-
-
-@numba.njit(error_model="numpy")
-def _dot(left: Float64Array, right: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    fours = left.size // 4
-    for i in range(fours):
-        a += left[4 * i] * right[4 * i]
-        b += left[4 * i + 1] * right[4 * i + 1]
-        c += left[4 * i + 2] * right[4 * i + 2]
-        d += left[4 * i + 3] * right[4 * i + 3]
-    total = (a + b) + (c + d)
-    for i in range(4 * fours, left.size):
-        total += left[i] * right[i]
-    return total
 
 
 @numba.njit(error_model="numpy")
