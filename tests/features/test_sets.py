@@ -7,7 +7,7 @@ import pytest
 
 from barmill.features import FEATURES, FeaturePlan, FeatureStream, read_set, set_names
 from barmill.features.columns import COLUMNS
-from barmill.market import Timeframe
+from barmill.market import Bars, Instrument, Timeframe
 
 MINUTE = Timeframe(1)
 LADDER = ("1m", "5m", "10m", "15m", "20m", "25m", "30m", "45m", "1h")
@@ -157,6 +157,34 @@ def test_foundation_has_each_price_normalised_over_512_bars(bars):
     for name in table.names:
         last = getattr(bars, name)[-512:]
         assert table.column(name)[-1] == pytest.approx((last[-1] - last.mean()) / last.std(), rel=1e-9)
+
+
+# ---- real bars
+
+REAL = {
+    "FILUSDT": "crypto/FILUSDT_um_1m_2024-02.parquet",
+    "ES": "futures/ES_1m_2025-07_2025-10.parquet",
+    "EURUSD": "fx/EURUSD_1m_2018.parquet",
+}
+
+
+@pytest.fixture(scope="module", params=REAL)
+def real_bars(request, real_data):
+    path = real_data / REAL[request.param]
+    if not path.exists():
+        pytest.skip(f"no {path.name} in {real_data}: set BARMILL_DATA")
+    bars = Bars.read(path, instrument=Instrument.builtin(request.param))
+    return bars.slice(0, 12_000)
+
+
+@pytest.mark.parametrize("name", ["charter", "orpflow", "aria", "sequence", "transformer", "foundation"])
+def test_on_real_bars_every_value_after_the_warm_up_is_finite(name, real_bars):
+    """Crypto without gaps and with taker volume, futures with a daily break, forex without volume."""
+    plan = FeaturePlan.build(real_bars.timeframe, set=name, sources=real_bars.frame.columns)
+    warm = plan.compute(real_bars).values[plan.warmup_bars :]
+    assert np.isfinite(warm).all()
+    if real_bars.volume.any():
+        assert (warm.max(axis=0) > warm.min(axis=0)).all()
 
 
 # ---- all of them
