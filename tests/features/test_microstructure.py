@@ -328,6 +328,14 @@ def test_what_takers_did_and_what_the_change_of_the_close_tells_agree(real_data,
     assert np.mean(taker_kyle > 0.0) > 0.95
 
 
+@pytest.mark.parametrize(("symbol", "tick"), [("NEARUSDT_um_1m_2023-08_2023-10", 0.001), ("ALGOUSDT_um_1m_2026-02", 0.0001)])
+def test_where_the_tick_is_coarse_the_spread_is_about_a_tick(real_data, symbol, tick):
+    bars = Bars.read(real_data / f"crypto/{symbol}.parquet").slice(0, 40_000)
+    names = ("roll_spread_100", "effective_spread_60", "zero_return_spread_60", "corwin_schultz_spread_60")
+    for spread in values(bars, *names)[:, 300:]:
+        assert 0.6 < np.median(spread * bars.close[300:]) / tick < 1.6
+
+
 # what is refused
 
 
