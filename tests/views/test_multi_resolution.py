@@ -3,6 +3,7 @@
 import math
 import tracemalloc
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from barmill.errors import DataError, InputError, InstrumentError, RecipeError, SchemaError, ShapeError
-from barmill.features import rsi
+from barmill.features import FeaturePlan, rsi
 from barmill.market import Bars, Timeframe, resample
 from barmill.views import MultiResolution, Resolution, RobustScaler, fit_scalers
 
@@ -19,14 +20,20 @@ SMALL = {"1m": 5, "5m": 3, "15m": 2}
 COLUMNS = ("open", "high", "low", "close", "volume")
 
 
-def slow_window(bars: Bars, end: int, minutes: int, length: int) -> list[list[float]] | None:
-    """The last closed bars of a timeframe at the close of base bar `end`, reading the base bars up to it one by one."""
+def slow_window(bars: Bars, end: int, minutes: int, length: int, sessions: np.ndarray | None = None) -> list[list[float]] | None:
+    """The last closed bars of a timeframe at the close of base bar `end`, reading the base bars up to it one by one.
+
+    sessions : (n, 2), the opens and closes that buckets are counted from; None counts them from the epoch
+    """
     step = minutes * 60_000
     buckets: dict[int, list[int]] = {}
     for row in range(end + 1):
-        buckets.setdefault(int(bars.open_time[row]) // step, []).append(row)
+        time = int(bars.open_time[row])
+        opens, closes = (0, 1 << 62) if sessions is None else next((o, c) for o, c in sessions if o <= time < c)
+        bucket_end = min(opens + ((time - opens) // step + 1) * step, closes)
+        buckets.setdefault(int(bucket_end), []).append(row)
     now = int(bars.close_time[end])
-    closed = [rows for bucket, rows in buckets.items() if (bucket + 1) * step <= now]
+    closed = [rows for bucket_end, rows in buckets.items() if bucket_end <= now]
     if len(closed) < length:
         return None
     return [
@@ -127,6 +134,50 @@ def test_a_bar_that_ended_within_a_gap_is_seen_with_the_next_base_bar(make_bars)
     assert view.ends[0] == 12
     first = resample(bars, "15m")
     assert view.concatenated([0])[0, 1, 3] == np.float32(whole.close[11]) == np.float32(first.close[0])
+
+
+def new_york_bars(make_bars, n_days: int) -> Bars:
+    """Five-minute bars of some New York sessions in February 2024, 09:30 to 16:00."""
+    opens = [datetime(2024, 2, day, 14, 30, tzinfo=UTC) for day in (5, 6, 7, 8, 9, 12, 13)][:n_days]
+    times = np.concatenate([int(one.timestamp()) * 1000 + np.arange(78) * 300_000 for one in opens])
+    made = make_bars(len(times), 6)
+    market = made.instrument.model_copy(update={"calendar": "XNYS"})
+    return Bars.from_columns(market, "5m", times, made.open, made.high, made.low, made.close, made.volume)
+
+
+def test_longer_bars_are_counted_from_the_open_of_each_session_if_asked(make_bars):
+    bars = new_york_bars(make_bars, 4)
+    sessions = bars.calendar.open_intervals(int(bars.open_time[0]), int(bars.open_time[-1]))
+    lengths = {"5m": 4, "1h": 3, "2h": 2}  # the last hour of a session is half an hour long
+    view = MultiResolution.of(bars, lengths, normalise="raw", anchor="session")
+    windows = [
+        [slow_window(bars, end, minutes, length, sessions) for minutes, length in ((5, 4), (60, 3), (120, 2))] for end in range(len(bars))
+    ]
+    assert view.ready.tolist() == [all(window is not None for window in of_bar) for of_bar in windows]
+    expected = np.array([[bar for window in windows[end] for bar in window] for end in view.ends])
+    np.testing.assert_allclose(view.concatenated(slice(None)), expected.astype(np.float32), rtol=1e-7)
+    assert not np.array_equal(view.ready, MultiResolution.of(bars, lengths, normalise="raw").ready)
+
+
+@pytest.mark.parametrize("anchor", ["epoch", "session"])
+def test_features_of_longer_bars_are_those_that_the_engine_shows_beside_the_base_bars(make_bars, anchor):
+    names = ("rsi_14", "atr_14", "log_return_1")
+    bars = new_york_bars(make_bars, 7)
+    ladder = {"5m": 1, "1h": 1}
+    view = MultiResolution.of(bars, ladder, names=names, normalise="raw", anchor=anchor)
+    shown = FeaturePlan.build("5m", [], add=[f"{name}@1h" for name in names], needs=(), calendar="XNYS", anchor=anchor).compute(bars)
+    np.testing.assert_array_equal(shown.ready, view.ready)
+    np.testing.assert_array_equal(view.concatenated(slice(None))[:, 1], shown.values[view.ends].astype(np.float32))
+
+
+@given(cut=st.integers(1, 545))
+@settings(max_examples=25)
+def test_a_history_that_is_cut_gives_the_same_bits_counted_from_sessions(make_bars, cut):
+    bars = new_york_bars(make_bars, 7)
+    names = (*COLUMNS, "rsi_14")
+    whole, part = (MultiResolution.of(some, {"5m": 6, "1h": 2}, names=names, anchor="session") for some in (bars, bars.slice(0, cut)))
+    np.testing.assert_array_equal(part.ready, whole.ready[:cut])
+    np.testing.assert_array_equal(part.concatenated(slice(None)), whole.concatenated(whole.ends < cut))
 
 
 def test_the_shapes_are_those_of_the_charter(make_bars):

@@ -13,6 +13,7 @@ from barmill.views._positions import Float32Array, Positions, checked_positions
 from barmill.views.scaling import RobustScaler
 
 if TYPE_CHECKING:
+    from barmill.features import Feature
     from barmill.market import Bars, Timeframe
 
 Float64Array = npt.NDArray[np.float64]
@@ -54,21 +55,42 @@ def closed_bars(bars: "Bars", timeframes: "Sequence[str | Timeframe]", names: tu
 
 def _closed(bars: "Bars", timeframe: "Timeframe", asked: "str | Timeframe", names: tuple[str, ...], anchor: Anchor) -> ClosedBars:
     # the view's own class is imported with every model; the engine is not needed there
-    from barmill.features import FeaturePlan, parse_feature
+    from barmill.features import parse_feature
     from barmill.market import resample
 
-    longer = resample(bars, timeframe)
+    longer = resample(bars, timeframe, anchor)
     values = np.empty((len(longer), len(names)))
     features = [name for name in names if name not in longer.frame.columns]
     for column, name in enumerate(names):
         if name not in features:
             values[:, column] = longer.column(name)
     if features:
-        plan = FeaturePlan(timeframe, tuple(parse_feature(name, timeframe) for name in features), tuple(features), bars.instrument.calendar)
-        values[:, [names.index(name) for name in features]] = plan.compute(longer).values
+        columns = [names.index(name) for name in features]
+        values[:, columns] = _computed(longer, [parse_feature(name, timeframe) for name in features])
     # A bar that closes with a base bar is known with it; one that ended within a gap is known with the next base bar.
     last = np.searchsorted(longer.close_time, bars.close_time, side="right") - 1
     return ClosedBars(asked, str(timeframe), names, values, last.astype(np.int64))
+
+
+def _computed(bars: "Bars", features: "Sequence[Feature]") -> Float64Array:
+    """Values of `features` at each of `bars`, float64 of shape (n_bars, n_features).
+
+    The last bar of a session may be shorter than the others, which a plan refuses; the scan reads when each closes, as it reads
+    the longer bars that it makes itself.
+    """
+    from barmill.features import FeaturePlan
+    from barmill.features.computing import new_reader, new_scan
+    from barmill.features.kernels.kernel import CLOSE_TIME
+
+    plan = FeaturePlan(bars.timeframe, tuple(features), calendar=bars.instrument.calendar)
+    reader = new_reader(plan)
+    rows = np.empty((reader.n_rows, len(bars)))
+    reader.read(bars, 0, len(bars), rows)
+    rows[CLOSE_TIME] = bars.close_time
+    values = np.empty((len(bars), len(features)))
+    for _ in new_scan(plan).advance(rows, values):
+        pass
+    return values
 
 
 def log_bases(closed: Iterable[ClosedBars]) -> list[Float64Array]:
