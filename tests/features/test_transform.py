@@ -214,6 +214,21 @@ def test_nothing_is_remembered_before_the_first_value(spec):
     np.testing.assert_array_equal(state, 0.0)
 
 
+@pytest.mark.parametrize("spec", [*TRANSFORMS, *WAVELETS], ids=str)
+def test_what_is_remembered_does_not_depend_on_how_the_series_was_cut(spec):
+    numbers, rng = spec.kernel_params(spec.usual), np.random.default_rng(6)
+    bars = np.full((8, 700), np.nan)
+    bars[7] = rng.normal(size=700)
+
+    def state_after(*cuts):
+        state = spec.kernel.new_state(numbers)
+        for piece in np.split(bars, cuts, axis=1):
+            spec.kernel.compiled(np.array([*numbers, 7.0]), state, piece, np.empty((len(spec.kernel.outputs), piece.shape[1])))
+        return state
+
+    np.testing.assert_array_equal(state_after(1, 2, 130, 500, 501), state_after())
+
+
 # ---- as features
 
 

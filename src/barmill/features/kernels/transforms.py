@@ -52,6 +52,15 @@ def _count(counts: Float64Array, others: Float64Array, values: Float64Array) -> 
 
 
 @numba.njit(error_model="numpy")
+def _keep(values: Float64Array, n_before: int, size: int) -> None:
+    """Move the last values to the front and clear the tile: what is remembered depends on the series, not on how it was cut."""
+    for i in range(n_before):
+        values[i] = values[size + i]
+    for i in range(n_before, n_before + size):
+        values[i] = 0.0
+
+
+@numba.njit(error_model="numpy")
 def _first_not_below(ordered: Float64Array, n: int, value: float) -> int:
     """How many of the first n ascending values are below `value`."""
     low, high = 0, n
@@ -235,13 +244,13 @@ def percentile(params: Float64Array, state: Float64Array, bars: Float64Array, ou
         size = min(TILE, bars.shape[1] - start)
         for i in range(size):
             values[n - 1 + i] = bars[row, start + i]
-            counts[i] = 0.0
+        tile, counted = values[n - 1 : n - 1 + size], counts[:size]
         for k in range(n):
-            _count(counts[:size], values[k : k + size], values[n - 1 : n - 1 + size])
+            _count(counted, values[k : k + size], tile)
         for i in range(size):
             out[0, start + i] = counts[i] / n if seen + i + 1.0 >= n else np.nan
-        for i in range(n - 1):
-            values[i] = values[size + i]
+        _keep(values, n - 1, size)
+        counts[:] = 0.0
         seen += size
     state[0] = seen
 
@@ -263,13 +272,13 @@ def fractional_difference(params: Float64Array, state: Float64Array, bars: Float
         size = min(TILE, bars.shape[1] - start)
         for i in range(size):
             values[n - 1 + i] = bars[row, start + i]
-            sums[i] = 0.0
+        summed = sums[:size]
         for k in range(n):
-            _add(sums[:size], weights[k], values[k : k + size])
+            _add(summed, weights[k], values[k : k + size])
         for i in range(size):
             out[0, start + i] = sums[i] if seen + i + 1.0 >= n else np.nan
-        for i in range(n - 1):
-            values[i] = values[size + i]
+        _keep(values, n - 1, size)
+        sums[:] = 0.0
         seen += size
     state[0] = seen
 
