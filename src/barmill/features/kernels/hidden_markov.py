@@ -14,7 +14,7 @@ from barmill.features.kernels.kernel import Float64Array, kernel, routine
 _MATRIX = types.float64[:, ::1]
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _predict(states: Float64Array, trans: Float64Array, predicted: Float64Array) -> None:
     """`predicted` = `states` times `trans`, which is given row after row."""
     n = states.size
@@ -25,7 +25,7 @@ def _predict(states: Float64Array, trans: Float64Array, predicted: Float64Array)
         predicted[k] = total
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _correct(predicted: Float64Array, log_density: Float64Array, states: Float64Array) -> float:
     """`states` proportional to `predicted` times the density, sum 1. Returns the logarithm of what they were divided by.
 

@@ -18,7 +18,7 @@ DRIFTS: Final = 1.0  # standard deviations of a random walk without drift, which
 DEPARTS: Final = 1.0  # standard deviations of the variance ratio of a random walk
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
     ring[place] = value
@@ -26,7 +26,7 @@ def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
     return place + 1 if place + 1 < n else 0
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _sum(window: Float64Array) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     whole = window.size - window.size % 4
@@ -41,7 +41,7 @@ def _sum(window: Float64Array) -> float:
     return total
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _sum_and_squares(window: Float64Array) -> tuple[float, float]:
     """Both in one pass: two take twice as long, since each waits for the value that was stored last."""
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
@@ -63,7 +63,7 @@ def _sum_and_squares(window: Float64Array) -> tuple[float, float]:
     return total, squares
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _dot(left: Float64Array, right: Float64Array) -> float:
     a, b, c, d = 0.0, 0.0, 0.0, 0.0
     fours = left.size // 4
@@ -78,7 +78,7 @@ def _dot(left: Float64Array, right: Float64Array) -> float:
     return total
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _mid_rank(values: Float64Array, value: float) -> float:
     """Share of `values` below `value`, those equal to it counted half."""
     twice = 0
@@ -87,7 +87,7 @@ def _mid_rank(values: Float64Array, value: float) -> float:
     return 0.5 * twice / values.size
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _side(value: float, lower: float, upper: float) -> float:
     if value > upper:
         return 1.0
@@ -164,7 +164,7 @@ def efficiency_ratio(params: Float64Array, state: Float64Array, bars: Float64Arr
     state[0], state[1], state[2] = seen, float(place), last
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _varies(window: Float64Array) -> bool:
     """Whether not all values are equal; a rounded variance cannot tell."""
     for i in range(1, window.size):  # noqa: SIM110  compiled code
@@ -173,7 +173,7 @@ def _varies(window: Float64Array) -> bool:
     return False
 
 
-@numba.njit(error_model="numpy")
+@numba.njit(error_model="numpy", inline="always")
 def _variance_ratio(
     window: Float64Array, q: int, deviations: Float64Array, squares: Float64Array, longer: Float64Array
 ) -> tuple[float, float]:
