@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from barmill.errors import DataError, RecipeError, SplitError
 from barmill.features import FeaturePlan
+from barmill.features.columns import check_sources
 from barmill.features.computing import told
 from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timeframe, join_series, read_series, simulate
 from barmill.models.catalogue import spec_of, window_of
@@ -55,6 +56,8 @@ def gather_inputs(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | 
     Raises DataError or RecipeError before any work.
     """
     found, oracle = _read_bars(recipe, bars, symbol, beside)
+    for place, source in enumerate(recipe.series):
+        check_sources(source.columns, f"recipe:series[{place}].columns")
     found = join_series(found, *(_read_series(source, beside) for source in recipe.series))
     windows = {entry.label: window_of(spec_of(entry.name), params_of(entry)) for entry in recipe.base_models}
     inputs = RunInputs(recipe, found, oracle, _plan(recipe, found), windows)
