@@ -40,14 +40,14 @@ def dense_probes(bars: "Bars", seed: int, *, few: bool) -> Probes:
 
 
 def long_probes(bars: "Bars", above: int, seed: int, n_random: int) -> Probes:
-    """Few cuts of a long sample: halves of halves down to `above` bars, which together cost one more run, then late ones."""
+    """Few cuts of a long sample: halves of halves down to `above` bars, which together cost one more run, then one late."""
     n, random = len(bars), np.random.default_rng(seed + 1)
     halves: list[int] = []
     while (n >> (len(halves) + 1)) > above:
         halves.append(n >> (len(halves) + 1))
     anywhere = random.integers(above, max(above + 1, n), n_random).tolist()
-    late = {n - 1, n - int(n * LATE)}
-    return Probes(_within({*halves, *anywhere, *late}, n), _within({int(random.integers(n // 4, n // 2)), n - int(n * LATE)}, n))
+    late = n - int(n * LATE)
+    return Probes(_within({*halves, *anywhere, late}, n), _within({int(random.integers(n // 4, n))}, n))
 
 
 def window_probes(start: int, m: int, seed: int) -> Probes:

@@ -60,7 +60,7 @@ def audit_features(
     progress : is told of each run
 
     Raises: InputError for too few bars or numbers out of range; DataError if the features of all bars cannot be made.
-    Cost: without `history`, about seven runs of the whole and sixty of 8,192 bars; two tables are held at a time.
+    Cost: without `history`, about five runs of the whole and sixty of 8,192 bars; two tables are held at a time.
     """
     if len(bars) < FEWEST_BARS:
         raise InputError("bars to audit on", f"{len(bars)} bars", expected=f"{FEWEST_BARS} or more")

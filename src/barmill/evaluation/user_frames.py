@@ -56,6 +56,8 @@ def as_table(made: object, place: str) -> MadeTable:
 
     Columns of times named open_time or close_time are left out. Raises DataError for anything else, or no column.
     """
+    if (whole := _whole_block(made)) is not None:
+        return whole
     columns = _columns_of(made, place)
     names = tuple(name for name in columns if name not in TIME_COLUMNS)
     if not names:
@@ -69,6 +71,17 @@ def as_table(made: object, place: str) -> MadeTable:
     for i, column in enumerate(numbers):
         values[:, i] = column
     return MadeTable(names, values)
+
+
+def _whole_block(made: object) -> MadeTable | None:
+    """A pandas frame of one kind of float as it lies in memory: a copy of a million rows of many features would be dear."""
+    if type(made).__module__.split(".")[0] != "pandas" or not hasattr(made, "columns"):
+        return None
+    frame = cast("Any", made)
+    names, kinds = tuple(map(str, frame.columns)), {str(kind) for kind in frame.dtypes}
+    if kinds not in ({"float64"}, {"float32"}) or unlike(names) or any(name in TIME_COLUMNS for name in names):
+        return None
+    return MadeTable(names, frame.to_numpy())
 
 
 def _pandas(bars: "Bars") -> Any:
