@@ -12,6 +12,7 @@ from barmill.features.layout import Layout, Run, lay_out
 from barmill.features.sharing import share
 from barmill.features.spec import Feature
 from barmill.market import Timeframe
+from barmill.market.buckets import check_anchor
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -46,6 +47,9 @@ class Program:
         fitted: Mapping[str, tuple[float, ...]] | None = None,
     ) -> None:
         layout = lay_out(features, further, fitted or {})
+        for layer in layout.layers if anchored else ():
+            if layer.timeframe is not None:
+                check_anchor(layer.timeframe)
         self.base, self.layout = base, layout
         self.n_inputs = len(BAR_ROWS) + len(further)
         self.anchor = tuple(len(BAR_ROWS) + further.index(name) if anchored else -1 for name in ("session_open", "session_close"))
