@@ -146,6 +146,7 @@ def test_a_plan_of_another_version_is_refused_with_its_entry(change, message):
         {"calendar": "XNYS!"},
         {"anchor": "noon"},
         {"fitted": {"rsi_14": ["x"]}},
+        {"fitted": {"rsi_14": [float("nan")]}},
         {"fitted": None},
     ],
 )

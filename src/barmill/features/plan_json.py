@@ -1,5 +1,6 @@
 """Feature plans as plain JSON, and back: every feature and every argument with the version that computed it."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -83,9 +84,13 @@ def _read_feature(place: str, entry: Any, base: Timeframe) -> Feature:
 
 def _read_fitted(given: Any) -> dict[str, tuple[float, ...]]:
     try:
-        return {str(name): tuple(map(float, numbers)) for name, numbers in given.items()}
+        fitted = {str(name): tuple(map(float, numbers)) for name, numbers in given.items()}
     except (AttributeError, TypeError, ValueError) as error:
         raise SchemaError("feature plan: fitted", f"{given!r}", expected="lists of numbers by feature name") from error
+    for name, numbers in fitted.items():
+        if not all(map(math.isfinite, numbers)):
+            raise SchemaError(f"feature plan: fitted: {name}", "a number that is not finite", mend="Fit the plan again.")
+    return fitted
 
 
 __all__ = ["FORMAT", "plan_json", "read_plan"]
