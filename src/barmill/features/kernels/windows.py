@@ -3,6 +3,9 @@
 A ring of n values is kept twice in a row (2n cells), so that the window from its oldest to its newest value is always
 one stretch of memory: `ring[first : first + n]`. Sums run over it in four fixed lanes, which the processor can add at
 once; the order of the additions depends on the place in the window alone, so the same window gives the same bits.
+
+What runs over a window is compiled into the kernels themselves (`inline="always"`): to hand an array to a function costs as much
+as summing twenty values.
 """
 
 import math
