@@ -14,6 +14,7 @@ from barmill.features.kernels.kernel import CLOSE, VOLUME, Float64Array, kernel
 
 TILE = 256  # bars; a lane and its work stay in the first-level cache
 HALF = math.sqrt(0.5)
+ROUNDING = 1e-14  # a covariance below this share of the variance is 0 but for rounding, whose root would not be small
 DENSITY = 1.0 / math.sqrt(2.0 * math.pi)  # of the standard normal distribution at 0
 
 MEAN_X, MEAN_Y, SQUARES, PRODUCTS = 0, 1, 2, 3  # rows of moments: means, sum of (x - mean)², sum of (x - mean)(y - mean)
@@ -147,7 +148,9 @@ def roll_spread(params: Float64Array, state: Float64Array, bars: Float64Array, o
         for i in range(size):
             spread = np.nan
             if seen + i > pairs > 1:
-                spread = 2.0 * math.sqrt(max(0.0, -moments[PRODUCTS, i] / (pairs - 1)))
+                spread = 0.0
+                if moments[PRODUCTS, i] < -ROUNDING * moments[SQUARES, i]:
+                    spread = 2.0 * math.sqrt(-moments[PRODUCTS, i] / (pairs - 1))
             out[0, start + i], out[1, start + i] = spread, spread / bars[CLOSE, start + i]
         _move_on(lanes, pairs, size)
         seen += size

@@ -17,7 +17,7 @@ import numpy as np
 from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, VOLUME, Float64Array, kernel
 
 TILE = 256  # bars; a lane and its work stay in the first-level cache
-CORWIN_SCHULTZ = 3.0 - 2.0 * math.sqrt(2.0)
+ONE_AND_ROOT = 1.0 + math.sqrt(2.0)  # as 3 - 2√2 = (√2 - 1)², Corwin and Schultz's α is (1 + √2)(√β - √γ)
 HALF = math.sqrt(0.5)
 
 
@@ -86,19 +86,18 @@ def corwin_schultz_spread(params: Float64Array, state: Float64Array, bars: Float
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last_high, last_low, last_square = state[0], state[1], state[2], state[3]
     tile = _tile(n, n_bars)
-    lanes, work, sums, gammas = _recall(state[4:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    lanes, work, sums, ranges = _recall(state[4:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
             high, low = bars[HIGH, start + i], bars[LOW, start + i]
             square = math.log(high / low) ** 2
             lanes[0, n - 1 + i] = square + last_square
-            gammas[i] = math.log(max(high, last_high) / min(low, last_low)) ** 2
+            ranges[i] = math.log(max(high, last_high) / min(low, last_low))  # √γ
             last_high, last_low, last_square = high, low, square
         _sums(lanes[0], n, size, work, sums)
         for i in range(size):
-            beta = sums[i] / n
-            alpha = (math.sqrt(2.0 * beta) - math.sqrt(beta)) / CORWIN_SCHULTZ - math.sqrt(gammas[i] / CORWIN_SCHULTZ)
+            alpha = ONE_AND_ROOT * (math.sqrt(sums[i] / n) - ranges[i])
             value = 2.0 * math.tanh(0.5 * alpha) if alpha > 0.0 else 0.0  # 2(e^α - 1)/(1 + e^α)
             out[0, start + i] = value if seen + i >= n else np.nan
         _move_on(lanes, n, size)
