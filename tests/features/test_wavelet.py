@@ -143,10 +143,12 @@ def test_levels_beyond_the_history_are_not_there_yet():
 
 
 def test_bad_arguments_are_refused_with_place_and_range():
-    with pytest.raises(InputError, match=r"modwt_haar: levels: is 31; expected 1 to 30\."):
+    with pytest.raises(InputError, match=r"modwt_haar: levels: is 31; expected a whole number, 1 to 30\."):
         modwt_haar([1.0], 31)
     with pytest.raises(InputError, match=r"modwt_haar: levels: is 0"):
         modwt_haar([1.0], 0)
+    with pytest.raises(InputError, match=r"modwt_haar: levels: is 2\.0"):
+        modwt_haar([1.0], 2.0)
     with pytest.raises(ShapeError, match=r"modwt_haar: x: has shape \(1, 2\)"):
         modwt_haar([[1.0, 2.0]], 1)
     with pytest.raises(RecipeError, match="level: is 13; expected less than or equal to 12"):

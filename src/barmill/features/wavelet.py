@@ -46,7 +46,7 @@ def modwt_haar(x: npt.ArrayLike, levels: int) -> ModwtHaar:
     """
     history.whole("modwt_haar", levels=levels)
     if levels > HIGHEST_LEVEL:
-        raise InputError("modwt_haar: levels", f"is {levels}", expected=f"1 to {HIGHEST_LEVEL}")
+        raise InputError("modwt_haar: levels", f"is {levels!r}", expected=f"a whole number, 1 to {HIGHEST_LEVEL}")
     given = history.columns("modwt_haar", x=x)["x"]
     details, smooths = np.full((2, levels, len(given)), np.nan)
     for level in range(1, min(levels, len(given).bit_length() - 1) + 1):  # above, 2^level values are more than there are
