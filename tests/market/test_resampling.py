@@ -215,7 +215,7 @@ def test_bars_of_sessions_are_read_back_as_they_were_written(tmp_path: Path, tab
     assert (again, again.anchor) == (made, "session")
     assert again.close_time.tolist() == made.close_time.tolist()
     assert copy.copy(again).close_time.tolist() == made.close_time.tolist()
-    with pytest.raises(DataError, match="row 0 .*: no bar of 45m that is counted from the open of a session begins here"):
+    with pytest.raises(DataError, match=r"row 0 .*: no bar of 45m that is counted from the open of a session begins here"):
         Bars.read(tmp_path / "bars.parquet", instrument=Instrument.builtin("EURUSD"))  # whose sessions open at other times
     with pytest.raises(DataError, match="bars anchored to the epoch to append; expected to the session"):
         made.slice(0, 2).append(resample(bars, "45m").slice(5, 6))
