@@ -47,6 +47,17 @@ def test_one_bar_at_a_time_and_all_at_once_are_the_same(calendar, times, cut):
         np.testing.assert_array_equal(out[:, 0], column)
 
 
+@pytest.mark.parametrize("calendar", ["24/7", "forex", "CMES", "XHKG"])
+@pytest.mark.parametrize("start", STARTS)
+def test_minute_by_minute_nothing_is_held_too_long(calendar, start):
+    """Three days: over sessions' ends, midnights, new year and office hours."""
+    times = start + MINUTE_MS * np.arange(3 * 1_440)
+    clock, live = Clock(calendar, NAMES), np.empty((len(NAMES), len(times)))
+    for row, time in enumerate(times):
+        clock.write(np.array([time]), live[:, row : row + 1])
+    np.testing.assert_array_equal(live, np.array(list(written(calendar, times).values())))
+
+
 @given(CALENDARS, minutes())
 def test_the_sessions_columns_are_the_calendars(calendar, times):
     market, found = Calendar.named(calendar), written(calendar, times)
