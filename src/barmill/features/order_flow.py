@@ -130,11 +130,11 @@ def vpin(volume: npt.ArrayLike, buy_volume: npt.ArrayLike, bucket_volume: float,
 
 
 _feature = partial(FeatureSpec, family="microstructure", version=1)
-_window = partial(_feature, params=WindowParams, usual=WindowParams(window=60), kernel_params=lambda p: (p.window, 0.0))
+_window = partial(_feature, params=WindowParams, usual=WindowParams(window=60))
 _intensity = partial(
     _window,
-    kernel=window_sums.intensity,
-    output="intensity",
+    kernel=window_sums.rate,
+    output="rate",
     lookback=lambda p: p.window,
     unit="1 is usual",
     source="Engle & Russell (1998), Econometrica 66(5)",
@@ -143,7 +143,8 @@ _vpin = partial(
     _feature,
     params=VpinParams,
     usual=VpinParams(bucket_bars=10, n_buckets=50),
-    kernel_params=lambda p: (p.bucket_bars, p.n_buckets, 0.0),
+    kernel=buckets.vpin,
+    output="vpin",
     unit="0 to 1",
     source="Easley, López de Prado & O'Hara (2012), Review of Financial Studies 25(5)",
 )
@@ -197,8 +198,9 @@ FEATURES = (
     _window(
         name="bulk_imbalance",
         inputs=("close", "volume"),
-        kernel=window_sums.bulk_imbalance,
-        output="bulk_imbalance",
+        kernel=window_sums.imbalance,
+        output="imbalance",
+        kernel_params=lambda p: (p.window, 0.0, window_sums.BULK),
         lookback=lambda p: 2 * p.window - 1,
         unit="-1 to 1",
         formula=f"Σ(bought - sold)/ΣV over n bars, {_BULK.format('n')}; 0 where none was traded",
@@ -207,8 +209,9 @@ FEATURES = (
     _window(
         name="taker_imbalance",
         inputs=("volume", "taker_buy_base"),
-        kernel=window_sums.taker_imbalance,
-        output="taker_imbalance",
+        kernel=window_sums.imbalance,
+        output="imbalance",
+        kernel_params=lambda p: (p.window, 0.0, window_sums.TAKERS),
         lookback=lambda p: p.window - 1,
         unit="-1 to 1",
         formula="Σ(2·taker_buy_base - V)/ΣV over n bars; 0 where none was traded",
@@ -217,22 +220,22 @@ FEATURES = (
     _intensity(
         name="trade_intensity",
         inputs=("close_time", "trades"),
-        kernel_params=lambda p: (p.window, 1.0),
+        kernel_params=lambda p: (p.window, 1.0, window_sums.PER_TIME),
         formula="trades per time since the close before, as a multiple of that of the last n bars together; 1 where they had none",
     ),
     _intensity(
         name="volume_intensity",
         inputs=("close_time", "volume"),
-        kernel_params=lambda p: (p.window, 1.0, VOLUME),
+        kernel_params=lambda p: (p.window, 1.0, window_sums.PER_TIME, VOLUME),
         formula="volume per time since the close before, as a multiple of that of the last n bars together; 1 where they had none. Without "
         "gaps it is volume_ratio; after a gap the missing bars count as time without trades",
     ),
     _window(
         name="trade_size",
         inputs=("volume", "trades"),
-        kernel=window_sums.trade_size,
-        output="trade_size",
-        kernel_params=lambda p: (p.window, 1.0),
+        kernel=window_sums.rate,
+        output="rate",
+        kernel_params=lambda p: (p.window, 1.0, window_sums.PER_TRADE),
         lookback=lambda p: p.window - 1,
         unit="1 is usual",
         formula="volume per trade, as a multiple of that of the last n bars together; 1 where the bar or they had none",
@@ -241,16 +244,14 @@ FEATURES = (
     _vpin(
         name="vpin",
         inputs=("open_time", "close_time", "close", "volume"),
-        kernel=buckets.vpin,
-        output="vpin",
+        kernel_params=lambda p: (p.bucket_bars, p.n_buckets, 0.0, buckets.BULK),
         lookback=lambda p: p.bucket_bars * p.n_buckets + p.n_buckets + p.bucket_bars - 2,
         formula=_VPIN.format(_BULK.format("n_buckets")),
     ),
     _vpin(
         name="taker_vpin",
         inputs=("open_time", "close_time", "volume", "taker_buy_base"),
-        kernel=buckets.taker_vpin,
-        output="taker_vpin",
+        kernel_params=lambda p: (p.bucket_bars, p.n_buckets, 0.0, buckets.TAKERS),
         lookback=lambda p: p.bucket_bars * p.n_buckets + p.bucket_bars - 2,
         formula=_VPIN.format("with 2·taker_buy_base - V bought less sold in a bar"),
     ),

@@ -67,7 +67,9 @@ def kyle_lambda(close: npt.ArrayLike, signed_volume: npt.ArrayLike, window: int,
     given = history.columns("kyle_lambda", close=close, signed_volume=signed_volume)
     # the kernel takes 2·bought - volume: half the signed volume, bought of none, is that exactly
     bought, none = 0.5 * given["signed_volume"], np.zeros(len(given["close"]))
-    return co_moments.taker_kyle_lambda.run((window, float(bool(intercept)), np.nan), bought, close=given["close"], volume=none)[0].copy()
+    return co_moments.kyle_lambda.run(
+        (window, float(bool(intercept)), np.nan, co_moments.TAKERS), bought, close=given["close"], volume=none
+    )[0].copy()
 
 
 _window = partial(
@@ -84,11 +86,11 @@ _amihud = partial(_window, kernel=window_sums.amihud, source="Amihud (2002), Jou
 _kyle = partial(
     _window,
     usual=WindowParams(window=100),
-    kernel_params=lambda p: (p.window, 1.0, 0.0),
+    kernel=co_moments.kyle_lambda,
     source="Kyle (1985), Econometrica 53(6); as a regression López de Prado (2018), 19.4.1",
 )
-_bulk_kyle = partial(_kyle, kernel=co_moments.bulk_kyle_lambda, lookback=lambda p: 2 * p.window - 1)
-_taker_kyle = partial(_kyle, inputs=("close", "volume", "taker_buy_base"), kernel=co_moments.taker_kyle_lambda)
+_bulk_kyle = partial(_kyle, kernel_params=lambda p: (p.window, 1.0, 0.0, co_moments.BULK), lookback=lambda p: 2 * p.window - 1)
+_taker_kyle = partial(_kyle, inputs=("close", "volume", "taker_buy_base"), kernel_params=lambda p: (p.window, 1.0, 0.0, co_moments.TAKERS))
 
 _LAMBDA = "λ the least-squares slope, with a constant, of C - C₋₁ on bought less sold over n bars"
 _BULK = "(2Φ(z) - 1)V, z = (C - C₋₁)/σ, σ² the mean of the last n squared changes of the close; 0 where that does not vary"

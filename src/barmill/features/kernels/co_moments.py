@@ -17,6 +17,7 @@ HALF = math.sqrt(0.5)
 ROUNDING = 1e-14  # a covariance below this share of the variance is 0 but for rounding, whose root would not be small
 DENSITY = 1.0 / math.sqrt(2.0 * math.pi)  # of the standard normal distribution at 0
 
+BULK, TAKERS = 0, 1  # what tells bought from sold
 MEAN_X, MEAN_Y, SQUARES, PRODUCTS = 0, 1, 2, 3  # rows of moments: means, sum of (x - mean)², sum of (x - mean)(y - mean)
 
 
@@ -190,52 +191,24 @@ def zero_returns(params: Float64Array, state: Float64Array, bars: Float64Array, 
     state[0], state[1], state[2] = seen, last, zeros
 
 
-@kernel("bulk_kyle_lambda", ("price", "relative"), lambda params: 3 * int(params[0]) - 1)
-def bulk_kyle_lambda(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, 1 with a constant or 0, value where nothing varies.
+@kernel("kyle_lambda", ("price", "relative"), lambda params: 3 * int(params[0]) - 1)
+def kyle_lambda(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, 1 with a constant or 0, value where nothing varies, BULK or TAKERS, row of what takers bought where they tell.
 
-    state: bars seen, last close, lanes of changes, of bought less sold by bulk classification, of volumes. outputs: change of the
-    price per unit of volume, share of the close per mean volume of a bar.
+    state: bars seen, last close, lanes of changes, of bought less sold, of volumes. outputs: change of the price per unit of volume,
+    share of the close per mean volume of a bar. Bought less sold is in bulk classification, as a share of the volume,
+    2Φ(z) - 1 = erf(z/√2).
     """
-    n, constant, undefined, n_bars = int(params[0]), params[1], params[2], bars.shape[1]
-    seen, last = state[0], state[1]
-    tile = _tile(n, n_bars)
-    lanes, work, moments = _recall(state[2:], 3, n, tile), np.empty((4, n - 1 + tile)), np.empty((4, tile))
-    squares, sums = np.empty(n - 1 + tile), np.empty(tile)
-    for start in range(0, n_bars, tile):
-        size = min(tile, n_bars - start)
-        for i in range(size):
-            lanes[0, n - 1 + i] = bars[CLOSE, start + i] - last if seen + i > 0 else 0.0
-            lanes[2, n - 1 + i] = bars[VOLUME, start + i]
-            last = bars[CLOSE, start + i]
-        for i in range(n - 1 + size):
-            squares[i] = lanes[0, i] * lanes[0, i]
-        _sums(squares, n, size, work[0], sums)
-        for i in range(size):
-            sigma = math.sqrt(sums[i] / n)
-            lanes[1, n - 1 + i] = lanes[2, n - 1 + i] * math.erf(lanes[0, n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
-        _moments(lanes[1], lanes[0], n, size, work, moments)
-        _sums(lanes[2], n, size, work[0], sums)
-        for i in range(size):  # the oldest bar of the window has n changes behind it
-            price = _slope(moments, i, n, constant, undefined) if seen + i >= 2 * n - 1 else np.nan
-            out[0, start + i], out[1, start + i] = price, price * (sums[i] / n) / bars[CLOSE, start + i]
-        _move_on(lanes, n, size)
-        seen += size
-    _keep(state[2:], lanes, n)
-    state[0], state[1] = seen, last
-
-
-@kernel("taker_kyle_lambda", ("price", "relative"), lambda params: 3 * int(params[0]) - 1)
-def taker_kyle_lambda(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, 1 with a constant or 0, value where nothing varies, row of what takers bought. state, outputs: as `bulk_kyle_lambda`."""
-    n, constant, undefined, bought, n_bars = int(params[0]), params[1], params[2], bars[int(params[3])], bars.shape[1]
+    n, constant, undefined, bulk, n_bars = int(params[0]), params[1], params[2], params[3] == BULK, bars.shape[1]
+    bought = bars[VOLUME if bulk else int(params[4])]
+    warm = 2 * n - 1 if bulk else n  # in bulk the oldest bar of the window has n changes behind it
     seen, last = state[0], state[1]
     tile, begin = _tile(n, n_bars), 0
     while seen == 0.0 and begin < n_bars and math.isnan(bought[begin]):
         begin += 1
     out[:, :begin] = np.nan
     lanes, work, moments = _recall(state[2:], 3, n, tile), np.empty((4, n - 1 + tile)), np.empty((4, tile))
-    sums = np.empty(tile)
+    squares, sums = np.empty(n - 1 + tile), np.empty(tile)
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -243,10 +216,17 @@ def taker_kyle_lambda(params: Float64Array, state: Float64Array, bars: Float64Ar
             lanes[1, n - 1 + i] = 2.0 * bought[start + i] - bars[VOLUME, start + i]
             lanes[2, n - 1 + i] = bars[VOLUME, start + i]
             last = bars[CLOSE, start + i]
+        if bulk:
+            for i in range(n - 1 + size):
+                squares[i] = lanes[0, i] * lanes[0, i]
+            _sums(squares, n, size, work[0], sums)
+            for i in range(size):
+                sigma = math.sqrt(sums[i] / n)
+                lanes[1, n - 1 + i] = lanes[2, n - 1 + i] * math.erf(lanes[0, n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
         _moments(lanes[1], lanes[0], n, size, work, moments)
         _sums(lanes[2], n, size, work[0], sums)
         for i in range(size):
-            price = _slope(moments, i, n, constant, undefined) if seen + i >= n else np.nan
+            price = _slope(moments, i, n, constant, undefined) if seen + i >= warm else np.nan
             out[0, start + i], out[1, start + i] = price, price * (sums[i] / n) / bars[CLOSE, start + i]
         _move_on(lanes, n, size)
         seen += size
@@ -254,4 +234,4 @@ def taker_kyle_lambda(params: Float64Array, state: Float64Array, bars: Float64Ar
     state[0], state[1] = seen, last
 
 
-KERNELS = (roll_spread, zero_returns, bulk_kyle_lambda, taker_kyle_lambda)
+KERNELS = (roll_spread, zero_returns, kyle_lambda)

@@ -15,6 +15,7 @@ from numba import types
 from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, OPEN_TIME, VALUES, VOLUME, Float64Array, kernel, routine
 
 TILE = 256  # bars
+BULK, TAKERS = 0, 1  # what tells bought from sold
 HALF = math.sqrt(0.5)
 FULL = 1e-10  # a bucket that lacks less than this share of its volume lacks it by rounding: ten bars of 0.1 fill one of 1
 
@@ -117,38 +118,43 @@ def _stretch_ends(bars: Float64Array, t: int, before: float, bucket_bars: float)
     return math.floor(bars[CLOSE_TIME, t] / stretch) > math.floor(before / stretch)
 
 
-def _bulk_state(params: tuple[float, ...]) -> int:
+def _state(params: tuple[float, ...]) -> int:
     window, n_buckets = int(params[0]) * int(params[1]), int(params[1])
     return 4 + 2 * (window - 1) + n_buckets - 1
 
 
-@kernel("vpin", ("vpin",), _bulk_state)
+@kernel("vpin", ("vpin",), _state)
 def vpin(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: bucket_bars, n_buckets, value where nothing was traded.
+    """params: bucket_bars, n_buckets, value where nothing was traded, BULK or TAKERS, row of what takers bought where they tell.
 
     state: bars seen, last close, last close time, value, lanes of volumes, of shares, of n_buckets squared changes. Bought less
-    sold is, as a share of the volume, 2Φ(z) - 1 = erf(z/√2).
+    sold is in bulk classification, as a share of the volume, 2Φ(z) - 1 = erf(z/√2).
     """
-    bucket_bars, n_buckets, undefined, n_bars = int(params[0]), int(params[1]), params[2], bars.shape[1]
+    bucket_bars, n_buckets, undefined, bulk, n_bars = int(params[0]), int(params[1]), params[2], params[3] == BULK, bars.shape[1]
+    bought = bars[VOLUME if bulk else int(params[4])]
     n = bucket_bars * n_buckets
+    full = n - 1 + (n_buckets if bulk else 0)  # the first bar with a window; in bulk its oldest bar has n_buckets changes behind it
     seen, last, before, value = state[0], state[1], state[2], state[3]
-    tile = min(max(TILE, n), max(n_bars, 1))
+    tile, begin = min(max(TILE, n), max(n_bars, 1)), 0
+    while seen == 0.0 and begin < n_bars and math.isnan(bought[begin]):
+        begin += 1
+    out[0, :begin] = np.nan
     kept = state[4 : 3 + n], state[3 + n : 2 + 2 * n], state[2 + 2 * n :]
     volumes, shares, squares = _recall(kept[0], n, tile), _recall(kept[1], n, tile), _recall(kept[2], n_buckets, tile)
     work, sums, scratch = np.empty(n_buckets - 1 + tile), np.empty(tile), np.empty((2, n_buckets))
-    full = n_buckets + n - 1  # the first bar whose window has n_buckets changes behind its oldest bar
-    for start in range(0, n_bars, tile):
+    for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
-            change = bars[CLOSE, start + i] - last if seen + i > 0 else 0.0
-            squares[n_buckets - 1 + i] = change * change
-            shares[n - 1 + i] = change
-            volumes[n - 1 + i] = bars[VOLUME, start + i]
+            volume = bars[VOLUME, start + i]
+            change = bars[CLOSE, start + i] - last if bulk and seen + i > 0 else 0.0
+            volumes[n - 1 + i], squares[n_buckets - 1 + i] = volume, change * change
+            shares[n - 1 + i] = change if bulk else 2.0 * (bought[start + i] / volume) - 1.0 if volume > 0.0 else 0.0
             last = bars[CLOSE, start + i]
-        _sums(squares, n_buckets, size, work, sums)
-        for i in range(size):
-            sigma = math.sqrt(sums[i] / n_buckets)
-            shares[n - 1 + i] = math.erf(shares[n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
+        if bulk:
+            _sums(squares, n_buckets, size, work, sums)
+            for i in range(size):
+                sigma = math.sqrt(sums[i] / n_buckets)
+                shares[n - 1 + i] = math.erf(shares[n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
         for i in range(size):
             if seen + i == full or (seen + i > full and _stretch_ends(bars, start + i, before, bucket_bars)):
                 value = _vpin(volumes[i : i + n], shares[i : i + n], scratch, undefined)
@@ -161,38 +167,5 @@ def vpin(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
     state[0], state[1], state[2], state[3] = seen, last, before, value
 
 
-@kernel("taker_vpin", ("taker_vpin",), lambda params: 3 + 2 * (int(params[0]) * int(params[1]) - 1))
-def taker_vpin(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: bucket_bars, n_buckets, value where nothing was traded, row of what takers bought.
-
-    state: bars seen, last close time, value, lanes of volumes, of shares.
-    """
-    bucket_bars, n_buckets, undefined, bought = int(params[0]), int(params[1]), params[2], bars[int(params[3])]
-    n, n_bars = bucket_bars * n_buckets, bars.shape[1]
-    seen, before, value = state[0], state[1], state[2]
-    tile, begin = min(max(TILE, n), max(n_bars, 1)), 0
-    while seen == 0.0 and begin < n_bars and math.isnan(bought[begin]):
-        begin += 1
-    out[0, :begin] = np.nan
-    kept = state[3 : 2 + n], state[2 + n :]
-    volumes, shares, scratch = _recall(kept[0], n, tile), _recall(kept[1], n, tile), np.empty((2, n_buckets))
-    full = n - 1
-    for start in range(begin, n_bars, tile):
-        size = min(tile, n_bars - start)
-        for i in range(size):
-            volume = bars[VOLUME, start + i]
-            volumes[n - 1 + i] = volume
-            shares[n - 1 + i] = 2.0 * (bought[start + i] / volume) - 1.0 if volume > 0.0 else 0.0
-        for i in range(size):
-            if seen + i == full or (seen + i > full and _stretch_ends(bars, start + i, before, bucket_bars)):
-                value = _vpin(volumes[i : i + n], shares[i : i + n], scratch, undefined)
-            out[0, start + i] = value if seen + i >= full + bucket_bars - 1 else np.nan
-            before = bars[CLOSE_TIME, start + i]
-        _move_on(volumes, n, size, kept[0])
-        _move_on(shares, n, size, kept[1])
-        seen += size
-    state[0], state[1], state[2] = seen, before, value
-
-
-KERNELS = (vpin, taker_vpin)
+KERNELS = (vpin,)
 ROUTINES = (fill_buckets,)

@@ -20,6 +20,9 @@ TILE = 256  # bars; a lane and its work stay in the first-level cache
 ONE_AND_ROOT = 1.0 + math.sqrt(2.0)  # as 3 - 2√2 = (√2 - 1)², Corwin and Schultz's α is (1 + √2)(√β - √γ)
 HALF = math.sqrt(0.5)
 
+BULK, TAKERS = 0, 1  # what tells bought from sold
+PER_TIME, PER_TRADE = 0, 1
+
 
 @numba.njit(error_model="numpy")
 def _tile(n: int, n_bars: int) -> int:
@@ -152,115 +155,75 @@ def realised_spread(params: Float64Array, state: Float64Array, bars: Float64Arra
     state[0], state[1], state[2] = seen, last, sign
 
 
-@kernel("bulk_imbalance", ("bulk_imbalance",), lambda params: 3 * int(params[0]) - 1)
-def bulk_imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, value where nothing was traded.
+@kernel("imbalance", ("imbalance",), lambda params: 3 * int(params[0]) - 1)
+def imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded, BULK or TAKERS, row of what takers bought where they tell.
 
-    state: bars seen, last close, lanes of squared changes, of bought less sold, of volumes. Bought less sold is, as a share of
-    the volume, 2Φ(z) - 1 = erf(z/√2).
+    state: bars seen, last close, lanes of squared changes, of bought less sold, of volumes. Bought less sold is in bulk
+    classification, as a share of the volume, 2Φ(z) - 1 = erf(z/√2).
     """
-    n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
+    n, undefined, bulk, n_bars = int(params[0]), params[1], params[2] == BULK, bars.shape[1]
+    bought = bars[VOLUME if bulk else int(params[3])]
+    warm = 2 * n - 1 if bulk else n - 1  # in bulk the oldest bar of the window has n changes behind it
     seen, last = state[0], state[1]
-    tile = _tile(n, n_bars)
-    lanes, work, sums, traded = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
-    for start in range(0, n_bars, tile):
-        size = min(tile, n_bars - start)
-        for i in range(size):
-            close = bars[CLOSE, start + i]
-            lanes[0, n - 1 + i] = (close - last) ** 2 if seen + i > 0 else 0.0
-            lanes[2, n - 1 + i] = bars[VOLUME, start + i]
-            last = close
-        _sums(lanes[0], n, size, work, sums)
-        last = state[1] if start == 0 else bars[CLOSE, start - 1]
-        for i in range(size):
-            sigma, change = math.sqrt(sums[i] / n), bars[CLOSE, start + i] - last
-            lanes[1, n - 1 + i] = bars[VOLUME, start + i] * math.erf(change / sigma * HALF) if sigma > 0.0 else 0.0
-            last = bars[CLOSE, start + i]
-        _sums(lanes[1], n, size, work, sums)
-        _sums(lanes[2], n, size, work, traded)
-        for i in range(size):  # the oldest bar of the window has n changes behind it
-            value = sums[i] / traded[i] if traded[i] > 0.0 else undefined
-            out[0, start + i] = value if seen + i >= 2 * n - 1 else np.nan
-        _move_on(lanes, n, size)
-        seen += size
-    _keep(state[2:], lanes, n)
-    state[0], state[1] = seen, last
-
-
-@kernel("taker_imbalance", ("taker_imbalance",), lambda params: 2 * int(params[0]) - 1)
-def taker_imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, value where nothing was traded, row of what takers bought. state: bars seen, lanes of bought less sold, of volumes."""
-    n, undefined, bought, n_bars = int(params[0]), params[1], bars[int(params[2])], bars.shape[1]
-    seen = state[0]
     tile, begin = _tile(n, n_bars), _begin(bought, seen)
     out[0, :begin] = np.nan
-    lanes, work, sums, traded = _recall(state[1:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    lanes, work, sums, traded = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
-            lanes[0, n - 1 + i] = 2.0 * bought[start + i] - bars[VOLUME, start + i]
-            lanes[1, n - 1 + i] = bars[VOLUME, start + i]
-        _sums(lanes[0], n, size, work, sums)
-        _sums(lanes[1], n, size, work, traded)
+            volume = bars[VOLUME, start + i]
+            change = bars[CLOSE, start + i] - last if bulk and seen + i > 0 else 0.0
+            lanes[0, n - 1 + i], lanes[2, n - 1 + i] = change * change, volume
+            lanes[1, n - 1 + i] = change if bulk else 2.0 * bought[start + i] - volume
+            last = bars[CLOSE, start + i]
+        if bulk:
+            _sums(lanes[0], n, size, work, sums)
+            for i in range(size):
+                sigma = math.sqrt(sums[i] / n)
+                lanes[1, n - 1 + i] = lanes[2, n - 1 + i] * math.erf(lanes[1, n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
+        _sums(lanes[1], n, size, work, sums)
+        _sums(lanes[2], n, size, work, traded)
         for i in range(size):
             value = sums[i] / traded[i] if traded[i] > 0.0 else undefined
-            out[0, start + i] = value if seen + i >= n - 1 else np.nan
-        _move_on(lanes, n, size)
-        seen += size
-    _keep(state[1:], lanes, n)
-    state[0] = seen
-
-
-@kernel("intensity", ("intensity",), lambda params: 2 * int(params[0]))
-def intensity(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, value where nothing was traded, row of what is counted.
-
-    state: bars seen, last close time, lanes of counts, of times.
-    A bar's time runs from the close of the bar before it, so that a gap is time without trades.
-    """
-    n, undefined, counts, n_bars = int(params[0]), params[1], bars[int(params[2])], bars.shape[1]
-    seen, last = state[0], state[1]
-    tile, begin = _tile(n, n_bars), _begin(counts, seen)
-    out[0, :begin] = np.nan
-    lanes, work, sums, time = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
-    for start in range(begin, n_bars, tile):
-        size = min(tile, n_bars - start)
-        for i in range(size):
-            lanes[0, n - 1 + i], lanes[1, n - 1 + i] = counts[start + i], bars[CLOSE_TIME, start + i] - last
-            last = bars[CLOSE_TIME, start + i]
-        _sums(lanes[0], n, size, work, sums)
-        _sums(lanes[1], n, size, work, time)
-        for i in range(size):
-            value = (lanes[0, n - 1 + i] / lanes[1, n - 1 + i]) / (sums[i] / time[i]) if sums[i] > 0.0 else undefined
-            out[0, start + i] = value if seen + i >= n else np.nan
+            out[0, start + i] = value if seen + i >= warm else np.nan
         _move_on(lanes, n, size)
         seen += size
     _keep(state[2:], lanes, n)
     state[0], state[1] = seen, last
 
 
-@kernel("trade_size", ("trade_size",), lambda params: 2 * int(params[0]) - 1)
-def trade_size(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, value where nothing was traded, row of trades. state: bars seen, lanes of volumes, of trades."""
-    n, undefined, trades, n_bars = int(params[0]), params[1], bars[int(params[2])], bars.shape[1]
-    seen = state[0]
-    tile, begin = _tile(n, n_bars), _begin(trades, seen)
+@kernel("rate", ("rate",), lambda params: 2 * int(params[0]))
+def rate(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
+    """params: n, value where nothing was traded, PER_TIME or PER_TRADE, row of what is counted per time or of the trades.
+
+    state: bars seen, last close time, lanes of what is counted, of what it is counted per. The output is a multiple of that of the
+    window as a whole. A bar's time runs from the close of the bar before it, so that a gap is time without trades.
+    """
+    n, undefined, per_time, given, n_bars = int(params[0]), params[1], params[2] == PER_TIME, bars[int(params[3])], bars.shape[1]
+    warm = n if per_time else n - 1
+    seen, last = state[0], state[1]
+    tile, begin = _tile(n, n_bars), _begin(given, seen)
     out[0, :begin] = np.nan
-    lanes, work, traded, sums = _recall(state[1:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    lanes, work, counted, per = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
-            lanes[0, n - 1 + i], lanes[1, n - 1 + i] = bars[VOLUME, start + i], trades[start + i]
-        _sums(lanes[0], n, size, work, traded)
-        _sums(lanes[1], n, size, work, sums)
+            now = bars[CLOSE_TIME, start + i]
+            lanes[0, n - 1 + i] = given[start + i] if per_time else bars[VOLUME, start + i]
+            lanes[1, n - 1 + i] = now - last if per_time else given[start + i]
+            last = now
+        _sums(lanes[0], n, size, work, counted)
+        _sums(lanes[1], n, size, work, per)
         for i in range(size):
-            volume, count = lanes[0, n - 1 + i], lanes[1, n - 1 + i]
-            value = (volume / count) / (traded[i] / sums[i]) if count > 0.0 and traded[i] > 0.0 else undefined
-            out[0, start + i] = value if seen + i >= n - 1 else np.nan
+            value = undefined
+            if counted[i] > 0.0 and lanes[1, n - 1 + i] > 0.0:
+                value = (lanes[0, n - 1 + i] / lanes[1, n - 1 + i]) / (counted[i] / per[i])
+            out[0, start + i] = value if seen + i >= warm else np.nan
         _move_on(lanes, n, size)
         seen += size
-    _keep(state[1:], lanes, n)
-    state[0] = seen
+    _keep(state[2:], lanes, n)
+    state[0], state[1] = seen, last
 
 
 @kernel("amihud", ("money", "relative"), lambda params: 3 * int(params[0]) - 1)
@@ -330,10 +293,8 @@ KERNELS = (
     corwin_schultz_spread,
     effective_spread,
     realised_spread,
-    bulk_imbalance,
-    taker_imbalance,
-    intensity,
-    trade_size,
+    imbalance,
+    rate,
     amihud,
     price_impact,
 )
