@@ -40,9 +40,21 @@ def test_add_remove_and_needs():
     assert plan.names[-1] == "realised_volatility_90"
 
 
+def test_a_set_may_call_a_feature_otherwise_and_both_names_find_it():
+    plan = FeaturePlan.build(set="orpflow")
+    assert plan.column_of("realised_volatility_60") == "realized_vol_60"
+    assert "realised_volatility_60" not in plan.names
+    assert "obv" not in FeaturePlan.build(set="orpflow", remove=("obv_zscore_60",)).names
+    both = FeaturePlan.build(set="orpflow", remove=("obv",), add=("obv",))
+    assert both.features[both.names.index("obv")].name == "obv"
+    with pytest.raises(SchemaError, match="no column is rsi_29"):
+        plan.column_of("rsi_29")
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
+        ({"set": "orpflow", "add": ("obv",)}, "features.add: 'obv' is what the set calls obv_zscore_60. Write 'obv' under `remove` too"),
         ({"set": "cor"}, "features.set: no feature set named 'cor'. Did you mean 'core'?"),
         ({"add": ("rsl_14",)}, "features: no feature named 'rsl_14'. Did you mean 'rsi_14'?"),
         ({"remove": ("rsi_15",)}, "features.remove: 'rsi_15' is not in the plan. Did you mean 'rsi_14'?"),

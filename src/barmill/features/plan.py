@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.artefacts import canonical_json, sha256
-from barmill.errors import RecipeError, SchemaError, nearest
+from barmill.errors import SchemaError, nearest
 from barmill.features.columns import COLUMNS
 from barmill.features.computing import Dtype, compute_table, new_reader, new_scan
 from barmill.features.feature_sets import read_set
 from barmill.features.fitting import fit_features
-from barmill.features.naming import check_multiple, parse_feature
+from barmill.features.naming import parse_feature
 from barmill.features.plan_json import plan_json, read_plan
+from barmill.features.planning import choose_columns
 from barmill.features.program import Program
 from barmill.features.spec import Feature
 from barmill.features.table import FeatureTable
@@ -79,28 +80,20 @@ class FeaturePlan:
         bottom = _timeframe(base)
         chosen = read_set(set)
         asked = tuple(map(_timeframe, timeframes)) if timeframes is not None else chosen.timeframes(bottom)
-        for timeframe in asked:
-            check_multiple(timeframe, bottom, "features.timeframes")
-        named = chosen.columns(bottom, asked, sources)
-        have = {feature: name for name, feature in named.items()}
-        for feature in (parse_feature(name, bottom) for name in (*needs, *add)):
-            if feature not in have:
-                have[feature] = feature.name
-                named[feature.name] = feature
-        needed = [parse_feature(name, bottom) for name in needs]
-        for name in remove:
-            column = name if name in named else have.get(parse_feature(name, bottom))
-            if column is None:
-                raise RecipeError("features.remove", f"'{name}' is not in the plan", mend=nearest(name, named))
-            if named[column] in needed:
-                raise RecipeError("features.remove", f"'{name}' is needed to scale targets and forecasts", mend="Keep it.")
-            del named[column]
-        return cls(bottom, tuple(named.values()), tuple(named), calendar, anchor)
+        columns = choose_columns(chosen, bottom, asked, add, remove, needs, sources)
+        return cls(bottom, tuple(columns.values()), tuple(columns), calendar, anchor)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The columns' names, in order."""
         return self.columns or tuple(feature.name for feature in self.features)
+
+    def column_of(self, name: str) -> str:
+        """What the column of a feature is called here. Raises SchemaError, with the nearest name, if the plan has no such feature."""
+        feature = parse_feature(name, self.base)
+        if feature not in self.features:
+            raise SchemaError("feature plan", f"no column is {name}", mend=nearest(name, self.names))
+        return self.names[self.features.index(feature)]
 
     @cached_property
     def further_inputs(self) -> tuple[str, ...]:
@@ -206,11 +199,11 @@ class FeaturePlan:
             names = ", ".join(feature.name for feature in self.unfitted)
             mend = "Fit the plan on training rows first: `plan.fit(bars, stretches)`."
             raise SchemaError("feature plan", f"{names}: not fitted", mend=mend)
-        for feature in {one for feature in self.features for one in feature.learned}:
-            wanted = feature.spec.n_fitted(feature.params, len(feature.args)) if feature.spec.n_fitted else 0
-            if len(self.fitted[feature.name]) != wanted:
-                found = f"{len(self.fitted[feature.name])} fitted numbers"
-                raise SchemaError(f"feature plan: fitted: {feature.name}", found, expected=str(wanted))
+        for learned in {one for feature in self.features for one in feature.learned}:
+            wanted = learned.spec.n_fitted(learned.params, len(learned.args)) if learned.spec.n_fitted else 0
+            if len(self.fitted[learned.name]) != wanted:
+                found = f"{len(self.fitted[learned.name])} fitted numbers"
+                raise SchemaError(f"feature plan: fitted: {learned.name}", found, expected=str(wanted))
         return Program(self.base, self.features, self.further_inputs, self.anchor == "session", self.fitted)
 
     def without_fits(self) -> "FeaturePlan":

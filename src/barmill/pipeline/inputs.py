@@ -35,6 +35,11 @@ class RunInputs:
     windows: dict[str, int | None]
 
     @property
+    def volatility(self) -> str:
+        """The column that scales targets, as the run's set calls it."""
+        return self.plan.column_of(VOLATILITY_FEATURE)
+
+    @property
     def longest_window(self) -> int:
         return max((window or 1 for window in self.windows.values()), default=1)
 

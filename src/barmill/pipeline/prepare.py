@@ -14,7 +14,7 @@ from barmill.labels import check_classes, make_labels
 from barmill.pipeline.dataset import Dataset, load_labels, load_positions, save_bars, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
 from barmill.pipeline.facts import BLOCKS
-from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs
+from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import holdout, validation_slices
@@ -43,7 +43,7 @@ def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: L
 def dataset_of(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Dataset:
     """The prepared data of the run."""
     named = {"features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
-    return Dataset.of(workspace, named, inputs.recipe.labels.classes, inputs.recipe.labels.horizon, VOLATILITY_FEATURE)
+    return Dataset.of(workspace, named, inputs.recipe.labels.classes, inputs.recipe.labels.horizon, inputs.volatility)
 
 
 def _run(stage: Stage, maker: Callable[[Path], None], workspace: Workspace, listener: Listener) -> float:
@@ -115,9 +115,9 @@ def _scaled(dataset: Dataset, folder: Path) -> None:
     scaler = RobustScaler.fit(dataset.values, rows, names=dataset.names)
     np.save(folder / "base.npy", scaler.transform(dataset.values), allow_pickle=False)
     write_new(folder / "scaler.json", readable_json(scaler.to_json()))
-    volatility = np.asarray(dataset.values[rows, dataset.names.index(VOLATILITY_FEATURE)])
+    volatility = np.asarray(dataset.values[rows, dataset.names.index(dataset.volatility)])
     moving = volatility[volatility > 0]
     if not moving.size:
         raise RecipeError("train", "the price never moves", mend="Give bars in which something happens.")
     floor = float(np.quantile(moving, VOLATILITY_FLOOR_QUANTILE))
-    write_new(folder / "volatility.json", readable_json({"feature": VOLATILITY_FEATURE, "floor": floor}))
+    write_new(folder / "volatility.json", readable_json({"feature": dataset.volatility, "floor": floor}))

@@ -15,7 +15,7 @@ from barmill.models.catalogue import missing_requirements, spec_of
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, environment, family_versions
-from barmill.pipeline.inputs import VOLATILITY_FEATURE, RunInputs, gather_inputs
+from barmill.pipeline.inputs import RunInputs, gather_inputs
 from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
 from barmill.pipeline.memory_watch import MemoryWatch
@@ -191,7 +191,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
             fingerprints=_origins(inputs, label),
             stages={role: StageRef.of(stage) for role, stage in {**shared, **own}.items()},
             window=inputs.windows[label],
-            volatility=VOLATILITY_FEATURE,
+            volatility=inputs.volatility,
         )
         file = workspace.root / ".scratch" / f"fitting-{label}.json"
         write_bytes(file, readable_json(job.model_dump(mode="json")))

@@ -23,7 +23,6 @@ from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, OPEN_T
 Int64Array = npt.NDArray[np.int64]
 
 FORMING = 1  # what a bar that is forming remembers before its columns: the end of its bucket, 0 where none is open
-TILE = 16  # bars; the stretch of a table that is written at once stays in the first-level cache
 
 _NUMBERS = types.int64[::1]
 _INTEGERS = types.int64[:, ::1]
@@ -165,11 +164,11 @@ def gather(
     parts : for each layer, the first of its `columns`; at the end their number
     line : (n_columns,), room for one line of the table
 
-    Most columns stand still from bar to bar: a line is copied whole, what closed since is put into it, and the columns of the
-    base bars are written over it, which are read in stretches.
+    Most columns stand still from bar to bar: a line is copied whole, with what closed since put into it, and the columns of the
+    base bars are written over it, four bars at a time.
     """
-    for first in range(start, stop, TILE):
-        end = min(first + TILE, stop)
+    for first in range(start, stop, 4):
+        end = min(first + 4, stop)
         for t in range(first, end):
             for layer in range(1, parts.size - 1):
                 last = closed[layer, t]
@@ -179,10 +178,15 @@ def gather(
                         line[columns[i, 0]] = sheet[row, last - 1] if last else held[row]
             for j in range(line.size):
                 out[t, j] = line[j]
-        for i in range(parts[0], parts[1]):
-            column, row = columns[i, 0], columns[i, 1]
-            for t in range(first, end):
-                out[t, column] = sheet[row, t]
+        if end < first + 4:
+            for i in range(parts[0], parts[1]):
+                for t in range(first, end):
+                    out[t, columns[i, 0]] = sheet[columns[i, 1], t]
+        else:  # four loads at once, then four stores: spelt out, since a loop over them is not unrolled
+            for i in range(parts[0], parts[1]):
+                column, row = columns[i, 0], columns[i, 1]
+                a, b, c, d = sheet[row, first], sheet[row, first + 1], sheet[row, first + 2], sheet[row, first + 3]
+                out[first, column], out[first + 1, column], out[first + 2, column], out[first + 3, column] = a, b, c, d
 
 
 ROUTINES = (aggregate, run_kernels, show, hold, gather)
