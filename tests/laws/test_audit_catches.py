@@ -8,7 +8,10 @@ import pytest
 import pywt
 from hmmlearn.hmm import GaussianHMM
 
-from barmill.evaluation import CallableTable, audit_features
+from barmill.evaluation import CallableTable, PlanTable, audit_features
+from barmill.features import FeaturePlan
+from barmill.features.kernels import timeframes, wilder
+from barmill.features.kernels.kernel import CLOSE, Kernel, kernel
 from barmill.market import Bars, simulate
 
 N_BARS = 4_000
@@ -240,3 +243,84 @@ def test_a_clean_feature_passes(bars, function):
     assert audit.ok
     assert audit.n_cuts > 40
     assert audit.n_futures >= 5
+
+
+def test_each_leak_of_one_table_is_named_and_the_clean_columns_are_not(bars):
+    leaks = {"centred": centred_mean, "next": next_return, "whole": whole_zscore, "hour": hour_before_its_close, "filled": back_filled}
+    clean = {function.__name__: function for function in CLEAN if function is not filtered_states}
+
+    def table(df: pd.DataFrame):
+        made = {name: function(df) for name, function in (leaks | clean).items()}
+        return pd.DataFrame({name: one["x"] if isinstance(one, pd.DataFrame) else one for name, one in made.items()})
+
+    audit = audited(table, bars)
+    reaches = {finding.feature: finding.bars_ahead for finding in audit.findings}
+    assert reaches == {"centred": 10, "next": 1, "whole": None, "hour": 59, "filled": 7}
+    assert set(audit.clean) == set(clean)
+
+
+def test_a_finding_tells_the_first_bar_that_changed_with_both_values(bars):
+    finding = only(audited(next_return, bars))
+    change = bars.close[1] / bars.close[0] - 1
+    assert (finding.row, finding.time, finding.bars_given) == (0, "2024-01-01 00:00 UTC", 1)
+    assert np.isnan(finding.without_future)
+    assert finding.with_future == pytest.approx(change)
+
+
+# ---- our own plans
+
+PLAN = FeaturePlan.build(timeframes=("1m", "15m"))
+
+
+def test_a_plan_of_ours_passes_to_the_bit(bars):
+    audit = audit_features(PlanTable(PLAN), bars)
+    assert audit.findings == ()
+    assert audit.rtol == 0.0
+    assert len(audit.clean) == len(PLAN.names)
+
+
+@kernel("peeking", ("rsi",), lambda _: 4)
+def peeking(params, state, bars, out):
+    """The change to the next close, in the place of rsi."""
+    for t in range(bars.shape[1]):
+        out[0, t] = bars[CLOSE, min(t + 1, bars.shape[1] - 1)] / bars[CLOSE, t]
+
+
+def plant(monkeypatch, planted: Kernel) -> FeaturePlan:
+    """A plan in which rsi is computed by another kernel."""
+    monkeypatch.setitem(wilder.rsi.__dict__, "address", planted.address)
+    return FeaturePlan.build(timeframes=("1m", "15m"))
+
+
+def test_a_kernel_that_looks_ahead_is_caught_with_its_source_line(bars, monkeypatch):
+    audit = audit_features(PlanTable(plant(monkeypatch, peeking)), bars)
+    found = {finding.feature: finding for finding in audit.findings}
+    assert set(found) == {name for name in PLAN.names if name.startswith("rsi")}
+    finding = found["rsi_14"]
+    assert (finding.code, finding.bars_ahead) == ("F101", 1)
+    assert re.fullmatch(r"barmill/features/kernels/wilder\.py:\d+", finding.source)
+    assert 15 <= found["rsi_14@15m"].bars_ahead < 30
+
+
+class EarlyBars:
+    """The resample-and-join of many a notebook: a bucket's bar is shown from the bucket's first minute on."""
+
+    @staticmethod
+    def compiled(layers, steps, firsts, sums, opens, closes, forming, sheet, n_bars, closed, counts):
+        for layer in layers:
+            buckets = np.floor(sheet[0, :n_bars] / steps[layer])
+            first = np.flatnonzero(np.diff(buckets, prepend=-1.0))
+            last = np.append(first[1:], n_bars) - 1
+            for row in range(7):
+                sheet[firsts[layer] + row, : first.size] = sheet[row, last]
+            closed[layer, :n_bars] = np.cumsum(np.diff(buckets, prepend=-1.0) != 0)
+            counts[layer] = first.size
+
+
+def test_longer_bars_that_are_shown_before_their_close_are_caught(bars, monkeypatch):
+    monkeypatch.setattr(timeframes, "aggregate", EarlyBars)
+    audit = audit_features(PlanTable(PLAN), bars)
+    found = {finding.feature: finding for finding in audit.findings}
+    assert set(found) <= {name for name in PLAN.names if name.endswith("@15m")}
+    assert found["log_return_1@15m"].bars_ahead == 14
+    assert "a bar of 15m is shown before its close" in found["log_return_1@15m"].cause

@@ -33,7 +33,7 @@ def feature(
     import json
 
     from barmill.errors import InputError
-    from barmill.features.explaining import explain_feature
+    from barmill.features import explain_feature
     from barmill.market import Bars
 
     if anchor not in ("epoch", "session"):

@@ -42,7 +42,7 @@ class Tolerance:
         if self.rtol and other.any():
             with np.errstate(invalid="ignore"):
                 near = self.rtol * np.maximum(np.abs(ours), np.abs(theirs)) + self.floor[columns]
-                other &= ~(np.abs(ours - theirs) <= near)
+                other &= ~((np.abs(ours - theirs) <= near) & np.isfinite(near))
         return other
 
 

@@ -33,6 +33,7 @@ RTOL = 1e-9
 """For float64 tables of others: sums in another order move a value by 1e-13 or so of its size; a leak that moves no value by
 more than a billionth at any cut would be worth nothing."""
 RTOL_SINGLE = 1e-5  # for float32 tables, which resolve 1e-7
+LOOK_BACK_RTOL = 1e-6  # what a recursion may still remember beyond the look-back that is stated
 FEWEST_BARS = 16
 
 
@@ -210,24 +211,24 @@ class _Audit:
 
     def _check_history(self, sample: Sample, history: int) -> None:
         """Does an earlier start change what the stated look-back should have settled?"""
-        start = max(0, sample.start - history)
+        start = max(0, sample.start - 4 * history - SPAN)
         if start == sample.start:
             return
         earlier = self.bars.slice(start, sample.start + len(sample.bars))
         made = self._made(earlier, "an earlier start")
         if not self._has_row_per_bar(made, len(earlier)):
             return
-        last = len(sample.bars) - 1
-        values = self._aligned(made, None)[-1]
-        loose = Tolerance(max(self.rtol, 1e-6), sample.tolerance.floor)
+        row = min(history, len(sample.bars) - 1)  # the first with so many bars before it
+        values = self._aligned(made, None)[sample.start - start + row]
+        loose = Tolerance(max(self.rtol, LOOK_BACK_RTOL), sample.tolerance.floor)
         told = {finding.feature for finding in self.findings if finding.code == "F108"}
-        for feature in np.flatnonzero(loose.differ(sample.values[last], values)).tolist():
+        for feature in np.flatnonzero(loose.differ(sample.values[row], values)).tolist():
             name = self.names[feature]
             if name in told or feature in sample.traces:
                 continue
-            found = f"bars before the {history:,} stated change its value at row {sample.start + last:,}"
+            found = f"bars before the {history:,} stated change its value at row {sample.start + row:,}"
             cause = "a longer window, or a recursion that has not faded by then; state a longer history"
-            self.findings.append(audit_finding("F108", name, found, cause=cause, **self._where(sample, last)))
+            self.findings.append(audit_finding("F108", name, found, cause=cause, **self._where(sample, row)))
 
     def _tell_failures(self) -> None:
         """A refusal of few bars is a need for history; one beside shorter ones that worked is a fault."""

@@ -101,6 +101,8 @@ def whole_sample_cause(trace: Trace) -> str:
         return "the number of bars, or a place counted from the last one, enters the value"
     if shape.missing and shape.constant:
         return "back-fill from the far end of the sample"
+    if shape.n_levels == 1:
+        return "one value of the whole sample, or of its last session, such as its highest or its last"
     if shape.n_levels <= 64:
         return "bins, ranks, clusters or states made of the whole sample (quantile bins, decoding)"
     if shape.affine:

@@ -9,6 +9,7 @@ declared there; a kernel that is changed in meaning needs a new `version` on the
 
 from barmill.features.catalogue import FEATURES, warm_kernels
 from barmill.features.columns import COLUMNS, Column
+from barmill.features.explaining import Explanation, explain_feature
 from barmill.features.feature_sets import FeatureSet, read_set, set_names
 from barmill.features.hidden_markov import HmmFilter, hmm_filter
 from barmill.features.momentum import Adx, Macd, Stochastic, adx, macd, rsi, stochastic
@@ -33,6 +34,7 @@ __all__ = [
     "Adx",
     "Bollinger",
     "Column",
+    "Explanation",
     "Feature",
     "FeatureParams",
     "FeaturePlan",
@@ -52,6 +54,7 @@ __all__ = [
     "bulk_volume_classification",
     "corwin_schultz_spread",
     "ema",
+    "explain_feature",
     "ffd_weights",
     "frac_diff_ffd",
     "garman_klass_volatility",
