@@ -30,23 +30,24 @@ def _tile(n: int, n_bars: int) -> int:
 
 
 @numba.njit(error_model="numpy")
-def _sums(lane: Float64Array, n: int, size: int, work: Float64Array, sums: Float64Array) -> None:
-    """sums[i] = lane[i] + ... + lane[i + n - 1] for i below `size`; `work` is as long as the lane."""
-    blocks = n - 1 + size
-    for i in range(blocks):
-        work[i] = lane[i]
-    for i in range(size):
-        sums[i] = 0.0
-    covered, length = 0, 1
-    while length <= n:
-        if n & length:
-            for i in range(size):
-                sums[i] += work[i + covered]
-            covered += length
-        blocks -= length
+def _sums(lanes: Float64Array, n: int, size: int, work: Float64Array, sums: Float64Array) -> None:
+    """sums[k, i] = lanes[k, i] + ... + lanes[k, i + n - 1] for i below `size`; `work` is as long as a lane."""
+    for k in range(lanes.shape[0]):
+        blocks = n - 1 + size
         for i in range(blocks):
-            work[i] += work[i + length]
-        length *= 2
+            work[i] = lanes[k, i]
+        for i in range(size):
+            sums[k, i] = 0.0
+        covered, length = 0, 1
+        while length <= n:
+            if n & length:
+                for i in range(size):
+                    sums[k, i] += work[i + covered]
+                covered += length
+            blocks -= length
+            for i in range(blocks):
+                work[i] += work[i + length]
+            length *= 2
 
 
 @numba.njit(error_model="numpy")
@@ -89,7 +90,7 @@ def corwin_schultz_spread(params: Float64Array, state: Float64Array, bars: Float
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last_high, last_low, last_square = state[0], state[1], state[2], state[3]
     tile = _tile(n, n_bars)
-    lanes, work, sums, ranges = _recall(state[4:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    lanes, work, sums, ranges = _recall(state[4:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile)), np.empty(tile)
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -98,9 +99,9 @@ def corwin_schultz_spread(params: Float64Array, state: Float64Array, bars: Float
             lanes[0, n - 1 + i] = square + last_square
             ranges[i] = math.log(max(high, last_high) / min(low, last_low))  # √γ
             last_high, last_low, last_square = high, low, square
-        _sums(lanes[0], n, size, work, sums)
+        _sums(lanes, n, size, work, sums)
         for i in range(size):
-            alpha = ONE_AND_ROOT * (math.sqrt(sums[i] / n) - ranges[i])
+            alpha = ONE_AND_ROOT * (math.sqrt(sums[0, i] / n) - ranges[i])
             value = 2.0 * math.tanh(0.5 * alpha) if alpha > 0.0 else 0.0  # 2(e^α - 1)/(1 + e^α)
             out[0, start + i] = value if seen + i >= n else np.nan
         _move_on(lanes, n, size)
@@ -115,16 +116,16 @@ def effective_spread(params: Float64Array, state: Float64Array, bars: Float64Arr
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last, own = state[0], state[1], state[2]
     tile = _tile(n, n_bars)
-    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile)
+    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
             high, low, close = bars[HIGH, start + i], bars[LOW, start + i], bars[CLOSE, start + i]
             lanes[0, n - 1 + i] = own * 0.5 * math.log((last / high) * (last / low)) if seen + i > 0 else 0.0
             last, own = close, 0.5 * math.log((close / high) * (close / low))
-        _sums(lanes[0], n, size, work, sums)
+        _sums(lanes, n, size, work, sums)
         for i in range(size):
-            out[0, start + i] = 2.0 * math.sqrt(max(0.0, sums[i] / n)) if seen + i >= n else np.nan
+            out[0, start + i] = 2.0 * math.sqrt(max(0.0, sums[0, i] / n)) if seen + i >= n else np.nan
         _move_on(lanes, n, size)
         seen += size
     _keep(state[3:], lanes, n)
@@ -137,7 +138,7 @@ def realised_spread(params: Float64Array, state: Float64Array, bars: Float64Arra
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last, sign = state[0], state[1], state[2]
     tile = _tile(n, n_bars)
-    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty(tile)
+    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -146,9 +147,9 @@ def realised_spread(params: Float64Array, state: Float64Array, bars: Float64Arra
             if seen + i > 0 and close != last:
                 sign = 1.0 if close > last else -1.0
             last = close
-        _sums(lanes[0], n, size, work, sums)
+        _sums(lanes, n, size, work, sums)
         for i in range(size):
-            out[0, start + i] = sums[i] / n if seen + i > n else np.nan
+            out[0, start + i] = sums[0, i] / n if seen + i > n else np.nan
         _move_on(lanes, n, size)
         seen += size
     _keep(state[3:], lanes, n)
@@ -168,7 +169,7 @@ def imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out
     seen, last = state[0], state[1]
     tile, begin = _tile(n, n_bars), _begin(bought, seen)
     out[0, :begin] = np.nan
-    lanes, work, sums, traded = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    lanes, work, sums = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -178,14 +179,13 @@ def imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out
             lanes[1, n - 1 + i] = change if bulk else 2.0 * bought[start + i] - volume
             last = bars[CLOSE, start + i]
         if bulk:
-            _sums(lanes[0], n, size, work, sums)
+            _sums(lanes[:1], n, size, work, sums)
             for i in range(size):
-                sigma = math.sqrt(sums[i] / n)
+                sigma = math.sqrt(sums[0, i] / n)
                 lanes[1, n - 1 + i] = lanes[2, n - 1 + i] * math.erf(lanes[1, n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
-        _sums(lanes[1], n, size, work, sums)
-        _sums(lanes[2], n, size, work, traded)
+        _sums(lanes[1:], n, size, work, sums)
         for i in range(size):
-            value = sums[i] / traded[i] if traded[i] > 0.0 else undefined
+            value = sums[0, i] / sums[1, i] if sums[1, i] > 0.0 else undefined
             out[0, start + i] = value if seen + i >= warm else np.nan
         _move_on(lanes, n, size)
         seen += size
@@ -205,7 +205,7 @@ def rate(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
     seen, last = state[0], state[1]
     tile, begin = _tile(n, n_bars), _begin(given, seen)
     out[0, :begin] = np.nan
-    lanes, work, counted, per = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    lanes, work, sums = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -213,12 +213,11 @@ def rate(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
             lanes[0, n - 1 + i] = given[start + i] if per_time else bars[VOLUME, start + i]
             lanes[1, n - 1 + i] = now - last if per_time else given[start + i]
             last = now
-        _sums(lanes[0], n, size, work, counted)
-        _sums(lanes[1], n, size, work, per)
+        _sums(lanes, n, size, work, sums)
         for i in range(size):
             value = undefined
-            if counted[i] > 0.0 and lanes[1, n - 1 + i] > 0.0:
-                value = (lanes[0, n - 1 + i] / lanes[1, n - 1 + i]) / (counted[i] / per[i])
+            if sums[0, i] > 0.0 and lanes[1, n - 1 + i] > 0.0:
+                value = (lanes[0, n - 1 + i] / lanes[1, n - 1 + i]) / (sums[0, i] / sums[1, i])
             out[0, start + i] = value if seen + i >= warm else np.nan
         _move_on(lanes, n, size)
         seen += size
@@ -235,8 +234,7 @@ def amihud(params: Float64Array, state: Float64Array, bars: Float64Array, out: F
     n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
     seen, last = state[0], state[1]
     tile = _tile(n, n_bars)
-    lanes, work = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile)
-    ratios, turnovers, traded = np.empty(tile), np.empty(tile), np.empty(tile)
+    lanes, work, sums = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty((3, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -246,14 +244,13 @@ def amihud(params: Float64Array, state: Float64Array, bars: Float64Array, out: F
             lanes[1, n - 1 + i] = turnover
             lanes[2, n - 1 + i] = 1.0 if turnover > 0.0 else 0.0
             last = close
-        _sums(lanes[0], n, size, work, ratios)
-        _sums(lanes[1], n, size, work, turnovers)
-        _sums(lanes[2], n, size, work, traded)
+        _sums(lanes, n, size, work, sums)
         for i in range(size):
             money, relative = undefined, undefined
-            if traded[i] > 0.0:
-                money = ratios[i] / traded[i]
-                relative = money * (turnovers[i] / traded[i])
+            traded = sums[2, i]
+            if traded > 0.0:
+                money = sums[0, i] / traded
+                relative = money * (sums[1, i] / traded)
             out[0, start + i], out[1, start + i] = (money, relative) if seen + i >= n else (np.nan, np.nan)
         _move_on(lanes, n, size)
         seen += size
@@ -270,7 +267,7 @@ def price_impact(params: Float64Array, state: Float64Array, bars: Float64Array, 
     n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
     seen, last = state[0], state[1]
     tile = _tile(n, n_bars)
-    lanes, work, products, traded = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty(tile), np.empty(tile)
+    lanes, work, sums = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -278,10 +275,9 @@ def price_impact(params: Float64Array, state: Float64Array, bars: Float64Array, 
             lanes[0, n - 1 + i] = abs(math.log(close / last)) * math.sqrt(volume) if seen + i > 0 else 0.0
             lanes[1, n - 1 + i] = volume
             last = close
-        _sums(lanes[0], n, size, work, products)
-        _sums(lanes[1], n, size, work, traded)
+        _sums(lanes, n, size, work, sums)
         for i in range(size):
-            value = products[i] / (n * math.sqrt(traded[i] / n)) if traded[i] > 0.0 else undefined
+            value = sums[0, i] / (n * math.sqrt(sums[1, i] / n)) if sums[1, i] > 0.0 else undefined
             out[0, start + i] = value if seen + i >= n else np.nan
         _move_on(lanes, n, size)
         seen += size
