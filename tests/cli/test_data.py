@@ -117,6 +117,17 @@ def test_resample(sound: Path, tmp_path: Path) -> None:
         call("resample", sound, out, "--to", "15x")
 
 
+def test_resample_anchored_to_sessions(sound: Path, tmp_path: Path) -> None:
+    out = tmp_path / "SIM_25m.parquet"
+    made = json.loads(call("resample", sound, out, "--to", "25m", "--anchor", "session", "--json").stdout)
+    assert (made["anchor"], made["timeframe"]) == ("session", "25m")
+    again = Bars.read(out)
+    assert again.anchor == "session"
+    assert (again.open_time % 86_400_000 % 1_500_000 == 0).all()  # counted anew each day
+    with pytest.raises(InputError, match=r"--anchor: is 'day'; expected epoch or session"):
+        call("resample", sound, out, "--to", "25m", "--anchor", "day")
+
+
 def test_columns_units_and_instruments_can_be_given(sound: Path, tmp_path: Path) -> None:
     frame = pl.read_parquet(sound).rename({"close": "settle"}).with_columns(pl.col("open_time") // 1000)
     frame.write_csv(tmp_path / "x.csv")

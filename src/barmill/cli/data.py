@@ -163,7 +163,7 @@ def resample(
     file: FILE,
     out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
     to: Annotated[str, typer.Option(help="The longer timeframe, such as 5m or 1h.")],
-    anchor: Annotated[str, typer.Option(help="Count longer bars from the `epoch`, or from the open of each `session`.")] = "epoch",
+    anchor: Annotated[str, typer.Option(help="Count longer bars from the epoch or from the open of each session.")] = "epoch",
     symbol: SYMBOL = None,
     instrument: INSTRUMENT = None,
     timeframe: TIMEFRAME = None,
@@ -177,7 +177,7 @@ def resample(
     from barmill.market import resample as to_longer
 
     if anchor not in ("epoch", "session"):
-        raise InputError(f"--anchor {anchor}", "there is no such anchor", expected="epoch or session")
+        raise InputError("--anchor", f"is '{anchor}'", expected="epoch or session")
     bars = Bars.read(file, symbol, _instrument(instrument), timeframe, columns=_columns(column), time_unit=time_unit)
     longer = to_longer(bars, to, anchor)
     longer.write(out)

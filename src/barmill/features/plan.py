@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +24,8 @@ from barmill.features.program import Program
 from barmill.features.spec import Feature
 from barmill.features.table import FeatureTable
 from barmill.features.writing import WrittenTable, write_features
-from barmill.market import Bars, Timeframe
+from barmill.market import Anchor, Bars, Timeframe
 from barmill.progress import Progress
-
-Anchor = Literal["epoch", "session"]
 
 
 @dataclass(frozen=True)
