@@ -104,7 +104,7 @@ class _Numbers(ast.NodeTransformer):
         self._terms = terms
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.Constant(float(f"{self._terms[node.id]:.6g}")) if node.id in self._terms else node
+        return ast.Constant(float(f"{self._terms[node.id]:.9g}")) if node.id in self._terms else node
 
 
 def _with_numbers(formula: str, terms: Mapping[str, float]) -> str:

@@ -13,7 +13,7 @@ from barmill.artefacts import without_nan
 from barmill.errors import DataError, InputError
 from barmill.features.arithmetic import Given, Written, write_out
 from barmill.features.columns import COLUMNS
-from barmill.features.computing import new_reader, new_scan
+from barmill.features.computing import check_bars, new_reader, new_scan
 from barmill.features.kernels import timeframes
 from barmill.features.kernels.kernel import BAR_ROWS, CLOSE, CLOSE_TIME, HIGH, LOW, OPEN_TIME, Float64Array
 from barmill.features.naming import parse_feature
@@ -153,6 +153,7 @@ def explain_feature(
     whole = FeaturePlan(bars.timeframe, (feature,), (), bars.instrument.calendar, anchor)
     if plan is not None:
         whole = replace(whole, calendar=plan.calendar, anchor=plan.anchor, fitted=plan.fitted)
+    check_bars(whole, bars)
     return _Work(_fitted(whole, bars, fit_until), bars.slice(0, row + 1)).explain(shown)
 
 
