@@ -18,7 +18,11 @@ from barmill.evaluation.calibration_error import (
     top_label_calibration_error,
 )
 from barmill.evaluation.classification import ClassificationScores, average_ranks, classification_metrics, classification_scores
+from barmill.evaluation.drift import kolmogorov_smirnov, psi
 from barmill.evaluation.feature_audit import audit_features
+from barmill.evaluation.feature_correlation import Correlations
+from barmill.evaluation.feature_flags import FLAG_KINDS, FeatureFlag, FlagKind, feature_flags, worst_first
+from barmill.evaluation.feature_profile import FeatureProfile, Histogram, TableProfile, profile_features
 from barmill.evaluation.fitted_on import LabelSpans, Provenance, check_provenance, provenance
 from barmill.evaluation.forecasts import forecast_metrics, information_coefficient, linear_correlation, pinball_loss
 from barmill.evaluation.importance import permutation_importance
@@ -34,6 +38,7 @@ from barmill.evaluation.performance import (
     sortino_ratio,
     trade_stats,
 )
+from barmill.evaluation.stationarity import DickeyFuller, augmented_dickey_fuller
 from barmill.evaluation.trades import Trades
 from barmill.evaluation.trading_rule import Thresholds, TradingRule, fit_thresholds, positions
 from barmill.evaluation.user_code import CallableTable
@@ -41,6 +46,7 @@ from barmill.evaluation.user_command import CommandTable
 
 __all__ = [
     "AUDIT_CODES",
+    "FLAG_KINDS",
     "AuditFinding",
     "BacktestResult",
     "Baselines",
@@ -48,8 +54,14 @@ __all__ = [
     "CallableTable",
     "ClassificationScores",
     "CommandTable",
+    "Correlations",
+    "DickeyFuller",
     "FeatureAudit",
+    "FeatureFlag",
     "FeatureMaker",
+    "FeatureProfile",
+    "FlagKind",
+    "Histogram",
     "Interval",
     "Kept",
     "LabelSpans",
@@ -60,12 +72,14 @@ __all__ = [
     "Provenance",
     "RandomBand",
     "ReliabilityCurve",
+    "TableProfile",
     "Thresholds",
     "TradeStats",
     "Trades",
     "TradingRule",
     "auc_interval",
     "audit_features",
+    "augmented_dickey_fuller",
     "average_ranks",
     "backtest",
     "backtest_net_returns",
@@ -77,20 +91,25 @@ __all__ = [
     "drop_missing",
     "equity_curve",
     "expected_calibration_error",
+    "feature_flags",
     "fit_thresholds",
     "forecast_metrics",
     "information_coefficient",
+    "kolmogorov_smirnov",
     "ledger_folder",
     "linear_correlation",
     "max_drawdown",
     "permutation_importance",
     "pinball_loss",
     "positions",
+    "profile_features",
     "provenance",
+    "psi",
     "random_band",
     "reliability_curve",
     "sharpe_ratio",
     "sortino_ratio",
     "top_label_calibration_error",
     "trade_stats",
+    "worst_first",
 ]
