@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from barmill.cli.data import app
-from barmill.errors import DataError, InputError, InstrumentError
+from barmill.errors import DataError, InputError, InstrumentError, RecipeError
 from barmill.market import Bars, simulate
 
 run = CliRunner()
@@ -126,6 +126,23 @@ def test_resample_anchored_to_sessions(sound: Path, tmp_path: Path) -> None:
     assert (again.open_time % 86_400_000 % 1_500_000 == 0).all()  # counted anew each day
     with pytest.raises(InputError, match=r"--anchor: is 'day'; expected epoch or session"):
         call("resample", sound, out, "--to", "25m", "--anchor", "day")
+
+
+def test_join_adds_the_series_of_a_recipe_as_of_their_known_time(sound: Path, tmp_path: Path) -> None:
+    call("resample", sound, tmp_path / "SIM_30m.parquet", "--to", "30m")
+    models = "base_models: [{name: logistic}]"
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"{models}\nseries: [{{file: SIM_30m.parquet, columns: {{reference_close: close}}, known: close}}]\n")
+    out = tmp_path / "joined.parquet"
+    made = json.loads(call("join", sound, out, "--recipe", recipe, "--json").stdout)
+    assert made["columns"] == ["reference_close"]
+    bars, longer = Bars.read(out), Bars.read(tmp_path / "SIM_30m.parquet")
+    row = 29 + 30 * 7
+    assert bars.column("reference_close")[row] == longer.close[7]
+    assert bars.column("reference_close")[row - 1] == longer.close[6]
+    recipe.write_text(models)
+    with pytest.raises(RecipeError, match="it names no series"):
+        call("join", sound, out, "--recipe", recipe)
 
 
 def test_columns_units_and_instruments_can_be_given(sound: Path, tmp_path: Path) -> None:

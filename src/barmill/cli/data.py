@@ -1,4 +1,4 @@
-"""`barmill data`: check, import, describe, simulate and resample bars."""
+"""`barmill data`: check, import, describe, simulate, resample and join bars."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -186,6 +186,38 @@ def resample(
         _print_json({**made, "anchor": longer.anchor, "from_rows": len(bars), "fingerprint": longer.fingerprint})
     else:
         print(f"{out}: {longer!r}")
+
+
+@app.command(epilog="Example: barmill data join FILUSDT_um_1m.parquet joined.parquet --recipe recipe.yaml")
+def join(
+    file: FILE,
+    out: Annotated[Path, typer.Argument(help="Parquet file to write.", show_default=False)],
+    recipe: Annotated[Path, typer.Option(help="The recipe whose `series` are joined.")],
+    symbol: SYMBOL = None,
+    instrument: INSTRUMENT = None,
+    timeframe: TIMEFRAME = None,
+    time_unit: TIME_UNIT = None,
+    column: COLUMN = None,
+    json_: JSON = False,
+) -> None:
+    """Add the columns of a recipe's second series, each as of the time at which it was known: what a bundle trained on them needs."""
+    from barmill.errors import RecipeError
+    from barmill.market import Bars
+    from barmill.pipeline import read_recipe, with_series
+
+    completed = read_recipe(recipe)
+    if not completed.series:
+        raise RecipeError(str(recipe), "it names no series", mend="Add `series:` to it; there is nothing to join otherwise.")
+    bars = Bars.read(file, symbol, _instrument(instrument), timeframe, columns=_columns(column), time_unit=time_unit)
+    joined = with_series(bars, completed, recipe.parent)
+    joined.write(out)
+    added = [name for name in joined.frame.columns if name not in bars.frame.columns]
+    if json_:
+        _print_json({"path": str(out), "rows": len(joined), "columns": added, "fingerprint": joined.fingerprint})
+    else:
+        for note in joined.notes[len(bars.notes) :]:
+            _say(f"  {note}")
+        print(f"{out}: {joined!r} with {', '.join(added)}")
 
 
 def _instrument(path: Path | None) -> "Instrument | None":

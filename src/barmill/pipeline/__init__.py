@@ -5,6 +5,7 @@ that are not re-exported here may move.
 """
 
 from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
+from barmill.pipeline.inputs import with_series
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
@@ -24,4 +25,5 @@ __all__ = [
     "recipe_from_text",
     "recipe_schema",
     "run_recipe",
+    "with_series",
 ]

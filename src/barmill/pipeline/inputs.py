@@ -60,14 +60,19 @@ def gather_inputs(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | 
     beside : folder of the recipe file, where relative paths are looked for after the current folder
     Raises DataError or RecipeError before any work.
     """
-    found, oracle = _read_bars(recipe, bars, symbol, beside)
-    for place, source in enumerate(recipe.series):
-        check_sources(source.columns, f"recipe:series[{place}].columns")
-    found = join_series(found, *(_read_series(source, beside) for source in recipe.series))
+    alone, oracle = _read_bars(recipe, bars, symbol, beside)
+    found = with_series(alone, recipe, beside)
     windows = {entry.label: window_of(spec_of(entry.name), params_of(entry)) for entry in recipe.base_models}
     inputs = RunInputs(recipe, found, oracle, _plan(recipe, found), windows)
     _check_length(inputs)
     return inputs
+
+
+def with_series(bars: Bars, recipe: Recipe, beside: Path | None) -> Bars:
+    """The bars with the columns of the recipe's second series. Raises RecipeError for a column that no feature reads; DataError."""
+    for place, source in enumerate(recipe.series):
+        check_sources(source.columns, f"recipe:series[{place}].columns")
+    return join_series(bars, *(_read_series(source, beside) for source in recipe.series))
 
 
 def _read_bars(
