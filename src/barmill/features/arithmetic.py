@@ -14,9 +14,10 @@ shown is the first that gives the value, and none where none does, so what is sh
 
 import ast
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import CodeType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,17 @@ _FUNCTIONS: dict[str, Any] = {
     "std": np.std,
     "sum": np.sum,
     "cov": lambda x, y: float(np.mean((x - np.mean(x)) * (y - np.mean(y)))),
+    "whole": int,
+}
+_OPERATORS: dict[type[ast.AST], Any] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.Lt: operator.lt,
+    ast.Gt: operator.gt,
+    ast.Eq: operator.eq,
 }
 
 
@@ -77,26 +89,53 @@ def has_arithmetic(kernel: str, output: str) -> bool:
     return output in _WAYS.get(kernel, {})
 
 
-def _fill(terms: Mapping[str, CodeType], formula: str, given: Given) -> Written | None:
-    names: dict[str, Any] = {**given.columns, **_FUNCTIONS, "__builtins__": {}}
+def _fill(terms: Mapping[str, ast.expr], formula: str, given: Given) -> Written | None:
+    names: dict[str, Any] = dict(given.columns)
     names |= {"inputs": given.inputs, "args": given.args, "params": given.params, "state": given.state, "before": given.before}
     shown: dict[str, float] = {}
+    parsed = _parsed(formula)
     try:
         with np.errstate(all="ignore"):
-            for name, code in terms.items():
-                names[name] = eval(code, names)
+            for name, expression in terms.items():
+                names[name] = _work_out(expression, names)
                 if not name.startswith("_"):
                     shown[name] = float(names[name])
-            value = float(eval(_compiled(formula), names | shown))
+            value = float(_work_out(parsed, names | shown))
     except (IndexError, KeyError, ValueError, ZeroDivisionError):  # too few bars for it, or a division by nothing
         return None
-    used = {node.id for node in ast.walk(ast.parse(formula)) if isinstance(node, ast.Name)}
+    used = {node.id for node in ast.walk(parsed) if isinstance(node, ast.Name)}
     shown = {name: number for name, number in shown.items() if name in used}
-    return Written(formula, shown, _with_numbers(formula, shown), value)
+    return Written(formula, shown, ast.unparse(_Numbers(shown).visit(_parsed(formula))), value)
 
 
-def _compiled(expression: str) -> CodeType:
-    return compile(expression, "<arithmetic>", "eval")  # written below by us; nothing that is read becomes code
+def _parsed(expression: str) -> ast.expr:
+    return ast.parse(expression, mode="eval").body
+
+
+def _work_out(node: ast.expr, names: Mapping[str, Any]) -> Any:
+    """The value of an expression of names, numbers, operators, windows and the functions above, and of nothing else."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return names[name]
+        case ast.BinOp(left=left, op=op, right=right):
+            return _OPERATORS[type(op)](_work_out(left, names), _work_out(right, names))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_work_out(operand, names)
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _OPERATORS[type(op)](_work_out(left, names), _work_out(right, names))
+        case ast.Call(func=ast.Name(id=function), args=args):
+            return _FUNCTIONS[function](*(_work_out(arg, names) for arg in args))
+        case ast.Subscript(value=value, slice=ast.Slice(lower=lower, upper=upper)):
+            first, end = (None if edge is None else _work_out(edge, names) for edge in (lower, upper))
+            return _work_out(value, names)[first:end]
+        case ast.Subscript(value=value, slice=place):
+            return _work_out(value, names)[_work_out(place, names)]
+        case ast.List(elts=elements):
+            return [_work_out(element, names) for element in elements]
+        case _:
+            raise ValueError(f"no arithmetic: {ast.unparse(node)}")
 
 
 class _Numbers(ast.NodeTransformer):
@@ -107,23 +146,19 @@ class _Numbers(ast.NodeTransformer):
         return ast.Constant(float(f"{self._terms[node.id]:.9g}")) if node.id in self._terms else node
 
 
-def _with_numbers(formula: str, terms: Mapping[str, float]) -> str:
-    return ast.unparse(_Numbers(terms).visit(ast.parse(formula, mode="eval")))
-
-
-Ways = dict[str, tuple[tuple[Mapping[str, CodeType], str], ...]]
+Ways = dict[str, tuple[tuple[Mapping[str, ast.expr], str], ...]]
 
 
 def _ways(terms: Mapping[str, str], **formulas: str | tuple[str, ...]) -> Ways:
     """The same terms for all outputs of a kernel, and for each what is made of them."""
-    compiled = {name: _compiled(expression) for name, expression in terms.items()}
+    parsed = {name: _parsed(expression) for name, expression in terms.items()}
     return {
-        output: tuple((compiled, formula) for formula in ((written,) if isinstance(written, str) else written))
+        output: tuple((parsed, formula) for formula in ((written,) if isinstance(written, str) else written))
         for output, written in formulas.items()
     }
 
 
-_N = {"n": "params[0]", "_n": "params[0].astype('int64')"}
+_N = {"n": "params[0]", "_n": "whole(params[0])"}
 _LAST = {"O": "open[-1]", "H": "high[-1]", "L": "low[-1]", "C": "close[-1]"}
 _C = {"C": "close[-1]"}
 _V = {"V": "volume[-1]"}
@@ -176,7 +211,7 @@ _WAYS: Mapping[str, Ways] = MappingProxyType(
         ),
         "volatility_ratio": _ways(
             {"_r": "diff(log(close))**2", "f": "params[0]", "s": "params[1]"}
-            | {"F": "sum(_r[-params[0].astype('int64'):])", "S": "sum(_r[-params[1].astype('int64'):])"},
+            | {"F": "sum(_r[-whole(params[0]):])", "S": "sum(_r[-whole(params[1]):])"},
             volatility_ratio="sqrt(F/f/(S/s))",
         ),
         "parkinson_volatility": _ways(_N | {"Q": "sum(log(high/low)[-_n:]**2)"}, parkinson_volatility="sqrt(Q/(4*log(2)*n))"),
