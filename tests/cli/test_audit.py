@@ -68,7 +68,9 @@ def test_json_has_every_finding(place):
 
 
 def test_a_module_is_found_in_the_current_folder(place):
-    assert run("features:clean", "--bars", "bars.parquet").exit_code == 0
+    (place / "module_of_this_test.py").write_text(MODULE)
+    assert run("module_of_this_test:clean", "--bars", "bars.parquet").exit_code == 0
+    assert str(place) not in sys.path
 
 
 def test_a_set_and_a_single_feature_are_audited_on_simulated_bars_if_none_are_given():

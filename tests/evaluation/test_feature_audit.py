@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from barmill.errors import DataError, InputError
 from barmill.evaluation import AUDIT_CODES, CallableTable, CommandTable, PlanTable, audit_features
 from barmill.evaluation.audit_cuts import dense_probes, long_probes
-from barmill.evaluation.audit_evidence import Tolerance
+from barmill.evaluation.audit_evidence import Sample, Tolerance
 from barmill.evaluation.other_futures import with_another_future
 from barmill.evaluation.user_code import load_function
 from barmill.features import FeaturePlan
@@ -333,6 +333,24 @@ def test_a_value_near_zero_is_measured_by_the_size_of_its_column():
     assert not near.differ(np.array([[1e-14]]), np.array([[-1e-14]]), [0]).any()
     assert near.differ(np.array([[1e-4]]), np.array([[-1e-4]]), [0]).all()
     assert near.differ(np.array([[np.inf]]), np.array([[1.0]]), [0]).all()
+
+
+# ---- evidence
+
+
+def test_the_earliest_change_and_the_furthest_reach_are_kept_whatever_the_order_of_the_cuts(bars):
+    values = np.arange(100.0)[:, None]
+    sample = Sample(0, bars.slice(0, 100), values, Tolerance.of(0.0, values), {})
+    for cut, rows in ((50, [45]), (60, [10, 59]), (70, [65]), (80, [])):
+        made = values.copy()
+        made[rows] -= 0.5
+        sample.compare(cut, made[:cut], altered=False)
+    trace = sample.traces[0]
+    assert (trace.first_row, trace.first_cut, trace.with_future, trace.without_future) == (10, 60, 10.0, 9.5)
+    assert (trace.reach_row, trace.reach_cut, trace.reach) == (10, 60, 50)
+    assert trace.shape.n_changed == 2
+    assert not trace.shape.unbroken
+    assert trace.pairs == [(50, 45), (60, 10), (70, 65)]
 
 
 # ---- loading

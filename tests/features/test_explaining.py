@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from barmill.errors import DataError, InputError, RecipeError, SchemaError
 from barmill.features import FEATURES, FeaturePlan, explain_feature, rsi, usual_feature
 from barmill.features.arithmetic import has_arithmetic
-from barmill.features.explaining import running_names
+from barmill.features.explanation import running_names
 from barmill.features.kernels import KERNELS
 from barmill.market import Bars, Timeframe, simulate
 from oracles.further import further_columns
@@ -215,3 +215,15 @@ def test_names_of_what_runs_stand_in_the_docstring_of_the_kernel():
         (2, "last close"),
     ]
     assert running_names("No state at all.") == []
+
+
+@pytest.mark.parametrize("name", ["close@1h", "rsi_14@45m", "day_range_position", "product(rsi_14,rsi_14@1h)"])
+def test_bars_counted_from_the_session_are_those_of_a_plan_that_counts_so(name):
+    bars = simulate(6_000, seed=3, symbol="ES").bars
+    plan = FeaturePlan.build(
+        timeframes=("1m",), add=(name,), needs=(), sources=bars.frame.columns, calendar=bars.instrument.calendar, anchor="session"
+    )
+    values = plan.compute(bars).column(name)
+    for row in (1_500, 3_333, 5_999):
+        assert explain_feature(name, row, bars, anchor="session").value == values[row]
+        assert explain_feature(name, row, bars, plan=plan).value == values[row]

@@ -9,10 +9,11 @@ import pywt
 from hmmlearn.hmm import GaussianHMM
 
 from barmill.evaluation import CallableTable, PlanTable, audit_features
-from barmill.features import FeaturePlan
+from barmill.features import FeaturePlan, set_names
 from barmill.features.kernels import timeframes, wilder
 from barmill.features.kernels.kernel import CLOSE, Kernel, kernel
 from barmill.market import Bars, simulate
+from oracles.further import further_columns
 
 N_BARS = 4_000
 
@@ -324,3 +325,27 @@ def test_longer_bars_that_are_shown_before_their_close_are_caught(bars, monkeypa
     assert set(found) <= {name for name in PLAN.names if name.endswith("@15m")}
     assert found["log_return_1@15m"].bars_ahead == 14
     assert "a bar of 15m is shown before its close" in found["log_return_1@15m"].cause
+
+
+@pytest.mark.parametrize("name", set_names())
+def test_every_set_passes_its_own_audit(name):
+    made = simulate(9_500, seed=4, symbol="ES").bars
+    columns = {column: made.column(column) for column in ("open", "high", "low", "close", "volume")} | {"open_time": made.open_time}
+    bars = Bars.from_columns(made.instrument, made.timeframe, **columns, **further_columns(seed=0, **columns))
+    plan = FeaturePlan.build(set=name, needs=(), sources=bars.frame.columns, calendar=bars.instrument.calendar, anchor="session")
+    plan = plan.fit(bars, [(0, 5_999)]) if plan.unfitted else plan
+    audit = audit_features(PlanTable(plan), bars)
+    assert audit.ok
+    assert {finding.code for finding in audit.findings} <= {"F109"}  # some need more bars than these
+    assert len(audit.clean) == len(plan.names)
+
+
+@pytest.mark.parametrize("file", ["crypto/FILUSDT_um_1m_2023-08_2023-11.parquet", "futures/ES_1m_2025-07_2025-10.parquet"])
+def test_on_real_bars_leaks_are_caught_and_the_charter_set_passes(real_data, file):
+    bars = Bars.read(real_data / file).slice(0, 20_000)
+    plan = FeaturePlan.build(set="charter", needs=(), sources=bars.frame.columns, calendar=bars.instrument.calendar)
+    assert audit_features(PlanTable(plan), bars).ok
+    for function, ahead in ((centred_mean, 10), (next_return, 1), (hour_before_its_close, 59), (back_filled, 7)):
+        assert only(audited(function, bars)).bars_ahead == ahead
+    for function in (trailing_mean, hour_at_its_close, forward_filled):
+        assert audited(function, bars).findings == ()

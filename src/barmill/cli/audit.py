@@ -41,7 +41,7 @@ def audit(
         float | None,
         typer.Option(help="Relative difference that is none; left out: none for a plan, 1e-9 (float32: 1e-5) for others.", min=0),
     ] = None,
-    cuts: Annotated[int, typer.Option(help="Further cuts of the whole, drawn at random.", min=0)] = 2,
+    cuts: Annotated[int, typer.Option(help="Further cuts of the whole, drawn at random.", min=0)] = 1,
     seed: Annotated[int, typer.Option(help="Of the cuts and the other futures that are drawn.", min=0)] = 0,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from barmill.features.explaining import Explanation, ShownBar
+    from barmill.features.explanation import Explanation, ShownBar
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 

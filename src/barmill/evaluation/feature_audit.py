@@ -43,7 +43,7 @@ def audit_features(
     *,
     rtol: float | None = None,
     seed: int = 0,
-    cuts: int = 2,
+    cuts: int = 1,
     history: int | None = None,
     progress: Progress | None = None,
 ) -> FeatureAudit:

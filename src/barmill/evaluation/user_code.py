@@ -37,17 +37,20 @@ class CallableTable:
     def __init__(self, function: Callable[[Any], object], target: str | None = None, frame: str | None = None) -> None:
         self.target = target or str(getattr(function, "__qualname__", function))
         self._function = function
+        self._folder: Path | None = None
         self._kind: FrameKind = kind_for(function, frame, self.target)
 
     @classmethod
     def load(cls, target: str, frame: str | None = None) -> "CallableTable":
         """From `module:function` or `file.py:function`; see `load_function`."""
-        return cls(load_function(target), target, frame)
+        made = cls(load_function(target), target, frame)
+        made._folder = _folder_of(target)
+        return made
 
     def make(self, bars: "Bars") -> MadeTable:
         """See FeatureMaker. Raises DataError with what the function raised, and where."""
         frame = as_frame(bars, self._kind)
-        with told(f"{self.target} on {len(bars):,} bars"):
+        with _looking_in(self._folder), told(f"{self.target} on {len(bars):,} bars"):
             made = self._function(frame)
         return as_table(made, self.target)
 
@@ -59,14 +62,15 @@ class CallableTable:
 def load_function(target: str) -> Callable[[Any], object]:
     """The function that `module:function` or `file.py:function` names.
 
-    A file is run as a module of its own; its folder is put behind the others where Python looks, so that it can import what
-    lies beside it, and hides no installed module.
+    A file is run as a module of its own. While it is, and while its functions run within an audit, its folder stands behind the
+    others where Python looks: it can import what lies beside it, and hides no installed module.
     Raises: InputError if there is no such file, module or function; DataError if importing it fails.
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise InputError(target, "names no function", expected="module:function or file.py:function")
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_module(place)
+    with _looking_in(_folder_of(target)):
+        module = _from_file(Path(place)) if place.endswith(".py") else _from_module(place)
     function = getattr(module, name, None)
     if not callable(function):
         functions = [known for known, value in vars(module).items() if callable(value) and not known.startswith("_")]
@@ -77,7 +81,6 @@ def load_function(target: str) -> Callable[[Any], object]:
 def _from_file(path: Path) -> Any:
     if not path.is_file():
         raise InputError(str(path), "there is no such file", mend="Look at the path.")
-    _look_in(path.resolve().parent)
     name = f"{_PREFIX}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # a file that ends in .py has a loader
@@ -90,7 +93,6 @@ def _from_file(path: Path) -> Any:
 
 
 def _from_module(name: str) -> Any:
-    _look_in(Path.cwd())
     try:
         known = importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
@@ -101,9 +103,24 @@ def _from_module(name: str) -> Any:
         return importlib.import_module(name)
 
 
-def _look_in(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.append(str(folder))
+def _folder_of(target: str) -> Path:
+    """Where a file's neighbours lie, or the modules of the current folder."""
+    place = target.rpartition(":")[0]
+    return Path(place).resolve().parent if place.endswith(".py") else Path.cwd()
+
+
+@contextlib.contextmanager
+def _looking_in(folder: Path | None) -> Generator[None]:
+    """Python finds modules in `folder` too, after all others."""
+    if folder is None or str(folder) in sys.path:
+        yield
+        return
+    sys.path.append(str(folder))
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 @contextlib.contextmanager

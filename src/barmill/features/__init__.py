@@ -9,7 +9,8 @@ declared there; a kernel that is changed in meaning needs a new `version` on the
 
 from barmill.features.catalogue import FEATURES, warm_kernels
 from barmill.features.columns import COLUMNS, Column
-from barmill.features.explaining import Explanation, explain_feature
+from barmill.features.explaining import explain_feature
+from barmill.features.explanation import Explanation
 from barmill.features.feature_sets import FeatureSet, read_set, set_names
 from barmill.features.hidden_markov import HmmFilter, hmm_filter
 from barmill.features.momentum import Adx, Macd, Stochastic, adx, macd, rsi, stochastic

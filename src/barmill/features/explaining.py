@@ -1,126 +1,29 @@
 """Explaining one value of a feature: the bars that it was computed from, what the kernel made of them, and whether they suffice."""
 
 import math
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from barmill.artefacts import without_nan
 from barmill.errors import DataError, InputError
 from barmill.features.arithmetic import Given, Written, write_out
 from barmill.features.columns import COLUMNS
 from barmill.features.computing import check_bars, new_reader, new_scan
+from barmill.features.explanation import Explanation, ShownBar, running_names
 from barmill.features.kernels import timeframes
 from barmill.features.kernels.kernel import BAR_ROWS, CLOSE, CLOSE_TIME, HIGH, LOW, OPEN_TIME, Float64Array
 from barmill.features.naming import parse_feature
 from barmill.features.plan import Anchor, FeaturePlan
 from barmill.features.spec import Feature
-from barmill.market import Bars, Timeframe
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from barmill.market import Bars
 
 LIGHT = 0.01  # bars are shown until those before them weigh less than this, where the value never forgets them
 MOST_SHOWN = 500
 MOST_UNASKED = 60  # of a value that comes from the whole history
 _NUDGE = 0.01  # by how much a column without a tick, or an argument, is moved: a share of itself
 _TIMES = ("open_time", "close_time")
-_ONE_NUMBER = re.compile(
-    r"(bars|values) seen|last( \w+){1,3}|(fast|slow|signal) mean|mean( \w+){0,2}|(mean|sums?|number) of .+"
-    r"|on-balance volume|-?.?(DM|TR)|high|low|close|sign"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ShownBar:
-    """One bar of the feature's own timeframe.
-
-    open_time, close_time : ms UTC
-    columns : what the feature reads of it
-    arguments : what each argument was at its close
-    influence : how much the value changes when `Explanation.moved` of this bar moves
-    """
-
-    open_time: int
-    close_time: int
-    columns: Mapping[str, float]
-    arguments: Mapping[str, float]
-    influence: float
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a feature has the value that it has.
-
-    Parameters
-    ----------
-    feature : Feature
-    row, open_time, known_at : the base bar at whose close the value is known; ms UTC
-    timeframe : of the bars that it is computed from
-    value : NaN while it waits
-    waiting : why it has no value yet; empty where it has one
-    bars : the bars shown, oldest first, all closed by `known_at`
-    n_bars : how many bars of the timeframe there were
-    running : what the kernel remembers after the last bar, and its other outputs, by name
-    written : the arithmetic with its numbers; None where there is no way of writing it
-    recomputed : the value from the bars shown alone
-    weight_before : for recursions, about how much weight lies on the bars before those shown; None where there is none
-    bars_needed : how many of the last bars give the value to the bit; None where it has no value
-    moved : what the influence of a bar is of, such as "close by 0.01"
-    """
-
-    feature: Feature
-    row: int
-    open_time: int
-    known_at: int
-    timeframe: Timeframe
-    value: float
-    waiting: str
-    bars: tuple[ShownBar, ...]
-    n_bars: int
-    running: Mapping[str, float]
-    written: Written | None
-    recomputed: float
-    weight_before: float | None
-    bars_needed: int | None
-    moved: str
-
-    @property
-    def same_bits(self) -> bool:
-        """Whether the bars shown alone give the value to the bit."""
-        return self.recomputed == self.value
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values; NaN becomes null."""
-        spec, last = self.feature.spec, self.bars[-1] if self.bars else None
-        head = {
-            "feature": self.feature.name,
-            "formula": spec.formula,
-            "params": self.feature.params.model_dump(),
-            "unit": spec.unit,
-            "version": spec.version,
-            "source": spec.source,
-            "timeframe": str(self.timeframe),
-        }
-        where = {"row": self.row, "open_time": self.open_time, "known_at": self.known_at, "value": self.value, "waiting": self.waiting}
-        written = self.written and {"formula": self.written.formula, "terms": dict(self.written.terms), "filled": self.written.filled}
-        made = {
-            "arguments": dict(last.arguments) if last else {},
-            "running": dict(self.running),
-            "arithmetic": written,
-            "recomputed_from_shown": self.recomputed,
-            "same_bits": self.same_bits,
-            "weight_before": self.weight_before,
-            "bars_needed": self.bars_needed,
-            "bars_of_timeframe": self.n_bars,
-            "influence_of": self.moved,
-        }
-        names = ("open_time", "close_time", "columns", "arguments", "influence")
-        return without_nan({**head, **where, **made, "bars": [{name: getattr(bar, name) for name in names} for bar in self.bars]})
 
 
 def explain_feature(
@@ -284,7 +187,7 @@ class _Work:
         place = BAR_ROWS.index(name) if name in BAR_ROWS else len(BAR_ROWS) + self.further.index(name)
         return (f"{name} by a minute", place, 60_000.0) if name.endswith("_time") else (f"{name} by 1%", place, 0.0)
 
-    def _shown_bars(self, recent: Float64Array, influence: "Sequence[float]") -> tuple[ShownBar, ...]:
+    def _shown_bars(self, recent: Float64Array, influence: Sequence[float]) -> tuple[ShownBar, ...]:
         names = [name for name in self.spec.inputs if name not in _TIMES]
         places = [BAR_ROWS.index(name) if name in BAR_ROWS else len(BAR_ROWS) + self.further.index(name) for name in names]
         first = recent.shape[0] - len(self.feature.args)
@@ -333,28 +236,6 @@ class _Work:
         return f"it is in its warm-up: {more} more bar{'' if more == 1 else 's'} of {self.timeframe} {'is' if more == 1 else 'are'} needed"
 
 
-def running_names(docstring: str) -> list[tuple[int, str]]:
-    """The cells of a kernel's state that hold one number each, as its docstring lists them after `state:`, up to the first
-    that is a ring or that is described in other words.
-
-    Returns
-    -------
-    list of (cell, name), without those that are of no meaning outside the kernel
-    """
-    _, found, text = docstring.partition("state: ")
-    if not found:
-        return []
-    plain = re.split(r"[.;]", re.sub(r" \([^)]*\)", "", " ".join(text.split())))[0]
-    names: list[tuple[int, str]] = []
-    for cell, name in enumerate(word.strip() for word in plain.split(",")):
-        if name in ("-", "place"):
-            continue
-        if not _ONE_NUMBER.fullmatch(name):
-            break
-        names.append((cell, name))
-    return names
-
-
 def _on_base(feature: Feature) -> Feature:
     """The same feature of the same bars, for which their timeframe is the base."""
     return replace(feature, timeframe=None, args=tuple(_on_base(arg) for arg in feature.args))
@@ -364,11 +245,13 @@ def _own_rows(plan: FeaturePlan, bars: Bars) -> Float64Array:
     """The bars of the feature's timeframe that have closed, float64 (7 + n_further, n), made by the engine's own aggregator."""
     reader = new_reader(plan)
     n_rows, n_base = reader.n_rows, len(bars)
-    sheet = np.empty((2 * n_rows, n_base + 1))
-    reader.read(bars, 0, n_base, sheet[:n_rows, :n_base])
     timeframe = plan.features[0].timeframe
     if timeframe is None:
-        return np.ascontiguousarray(sheet[:n_rows, :n_base])
+        rows = np.empty((n_rows, n_base))
+        reader.read(bars, 0, n_base, rows)
+        return rows
+    sheet = np.empty((2 * n_rows, n_base + 1))  # one bar more can close than went in
+    reader.read(bars, 0, n_base, sheet[:n_rows, :n_base])
     anchored = plan.anchor == "session"
     edges = [len(BAR_ROWS) + plan.further_inputs.index(name) if anchored else -1 for name in ("session_open", "session_close")]
     sums = np.array([COLUMNS[name].gather == "sum" for name in plan.further_inputs], dtype=np.int64)
@@ -422,4 +305,4 @@ def _time_ms(text: str) -> int:
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
-__all__ = ["Explanation", "ShownBar", "explain_feature", "running_names"]
+__all__ = ["explain_feature"]
