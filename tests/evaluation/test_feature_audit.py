@@ -181,6 +181,25 @@ def test_a_need_for_history_is_a_warning_and_other_failures_are_errors(bars):
     assert (finding.code, finding.severity) == ("F107", "error")
 
 
+def test_a_need_for_more_than_the_short_sample_is_met_by_the_whole():
+    def needs_ten_thousand(df):
+        if len(df) < 10_000:
+            raise ValueError("too short")
+        return pd.DataFrame({"clean": df["close"].rolling(5).mean(), "leak": df["close"].shift(-4)})
+
+    audit = audit_features(CallableTable(needs_ten_thousand, frame="pandas"), simulate(30_000, seed=1).bars)
+    assert [(finding.code, finding.bars_ahead) for finding in audit.findings] == [("F101", 4), ("F107", None)]
+    assert audit.clean == ("clean",)
+
+
+def test_a_function_that_never_works_is_an_error(bars):
+    def broken(df):
+        raise ValueError("never")
+
+    with pytest.raises(DataError, match="ValueError: never"):
+        codes(broken, bars)
+
+
 def test_a_column_without_any_value_is_said_to_be_unproved(bars):
     audit = audit_features(CallableTable(lambda df: df["close"].rolling(5_000).mean(), frame="pandas"), bars)
     assert [(finding.code, finding.severity) for finding in audit.findings] == [("F109", "info")]

@@ -18,7 +18,8 @@ from barmill.errors import DataError, InputError
 from barmill.evaluation.audit_cuts import Probes, breaks, dense_probes, long_probes, window_probes
 from barmill.evaluation.audit_evidence import Sample, Tolerance, Trace, Values
 from barmill.evaluation.audit_findings import AuditFinding, FeatureAudit, audit_finding
-from barmill.evaluation.audited_tables import FeatureMaker, MadeTable
+from barmill.evaluation.audit_runs import Runs
+from barmill.evaluation.audited_tables import FeatureMaker
 from barmill.evaluation.look_ahead import MOST_RUNS, Leak, finite_cause, measure, whole_sample_cause
 from barmill.evaluation.other_futures import with_another_future
 from barmill.progress import Progress, SilentProgress
@@ -69,36 +70,32 @@ def audit_features(
         raise InputError("history", f"is {history}", expected=f"1 to {len(bars) - FEWEST_BARS} bars, with {len(bars)} to audit on")
     if cuts < 0 or (rtol is not None and not 0.0 <= rtol < 1.0):
         raise InputError("cuts and rtol", f"are {cuts} and {rtol}", expected="0 or more, and from 0 to less than 1")
-    return _Audit(maker, bars, rtol, seed, progress or SilentProgress()).run(cuts, history)
+    return _Audit(Runs(maker, progress or SilentProgress()), bars, rtol, seed).run(cuts, history)
 
 
 @dataclass(slots=True)
 class _Audit:
-    maker: FeatureMaker
+    runs: Runs
     bars: "Bars"
     asked_rtol: float | None
     seed: int
-    progress: Progress
-    names: tuple[str, ...] = ()
     rtol: float = 0.0
     samples: list[Sample] = field(default_factory=list[Sample])
     findings: list[AuditFinding] = field(default_factory=list[AuditFinding])
     failed: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     worked: list[int] = field(default_factory=list[int])
-    done: int = 0
-    planned: int = 0
     n_cuts: int = 0
     n_futures: int = 0
 
     def run(self, cuts: int, history: int | None) -> FeatureAudit:
         """All of it: samples, comparisons, then what the traces mean."""
         plan = self._whole(cuts) if history is None else self._windows(history)
-        self.planned = sum(1 + len(probes.lengths) + len(probes.futures) for _, _, probes in plan) + 1
-        for i, (start, stop, probes) in enumerate(plan):
-            sample = self._sample(start, stop)
+        self.runs.planned = sum(1 + len(probes.lengths) + len(probes.futures) for _, _, probes in plan) + 1
+        for start, stop, probes in plan:
+            sample = self._sample(start, stop, is_last=stop == plan[-1][1])
             if sample is None:
-                return self._report(())
-            if i == 0:
+                continue
+            if len(self.samples) == 1:
                 self._check_repeats(sample)
             self._try(sample, probes)
             if history is not None:
@@ -106,10 +103,10 @@ class _Audit:
         self._tell_failures()
         self._tell_leaks()
         self._tell_empty()
-        return self._report(self._notes(history))
+        return self._report(history)
 
     def _whole(self, cuts: int) -> list[tuple[int, int, Probes]]:
-        n_bars, few = len(self.bars), self.maker.costly_start
+        n_bars, few = len(self.bars), self.runs.maker.costly_start
         short = self.bars.slice(0, min(SHORT, n_bars))
         plan = [(0, len(short), dense_probes(short, self.seed, few=few))]
         return plan if n_bars <= SHORT else [*plan, (0, n_bars, long_probes(self.bars, SHORT, self.seed, cuts))]
@@ -118,74 +115,46 @@ class _Audit:
         """The first and the last window, some at breaks, the rest at random."""
         n_bars, random = len(self.bars), np.random.default_rng(self.seed)
         length = min(history + SPAN, n_bars)
-        count = 4 if self.maker.costly_start else N_WINDOWS
+        count = 4 if self.runs.maker.costly_start else N_WINDOWS
         at_breaks = breaks(self.bars) - history - SPAN // 2
         at_breaks = at_breaks[(at_breaks >= 0) & (at_breaks <= n_bars - length)]
         starts = {0, n_bars - length, *random.choice(at_breaks, min(count // 4, at_breaks.size), replace=False).tolist()}
         starts |= set(random.integers(0, n_bars - length + 1, count).tolist())
         return [(start, start + length, window_probes(length - min(SPAN, length // 2), length, start)) for start in sorted(starts)]
 
-    def _sample(self, start: int, stop: int) -> Sample | None:
-        """The table of these bars; None, and a finding, if it cannot be compared with anything."""
+    def _sample(self, start: int, stop: int, *, is_last: bool) -> Sample | None:
+        """The table of these bars; None if there is none that could be compared with others."""
         bars = self.bars.slice(start, stop)
-        made = self._made(bars, "all bars" if stop - start == len(self.bars) else f"{stop - start:,} bars")
-        if not self._has_row_per_bar(made, len(bars)):
+        try:
+            values = self.runs.make(bars, "all bars" if stop - start == len(self.bars) else f"{stop - start:,} bars")
+        except DataError as error:
+            if is_last and not self.samples:
+                raise
+            self.failed.append((len(bars), str(error)))
             return None
-        if not self.names:
-            self.names = made.names
-            usual = RTOL_SINGLE if made.values.dtype == np.float32 else RTOL
-            self.rtol = self.asked_rtol if self.asked_rtol is not None else 0.0 if self.maker.exact else usual
-        values = self._aligned(made, None)
+        if values is None:
+            return None
+        if not self.samples:
+            usual = RTOL_SINGLE if values.dtype == np.float32 else RTOL
+            self.rtol = self.asked_rtol if self.asked_rtol is not None else 0.0 if self.runs.maker.exact else usual
         self.samples.append(Sample(start, bars, values, Tolerance.of(self.rtol, values), {}))
         return self.samples[-1]
 
-    def _made(self, bars: "Bars", note: str) -> MadeTable:
-        self.progress.update(self.done, max(self.planned, self.done + 1), note)
-        self.done += 1
-        return self.maker.make(bars)
-
-    def _has_row_per_bar(self, made: MadeTable, n_bars: int) -> bool:
-        if len(made.values) == n_bars:
-            return True
-        if not any(finding.code == "F105" for finding in self.findings):
-            found = f"{len(made.values):,} rows of {n_bars:,} bars"
-            cause = "rows were dropped (dropna), or the table is of another timeframe; give NaN where there is no value"
-            self.findings.append(audit_finding("F105", "", found, cause=cause, bars_given=n_bars))
-        return False
-
-    def _aligned(self, made: MadeTable, like: Values | None) -> Values:
-        """The columns in the audit's order; what a table lacks is taken from `like`, and told."""
-        if made.names == self.names:
-            return made.values
-        if not any(finding.code == "F106" for finding in self.findings):
-            lost = [name for name in self.names if name not in made.names]
-            new = [name for name in made.names if name not in self.names]
-            words = [f"lacks {', '.join(lost)}" if lost else "", f"has {', '.join(new)} more" if new else ""]
-            found = f"a table of {len(made.values):,} bars {' and '.join(filter(None, words)) or 'has its columns in another order'}"
-            self.findings.append(audit_finding("F106", "", found, cause="columns made of the values there are, such as dummies"))
-        values = np.full((len(made.values), len(self.names)), np.nan, dtype=made.values.dtype)
-        for i, name in enumerate(self.names):
-            if name in made.names:
-                values[:, i] = made.values[:, made.names.index(name)]
-            elif like is not None:
-                values[:, i] = like[: len(values), i]
-        return values
-
     def _check_repeats(self, sample: Sample) -> None:
         """Before anything is called a leak: do the same bars give the same values?"""
-        again = self._made(sample.bars, "the same bars again")
-        if not self._has_row_per_bar(again, len(sample.bars)):
+        again = self.runs.make(sample.bars, "the same bars again", sample.values)
+        if again is None:
             return
-        other = sample.tolerance.differ(sample.values, self._aligned(again, sample.values))
+        other = sample.tolerance.differ(sample.values, again)
         for feature in np.flatnonzero(other.any(axis=0)).tolist():
-            row = int(np.argmax(other[:, feature]))
+            where = self._where(sample, int(np.argmax(other[:, feature])))
             found = "two runs on the same bars give different values"
             cause = "random numbers without a seed, the clock, or something kept between calls"
-            self.findings.append(audit_finding("F104", self.names[feature], found, cause=cause, **self._where(sample, row)))
+            self.findings.append(audit_finding("F104", self.runs.names[feature], found, cause=cause, **where))
 
     @property
     def _unsteady(self) -> set[int]:
-        return {self.names.index(finding.feature) for finding in self.findings if finding.code == "F104"}
+        return {self.runs.names.index(finding.feature) for finding in self.findings if finding.code == "F104"}
 
     def _try(self, sample: Sample, probes: Probes) -> None:
         """Compute the sample on fewer bars and with other futures, and compare."""
@@ -199,15 +168,14 @@ class _Audit:
 
     def _compare(self, sample: Sample, cut: int, bars: "Bars", note: str, *, altered: bool) -> bool:
         try:
-            made = self._made(bars, note)
+            made = self.runs.make(bars, note, sample.values)
         except DataError as error:
             self.failed.append((len(bars), str(error)))
             return False
         self.worked.append(len(bars))
-        if not self._has_row_per_bar(made, len(bars)):
-            return False
-        sample.compare(cut, self._aligned(made, sample.values), altered=altered)
-        return True
+        if made is not None:
+            sample.compare(cut, made, altered=altered)
+        return made is not None
 
     def _check_history(self, sample: Sample, history: int) -> None:
         """Does an earlier start change what the stated look-back should have settled?"""
@@ -215,15 +183,15 @@ class _Audit:
         if start == sample.start:
             return
         earlier = self.bars.slice(start, sample.start + len(sample.bars))
-        made = self._made(earlier, "an earlier start")
-        if not self._has_row_per_bar(made, len(earlier)):
+        made = self.runs.make(earlier, "an earlier start")
+        if made is None:
             return
         row = min(history, len(sample.bars) - 1)  # the first with so many bars before it
-        values = self._aligned(made, None)[sample.start - start + row]
+        values = made[sample.start - start + row]
         loose = Tolerance(max(self.rtol, LOOK_BACK_RTOL), sample.tolerance.floor)
         told = {finding.feature for finding in self.findings if finding.code == "F108"}
         for feature in np.flatnonzero(loose.differ(sample.values[row], values)).tolist():
-            name = self.names[feature]
+            name = self.runs.names[feature]
             if name in told or feature in sample.traces:
                 continue
             found = f"bars before the {history:,} stated change its value at row {sample.start + row:,}"
@@ -253,7 +221,7 @@ class _Audit:
             else:
                 chosen = next((one for one in traced if not one.traces[feature].from_afar), traced[-1])
                 leaks.append(Leak(feature, chosen, chosen.traces[feature]))
-        self.planned = self.done + 1
+        self.runs.planned = self.runs.done + 1
         budget = MOST_RUNS - measure(leaks, self._run_again)
         for leak in leaks:
             budget -= leak.reach > 1
@@ -266,10 +234,10 @@ class _Audit:
         return any(trace.from_afar for trace in traces)
 
     def _run_again(self, bars: "Bars") -> Values:
-        made = self._made(bars, "how far ahead")
-        if len(made.values) != len(bars):
-            raise DataError(self.maker.target, f"{len(made.values)} rows of {len(bars)} bars")
-        return self._aligned(made, None)
+        made = self.runs.make(bars, "how far ahead")
+        if made is None:
+            raise DataError(self.runs.maker.target, "no row for each bar")
+        return made
 
     def _tell_whole_sample(self, feature: int, sample: Sample, traced: Sequence[Sample]) -> None:
         traces = [one.traces[feature] for one in traced]
@@ -291,7 +259,7 @@ class _Audit:
         """A finding with the first bar that changed in any sample."""
         sample = min(traced, key=lambda one: one.start + one.traces[feature].first_row)
         trace: Trace = sample.traces[feature]
-        name = self.names[feature]
+        name = self.runs.names[feature]
         self.findings.append(
             audit_finding(
                 code,
@@ -301,7 +269,7 @@ class _Audit:
                 without_future=trace.without_future,
                 with_future=trace.with_future,
                 bars_given=sample.start + trace.first_cut,
-                source=self.maker.source_of(name),
+                source=self.runs.maker.source_of(name),
                 **more,
             )
         )
@@ -312,21 +280,27 @@ class _Audit:
         return {"row": sample.start + row, "time": utc_text(int(sample.bars.open_time[row]))}
 
     def _tell_empty(self) -> None:
+        if not self.samples:
+            return
         finite = np.logical_or.reduce([np.isfinite(sample.values).any(axis=0) for sample in self.samples])
         for feature in np.flatnonzero(~finite).tolist():
             found = f"it has no value on any of {len(self.bars):,} bars, so nothing was compared"
-            self.findings.append(audit_finding("F109", self.names[feature], found, cause="give more bars, or the columns it needs"))
+            self.findings.append(audit_finding("F109", self.runs.names[feature], found, cause="give more bars, or the columns it needs"))
 
-    def _notes(self, history: int | None) -> tuple[str, ...]:
-        if history is None:
-            return ()
-        return (f"audited on {len(self.samples)} windows of {history:,} bars of look-back and {SPAN} that were cut, as stated",)
-
-    def _report(self, notes: tuple[str, ...]) -> FeatureAudit:
-        self.progress.update(self.done, self.done, "")
-        order = {"error": 0, "warning": 1, "info": 2}
-        findings = tuple(sorted(self.findings, key=lambda finding: order[finding.severity]))
-        return FeatureAudit(self.maker.target, len(self.bars), self.names, self.n_cuts, self.n_futures, self.rtol, findings, notes)
+    def _report(self, history: int | None) -> FeatureAudit:
+        self.runs.finish()
+        windows = f"audited on {len(self.samples)} windows of {history} bars of look-back, as stated, and {SPAN} that were cut"
+        findings = [*self.runs.findings, *self.findings]
+        return FeatureAudit(
+            target=self.runs.maker.target,
+            n_bars=len(self.bars),
+            features=self.runs.names,
+            n_cuts=self.n_cuts,
+            n_futures=self.n_futures,
+            rtol=self.rtol,
+            findings=tuple(sorted(findings, key=lambda finding: ("error", "warning", "info").index(finding.severity))),
+            notes=() if history is None else (windows,),
+        )
 
 
 __all__ = ["RTOL", "RTOL_SINGLE", "audit_features"]

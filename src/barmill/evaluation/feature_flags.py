@@ -32,8 +32,8 @@ FLAG_KINDS = (
     FlagKind("constant_in_train", "constant in train", True),
     FlagKind("drifted", "drifted", True),
     FlagKind("unit_root", "may not be stationary", True),
-    FlagKind("duplicate", "duplicate", True),
-    FlagKind("moves", "moves as it did within train", False),
+    FlagKind("duplicate", "duplicated", True),
+    FlagKind("unsteady", "unsteady throughout", False),
     FlagKind("mostly_one_value", "mostly one value", False),
     FlagKind("missing", "often missing", False),
 )
@@ -58,7 +58,7 @@ def feature_flags(table: TableProfile) -> dict[str, tuple[FeatureFlag, ...]]:
 
     - empty: no finite value at all; constant: one value on all rows; constant_in_train: one on the rows of train
     - drifted: the PSI of test against train is 0.25 or more, and more than that of the later half of train against the earlier one
-    - moves: it is 0.25 or more, but no more than within train
+    - unsteady: it is 0.25 or more, but no more than within train
     - unit_root: Dickey-Fuller does not reject a unit root at 5 %
     - duplicate: a rank correlation of 0.99 or more, either sign, with a feature that stands earlier in the table
     - mostly_one_value: 95 % of the rows or more have the commonest value
@@ -90,7 +90,7 @@ def _flags(feature: FeatureProfile, like: tuple[str, float] | None) -> list[Feat
     if feature.psi >= DRIFT_PSI:
         drifted = feature.psi > feature.psi_within
         evidence = f"PSI {feature.psi:.2f} from train to test, {feature.psi_within:.2f} within train"
-        found.append(FeatureFlag(_KINDS["drifted" if drifted else "moves"], evidence))
+        found.append(FeatureFlag(_KINDS["drifted" if drifted else "unsteady"], evidence))
     test = feature.dickey_fuller
     if test is not None and test.statistic >= test.critical[1]:
         found.append(FeatureFlag(_KINDS["unit_root"], f"Dickey-Fuller {test.statistic:.2f}, not below {test.critical[1]:.2f}"))
