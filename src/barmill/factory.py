@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from barmill.console import render_report
+from barmill.console import render_pages
 from barmill.market import Bars
 from barmill.pipeline import Listener, Recipe, Run, run_recipe
 
@@ -36,5 +36,5 @@ def train(
         resume=resume,
         engine=engine,
         listener=listener,
-        render=render_report,
+        render=render_pages,
     )

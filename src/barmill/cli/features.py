@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from barmill.cli.feature_report import feature_report
+
 if TYPE_CHECKING:
     from barmill.features import Feature, FeaturePlan
     from barmill.market import Bars, Timeframe
@@ -99,6 +101,9 @@ def build(
         return
     print(f"{result['file']}: {result['features']} features of {result['bars']:,} bars, schema {plan.schema_hash[:12]}")
     print(f"{result['not_ready']:,} rows are not ready (the warm-up is {plan.warmup_bars} bars)", file=sys.stderr)
+
+
+app.command("report", epilog="Example: barmill features report FILUSDT_um_1m.parquet --set charter --out charter.html")(feature_report)
 
 
 def _plan(base: "Timeframe", timeframes: str | None, set_: str) -> "FeaturePlan":

@@ -1,13 +1,15 @@
-"""What a person looks at: the report of a run, as one HTML file that loads nothing.
+"""What a person looks at: the report of a run, and the page of its features, each as one HTML file that loads nothing.
 
 `run_folder` reads, `verdict` and the section modules turn figures into words and rows, `charts` into figures, and `page`
-puts them into the templates. Plotly and Jinja2 are imported when a page is made. Add a section as a template part and a pure
+puts them into the templates; `feature_folder`, `feature_words`, `feature_marks` and `feature_page` do the same for a table of features,
+from the profile that `evaluation` computes. Plotly and Jinja2 are imported when a page is made. Add a section as a template part and a pure
 function that feeds it; compute no statistic here.
 """
 
+from barmill.console.feature_page import FeatureSubject, render_features
 from barmill.console.judgement import Judgement
-from barmill.console.page import render_report
+from barmill.console.page import render_pages, render_report
 from barmill.console.run_folder import RunFolder
 from barmill.console.verdict import Verdict, verdict_on
 
-__all__ = ["Judgement", "RunFolder", "Verdict", "render_report", "verdict_on"]
+__all__ = ["FeatureSubject", "Judgement", "RunFolder", "Verdict", "render_features", "render_pages", "render_report", "verdict_on"]

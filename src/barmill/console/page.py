@@ -1,25 +1,24 @@
 """The report page: a run folder in, one self-contained HTML file out."""
 
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
 
-from barmill.console import charts, figures
+from barmill.console import charts
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
-from barmill.console.embedding import chart_library, content_hash, embedded_json, own_file
+from barmill.console.embedding import chart_library, embedded_json, own_file
 from barmill.console.equity import equity_curves
+from barmill.console.feature_folder import FEATURES_FILE, has_features
+from barmill.console.feature_page import render_run_features
 from barmill.console.glossary import GLOSSARY
 from barmill.console.key_figures import calibration_gain, key_figures
 from barmill.console.learning_curves import fit_parts
 from barmill.console.model_sections import confusion_tables, importance_charts, oracle_rows
 from barmill.console.model_table import HEADINGS, all_figures, baseline_rows, model_rows
 from barmill.console.run_folder import RunFolder
+from barmill.console.templating import rendered
 from barmill.console.verdict import random_band_sentence, verdict_on
 
-if TYPE_CHECKING:
-    import jinja2
-
 SECTIONS = (
+    ("verdict", "Verdict"),
     ("figures", "Key figures"),
     ("data", "Data"),
     ("splits", "Split map"),
@@ -48,14 +47,22 @@ def render_report(run_folder: Path) -> bytes:
 
     Raises DataError naming the file if the folder does not hold a finished run.
     """
-    return render(RunFolder.read(run_folder))
+    return render(RunFolder.read(run_folder), FEATURES_FILE if has_features(run_folder) else None)
 
 
-def render(run: RunFolder) -> bytes:
-    """The report of a run that was read."""
+def render_pages(run_folder: Path) -> dict[str, bytes]:
+    """Every page of a run by its file's name, the report last: where it is, the others are.
+
+    Raises DataError naming the file if the folder does not hold a finished run.
+    """
+    features = render_run_features(run_folder)
+    return {**({} if features is None else {FEATURES_FILE: features}), "report.html": render_report(run_folder)}
+
+
+def render(run: RunFolder, features_page: str | None = None) -> bytes:
+    """The report of a run that was read. `features_page` is where the page of its features lies, if there is one."""
     judgement = run.judgement
     drawn = _charts(run)
-    scripts = (chart_library(), own_file("report.js"))
     context = {
         "run": run,
         "judgement": judgement,
@@ -78,12 +85,10 @@ def render(run: RunFolder) -> bytes:
         "oracle": oracle_rows(judgement),
         "glossary": GLOSSARY,
         "drawn": drawn,
-        "chart_data": embedded_json(drawn),
-        "style": own_file("report.css"),
-        "scripts": scripts,
-        "script_hashes": [content_hash(script) for script in scripts],
+        "features_page": features_page,
     }
-    return _templates().get_template("report.html.j2").render(_trusted(context)).encode()
+    scripts = (chart_library(), own_file("frame.js") + own_file("report.js"))
+    return rendered("report.html.j2", context, styles=["report.css"], scripts=scripts, markup={"chart_data": embedded_json(drawn)})
 
 
 def _charts(run: RunFolder) -> dict[str, charts.Figure]:
@@ -98,28 +103,3 @@ def _charts(run: RunFolder) -> dict[str, charts.Figure]:
         for part, found in enumerate(fit_parts(model.fit)):
             drawn[f"learning-{number}-{part}"] = charts.learning(found.curves, number) if found.curves else None
     return {place: figure for place, figure in drawn.items() if figure is not None}
-
-
-@cache
-def _templates() -> "jinja2.Environment":
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("barmill.console"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    formats = (figures.fixed, figures.significant, figures.percent, figures.basis_points, figures.whole, figures.duration, figures.plural)
-    cast("dict[str, Any]", environment.filters).update({function.__name__: function for function in formats})
-    return environment
-
-
-def _trusted(context: dict[str, Any]) -> dict[str, Any]:
-    """Mark what is ours as markup; all else is escaped where it is written."""
-    from markupsafe import Markup
-
-    ours = {name: Markup(context[name]) for name in ("style", "chart_data")}
-    return {**context, **ours, "scripts": [Markup(script) for script in context["scripts"]]}

@@ -1,7 +1,7 @@
 """The whole run, as a list of named steps."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def run_recipe(
     resume: bool = False,
     engine: str = "local",
     listener: Listener | None = None,
-    render: Callable[[Path], bytes],
+    render: Callable[[Path], Mapping[str, bytes]],
 ) -> Run:
     """Run a recipe: from bars to verified bundles, judged on bars that nothing was fitted on, and a report.
 
@@ -53,7 +53,7 @@ def run_recipe(
     out : the run folder; runs/<name> if None
     resume : refuse to begin a new run
     listener : where the run tells what it does
-    render : makes the report of the finished run folder, as HTML
+    render : makes the pages of the finished run folder, by the names of their files, report.html the last
 
     Raises
     ------
@@ -272,8 +272,9 @@ def _is_complete(root: Path, inputs: RunInputs) -> bool:
     return Run(root).fingerprints["recipe"] == recipe_fingerprint(inputs)
 
 
-def _report(root: Path, render: Callable[[Path], bytes], listener: Listener) -> None:
+def _report(root: Path, render: Callable[[Path], Mapping[str, bytes]], listener: Listener) -> None:
     listener.started("report")
     began = time.perf_counter()
-    write_bytes(root / "report.html", render(root))
+    for name, page in render(root).items():
+        write_bytes(root / name, page)
     listener.finished("report", time.perf_counter() - began)
