@@ -163,7 +163,8 @@ def _finding_lines(finding: "AuditFinding") -> list[str]:
     if finding.row is not None:
         lines.append(f"  first       row {finding.row:,}, {finding.time}")
     if finding.with_future is not None:
-        lines.append(f"  value       {finding.without_future!r} given {finding.bars_given:,} bars, {finding.with_future!r} given all")
+        given = f"{finding.bars_given:,} bar{'' if finding.bars_given == 1 else 's'}"
+        lines.append(f"  value       {finding.without_future!r} given {given}, {finding.with_future!r} given all")
     if finding.source:
         lines.append(f"  computed    {finding.source}")
     return lines
