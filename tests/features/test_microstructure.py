@@ -21,7 +21,7 @@ from barmill.features import (
     usual_feature,
     vpin,
 )
-from barmill.features.kernels.window_sums import TILE
+from barmill.features.kernels.lanes import TILE
 from barmill.market import Bars, Instrument, Timeframe
 from oracles import microstructure as slow
 from oracles.slow import per_window

@@ -76,12 +76,13 @@ def build(
     import json
     import sys
 
+    from barmill.cli.progress_line import ProgressLine
     from barmill.features import warm_kernels
     from barmill.market import Bars
 
     read = Bars.read(bars, symbol=symbol)
     plan = _plan_for(read, timeframes, set_, add or (), remove or (), anchor)
-    progress = _Line()
+    progress = ProgressLine()
     warm_kernels(progress, plan.features)
     if plan.unfitted:
         plan = _fitted(plan, read, fit_until)
@@ -173,19 +174,3 @@ def _described(column: str, feature: "Feature", base: "Timeframe") -> dict[str, 
 
 def _cell(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownVariableType]
-
-
-class _Line:
-    """Progress on one line of a terminal; silent elsewhere."""
-
-    def update(self, done: int, total: int, note: str = "") -> None:
-        import sys
-
-        if sys.stderr.isatty():
-            print(f"\r\x1b[K{done:,} of {total:,} {note}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        import sys
-
-        if sys.stderr.isatty():
-            print("\r\x1b[K", end="", file=sys.stderr)

@@ -11,8 +11,9 @@ from numba.core.dispatcher import Dispatcher
 from barmill.features.kernels import KERNELS, ROUTINES, kernel
 
 
-def test_a_kernel_calls_nothing_compiled_in_another_file():
-    """Numba's cache would not see a change there and go on running the old code."""
+def test_a_kernel_calls_nothing_compiled_in_another_file_but_what_is_shared():
+    """Numba's cache would not see a change there and go on running the old code; the shared files are part of our key."""
+    shared = {f"barmill.features.kernels.{name.removesuffix('.py')}" for name in kernel.SHARED}
 
     def callees(function):
         for name in function.__code__.co_names:
@@ -23,7 +24,18 @@ def test_a_kernel_calls_nothing_compiled_in_another_file():
 
     for piece in (*KERNELS, *ROUTINES):
         for called in callees(piece.function):
-            assert called.__module__ == piece.function.__module__, f"{piece.name} calls {called.__qualname__}"
+            assert called.__module__ in {piece.function.__module__, *shared}, f"{piece.name} calls {called.__qualname__}"
+
+
+def test_a_change_in_a_shared_file_is_a_new_kernel_to_the_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernel.numba.config, "CACHE_DIR", str(tmp_path))
+
+    def was_in_the_cache():
+        return sum(kernel.compile_cached(_double, kernel.SIGNATURE).stats.cache_hits.values())
+
+    assert [was_in_the_cache(), was_in_the_cache()] == [0, 1]
+    monkeypatch.setattr(kernel, "_shared_source", lambda: "another")
+    assert [was_in_the_cache(), was_in_the_cache()] == [0, 1]
 
 
 def test_names_are_unique():

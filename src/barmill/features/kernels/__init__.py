@@ -1,7 +1,8 @@
 """The compiled kernels, one file per mechanism: every feature is one output of one of them.
 
-`kernel.py` states the contract that all of them keep (one signature, all memory in `state`, nothing called from another
-file). Each file lists its kernels in `KERNELS`; `timeframes.py` holds the engine's own routines.
+`kernel.py` states the contract that all of them keep (one signature, all memory in `state`, nothing called from
+another file but `rings.py` and `lanes.py`). Each file lists its kernels in `KERNELS`; `timeframes.py` holds the engine's own
+routines.
 """
 
 from barmill.features.kernels import (

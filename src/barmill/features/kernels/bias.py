@@ -7,32 +7,9 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, Float64Array, kernel
+from barmill.features.kernels.rings import highest, lowest, push
 
 ROUNDING = 1e-12  # share of the price: a mean of equal prices may differ from them by this, and leans nowhere
-
-
-@numba.njit(error_model="numpy")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
-
-
-@numba.njit(error_model="numpy")
-def _lowest(window: Float64Array) -> float:
-    low = window[0]
-    for i in range(1, window.size):
-        low = min(low, window[i])
-    return low
-
-
-@numba.njit(error_model="numpy")
-def _highest(window: Float64Array) -> float:
-    high = window[0]
-    for i in range(1, window.size):
-        high = max(high, window[i])
-    return high
 
 
 @numba.njit(error_model="numpy")
@@ -75,14 +52,14 @@ def swing_bias(params: Float64Array, state: Float64Array, bars: Float64Array, ou
     seen, place = state[0], int(state[1])
     highs, lows = state[2 : 2 + 4 * n], state[2 + 4 * n :]
     for t in range(bars.shape[1]):
-        _push(highs, 2 * n, place, bars[HIGH, t])
-        place = _push(lows, 2 * n, place, bars[LOW, t])
+        push(highs, 2 * n, place, bars[HIGH, t])
+        place = push(lows, 2 * n, place, bars[LOW, t])
         seen += 1.0
         value = np.nan
         if seen >= 2 * n:
             middle, end = place + n, place + 2 * n
-            tops = _above(_highest(highs[middle:end]), _highest(highs[place:middle]))
-            bottoms = _above(_lowest(lows[middle:end]), _lowest(lows[place:middle]))
+            tops = _above(highest(highs[middle:end]), highest(highs[place:middle]))
+            bottoms = _above(lowest(lows[middle:end]), lowest(lows[place:middle]))
             value = tops if tops == bottoms else 0.0
         out[0, t] = value
     state[0], state[1] = seen, float(place)

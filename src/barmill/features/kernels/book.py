@@ -5,35 +5,12 @@ Source: Gatheral & Oomen (2010), Finance and Stochastics 14(2); Cont, Kukanov & 
 
 import math
 
-import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, Float64Array, kernel
+from barmill.features.kernels.rings import push, sum_of
 
 BPS = 1e4
-
-
-@numba.njit(error_model="numpy")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
-
-
-@numba.njit(error_model="numpy")
-def _sum(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total
 
 
 @kernel("quote", ("spread_bps", "close_bps"), lambda _: 0)
@@ -77,12 +54,12 @@ def balance(params: Float64Array, state: Float64Array, bars: Float64Array, out: 
         first, second = bars[first_row, t], sign * bars[second_row, t]
         value = np.nan
         if math.isfinite(first) and math.isfinite(second):
-            _push(differences, n, place, first - second)
-            place = _push(totals, n, place, first + second)
+            push(differences, n, place, first - second)
+            place = push(totals, n, place, first + second)
             seen += 1.0
             if seen >= n:
-                total = _sum(totals[place : place + n])
-                value = _sum(differences[place : place + n]) / total if total > 0.0 else 0.0
+                total = sum_of(totals[place : place + n])
+                value = sum_of(differences[place : place + n]) / total if total > 0.0 else 0.0
         out[0, t] = value
     state[0], state[1] = seen, float(place)
 

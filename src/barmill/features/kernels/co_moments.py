@@ -1,6 +1,6 @@
 """How two series moved together over the last n bars: the covariance behind Roll's spread, the slope that is Kyle's lambda.
 
-The moments of many windows are made at once, from blocks of 1, 2, 4, ... bars as in `window_sums.py`. A block has its means, and
+The moments of many windows are made at once, from blocks of 1, 2, 4, ... bars as in `lanes.py`. A block has its means, and
 sums of products about them; two blocks of a and b bars whose means differ by d and e have together the sums of both and
 d·e·ab/(a + b) (Chan, Golub & LeVeque 1983). Nothing cancels, and where all values are equal the sum of squares is exactly 0.
 """
@@ -11,19 +11,14 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, VOLUME, Float64Array, kernel
+from barmill.features.kernels.lanes import keep, move_on, recall, tile_of, window_sums
 
-TILE = 256  # bars; a lane and its work stay in the first-level cache
 HALF = math.sqrt(0.5)
 ROUNDING = 1e-14  # a covariance below this share of the variance is 0 but for rounding, whose root would not be small
 DENSITY = 1.0 / math.sqrt(2.0 * math.pi)  # of the standard normal distribution at 0
 
 BULK, TAKERS = 0, 1  # what tells bought from sold
 MEAN_X, MEAN_Y, SQUARES, PRODUCTS = 0, 1, 2, 3  # rows of moments: means, sum of (x - mean)², sum of (x - mean)(y - mean)
-
-
-@numba.njit(error_model="numpy")
-def _tile(n: int, n_bars: int) -> int:
-    return min(max(TILE, n), max(n_bars, 1))
 
 
 @numba.njit(error_model="numpy")
@@ -73,51 +68,6 @@ def _slope(moments: Float64Array, i: int, n: int, constant: float, undefined: fl
 
 
 @numba.njit(error_model="numpy")
-def _sums(lane: Float64Array, n: int, size: int, work: Float64Array, sums: Float64Array) -> None:
-    """sums[i] = lane[i] + ... + lane[i + n - 1] for i below `size`; `work` is as long as the lane."""
-    blocks = n - 1 + size
-    for i in range(blocks):
-        work[i] = lane[i]
-    for i in range(size):
-        sums[i] = 0.0
-    covered, length = 0, 1
-    while length <= n:
-        if n & length:
-            for i in range(size):
-                sums[i] += work[i + covered]
-            covered += length
-        blocks -= length
-        for i in range(blocks):
-            work[i] += work[i + length]
-        length *= 2
-
-
-@numba.njit(error_model="numpy")
-def _recall(kept: Float64Array, n_lanes: int, n: int, tile: int) -> Float64Array:
-    """The lanes, beginning with the n - 1 values that each had kept."""
-    lanes = np.empty((n_lanes, n - 1 + tile))
-    for k in range(n_lanes):
-        for i in range(n - 1):
-            lanes[k, i] = kept[k * (n - 1) + i]
-    return lanes
-
-
-@numba.njit(error_model="numpy")
-def _move_on(lanes: Float64Array, n: int, size: int) -> None:
-    """The last n - 1 values come before the next tile."""
-    for k in range(lanes.shape[0]):
-        for i in range(n - 1):
-            lanes[k, i] = lanes[k, i + size]
-
-
-@numba.njit(error_model="numpy")
-def _keep(kept: Float64Array, lanes: Float64Array, n: int) -> None:
-    for k in range(lanes.shape[0]):
-        for i in range(n - 1):
-            kept[k * (n - 1) + i] = lanes[k, i]
-
-
-@numba.njit(error_model="numpy")
 def _normal_quantile(p: float) -> float:
     """Newton's steps for p in [0.5, 1): from 0 they come up to the quantile and never pass it."""
     x = 0.0
@@ -137,8 +87,8 @@ def roll_spread(params: Float64Array, state: Float64Array, bars: Float64Array, o
     """
     n_bars, pairs = bars.shape[1], max(int(params[0]) - 1, 1)
     seen, last, before = state[0], state[1], state[2]
-    tile = _tile(pairs, n_bars)
-    lanes, work, moments = _recall(state[3:], 2, pairs, tile), np.empty((4, pairs - 1 + tile)), np.empty((4, tile))
+    tile = tile_of(pairs, n_bars)
+    lanes, work, moments = recall(state[3:], 2, pairs, tile), np.empty((4, pairs - 1 + tile)), np.empty((4, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -153,9 +103,9 @@ def roll_spread(params: Float64Array, state: Float64Array, bars: Float64Array, o
                 if moments[PRODUCTS, i] < -ROUNDING * moments[SQUARES, i]:
                     spread = 2.0 * math.sqrt(-moments[PRODUCTS, i] / (pairs - 1))
             out[0, start + i], out[1, start + i] = spread, spread / bars[CLOSE, start + i]
-        _move_on(lanes, pairs, size)
+        move_on(lanes, pairs, size)
         seen += size
-    _keep(state[3:], lanes, pairs)
+    keep(state[3:], lanes, pairs)
     state[0], state[1], state[2] = seen, last, before
 
 
@@ -167,8 +117,8 @@ def zero_returns(params: Float64Array, state: Float64Array, bars: Float64Array, 
     """
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last, zeros = state[0], state[1], state[2]
-    tile = _tile(n, n_bars)
-    lanes, work, moments = _recall(state[3:], 1, n, tile), np.empty((4, n - 1 + tile)), np.empty((4, tile))
+    tile = tile_of(n, n_bars)
+    lanes, work, moments = recall(state[3:], 1, n, tile), np.empty((4, n - 1 + tile)), np.empty((4, tile))
     asked, quantile = 0.0, 0.0
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
@@ -185,9 +135,9 @@ def zero_returns(params: Float64Array, state: Float64Array, bars: Float64Array, 
                 spread = 2.0 * quantile * math.sqrt(moments[SQUARES, i] / (n - 1))
             out[0, start + i], out[1, start + i] = (share, spread) if seen + i >= n else (np.nan, np.nan)
             zeros -= 1.0 if seen + i >= n and lanes[0, i] == 0.0 else 0.0  # the oldest leaves
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[3:], lanes, n)
+    keep(state[3:], lanes, n)
     state[0], state[1], state[2] = seen, last, zeros
 
 
@@ -203,11 +153,11 @@ def kyle_lambda(params: Float64Array, state: Float64Array, bars: Float64Array, o
     bought = bars[VOLUME if bulk else int(params[4])]
     warm = 2 * n - 1 if bulk else n  # in bulk the oldest bar of the window has n changes behind it
     seen, last = state[0], state[1]
-    tile, begin = _tile(n, n_bars), 0
+    tile, begin = tile_of(n, n_bars), 0
     while seen == 0.0 and begin < n_bars and math.isnan(bought[begin]):
         begin += 1
     out[:, :begin] = np.nan
-    lanes, work, moments = _recall(state[2:], 3, n, tile), np.empty((4, n - 1 + tile)), np.empty((4, tile))
+    lanes, work, moments = recall(state[2:], 3, n, tile), np.empty((4, n - 1 + tile)), np.empty((4, tile))
     squares, sums = np.empty(n - 1 + tile), np.empty(tile)
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
@@ -219,18 +169,18 @@ def kyle_lambda(params: Float64Array, state: Float64Array, bars: Float64Array, o
         if bulk:
             for i in range(n - 1 + size):
                 squares[i] = lanes[0, i] * lanes[0, i]
-            _sums(squares, n, size, work[0], sums)
+            window_sums(squares, n, size, work[0], sums)
             for i in range(size):
                 sigma = math.sqrt(sums[i] / n)
                 lanes[1, n - 1 + i] = lanes[2, n - 1 + i] * math.erf(lanes[0, n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0
         _moments(lanes[1], lanes[0], n, size, work, moments)
-        _sums(lanes[2], n, size, work[0], sums)
+        window_sums(lanes[2], n, size, work[0], sums)
         for i in range(size):
             price = _slope(moments, i, n, constant, undefined) if seen + i >= warm else np.nan
             out[0, start + i], out[1, start + i] = price, price * (sums[i] / n) / bars[CLOSE, start + i]
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[2:], lanes, n)
+    keep(state[2:], lanes, n)
     state[0], state[1] = seen, last
 
 

@@ -16,29 +16,7 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, VOLUME, Float64Array, kernel
-
-
-@numba.njit(error_model="numpy")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
-
-
-@numba.njit(error_model="numpy")
-def _sum(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total
+from barmill.features.kernels.rings import push, sum_of
 
 
 @numba.njit(error_model="numpy")
@@ -129,12 +107,12 @@ def flow_divergence(params: Float64Array, state: Float64Array, bars: Float64Arra
         if math.isfinite(bought):
             before = closes[place]
             closes[place] = close
-            _push(deltas, n, place, 2.0 * bought - volume)
-            _push(moves, n, place, abs(close - last))
-            place = _push(volumes, n, place, volume)
+            push(deltas, n, place, 2.0 * bought - volume)
+            push(moves, n, place, abs(close - last))
+            place = push(volumes, n, place, volume)
             if seen >= n:
-                traded, moved = _sum(volumes[place : place + n]), _sum(moves[place : place + n])
-                value = _sum(deltas[place : place + n]) / traded if traded > 0.0 else 0.0
+                traded, moved = sum_of(volumes[place : place + n]), sum_of(moves[place : place + n])
+                value = sum_of(deltas[place : place + n]) / traded if traded > 0.0 else 0.0
                 if moved > 0.0:
                     value -= (close - before) / moved
             last = close

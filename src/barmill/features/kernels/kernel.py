@@ -20,20 +20,24 @@ A row other than the first seven may begin with NaN (a feature in its warm-up, a
 reads such rows writes NaN and leaves its state alone until all of them are finite, and counts its bars from there.
 
 **Trap.** Numba's cache on disk is keyed by the source file of the kernel alone; it does not notice a change in a
-function that the kernel calls in another file, and would go on running the old code. So a kernel calls nothing that
-is compiled outside its own file; kernels are grouped in files by mechanism, and a test holds the rule. The row numbers
-below and the options of `compile_cached` are not seen either: they are fixed.
+function that the kernel calls in another file, and would go on running the old code. So a kernel calls nothing that is
+compiled outside its own file but what stands in SHARED, whose source is part of our key; a test holds the rule. The row
+numbers below and the options of `compile_cached` are not seen either: they are fixed.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import numba
 import numpy as np
 import numpy.typing as npt
 from numba import types
+from numba.core.caching import FunctionCache
+
+from barmill.artefacts import sha256
 
 Float64Array = npt.NDArray[np.float64]
 Step = Callable[[Any, Any, Any, Any], None]
@@ -47,25 +51,46 @@ CLOSE: Final = 5
 VOLUME: Final = 6
 BAR_ROWS: Final = ("open_time", "close_time", "open", "high", "low", "close", "volume")
 
+SHARED: Final = ("calls.py", "lanes.py", "rings.py")
+
 VALUES: Final = types.float64[::1]
 TABLE: Final = types.float64[:, :]
 BARS: Final = types.Array(types.float64, 2, "A", readonly=True)  # what `Bars` hands out cannot be written to
 SIGNATURE: Final = types.void(VALUES, VALUES, BARS, TABLE)
 
 
+@cache
+def _shared_source() -> str:
+    """Digest of the files that kernels of other files call."""
+    folder = Path(__file__).parent
+    return sha256(b"".join((folder / name).read_bytes() for name in SHARED))
+
+
+class _KernelCache(FunctionCache):
+    """Numba's cache on disk, whose key holds the shared source too."""
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return *super()._index_key(sig, codegen), _shared_source()
+
+
 def compile_cached(function: Callable[..., None], signature: Any) -> Callable[..., None]:
-    """Machine code of `function` for exactly this `signature`, from the cache on disk or newly compiled.
+    """Machine code of `function` for exactly this `signature` (or these), from the cache on disk or newly compiled.
 
     Numba keeps it beside the source or, where that folder is read-only, in the user's cache folder; where neither can
     be written it is compiled for this process alone.
     """
-    options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+    compiled: Any = numba.njit(error_model="numpy", nogil=True)(function)
+    if compiled is function:  # NUMBA_DISABLE_JIT: plain Python
+        return function
     try:
-        return numba.njit(signature, cache=True, **options)(function)
+        compiled._cache = _KernelCache(function)  # what `cache=True` does with a cache of Numba's own
     except RuntimeError as error:
         if "cannot cache" not in str(error):
             raise
-        return numba.njit(signature, **options)(function)
+    for one in signature if isinstance(signature, list) else [signature]:
+        compiled.compile(one)
+    compiled.disable_compile()
+    return compiled
 
 
 @dataclass(frozen=True)

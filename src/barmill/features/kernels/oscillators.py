@@ -1,7 +1,7 @@
 """Where the price stands: among the extremes of n bars, about their mean, and on which side money flowed.
 
 Extremes are put together from those of 1, 2, 4, ... bars, with no branch to mispredict, where a monotonic queue takes four times
-as long; sums run over rings as in `windows.py`.
+as long; sums run over rings (`rings.py`).
 
 Source: Bender & Farach-Colton (2000), LATIN, LNCS 1776 (extremes of ranges); Lambert (1980), Commodities 10 (CCI); Quong & Soudack
 (1989), Technical Analysis of Stocks & Commodities 7 (MFI).
@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, VOLUME, Float64Array, kernel
+from barmill.features.kernels.rings import push, sum_of
 
 CCI_UNIT = 0.015  # Lambert's constant, which puts most values between -100 and 100
 NOISE = 1e-12  # of the price; typical prices nearer than that are one, rounded differently: no market has such ticks
@@ -38,29 +39,6 @@ def _highest(kept: Float64Array, n: int, seen: int, value: float) -> float:
 def _kept(n: float) -> int:
     """How many values `_highest` keeps: 1 + 2 + 4 + ... up to the longest stretch that n has room for."""
     return 2 ** int(n).bit_length() - 1
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _sum(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total
 
 
 @numba.njit(error_model="numpy", inline="always")
@@ -109,12 +87,12 @@ def cci(params: Float64Array, state: Float64Array, bars: Float64Array, out: Floa
     ring = state[2:]
     for t in range(bars.shape[1]):
         typical = (bars[HIGH, t] + bars[LOW, t] + bars[CLOSE, t]) / 3.0
-        place = _push(ring, n, place, typical)
+        place = push(ring, n, place, typical)
         seen += 1.0
         value = np.nan
         if seen >= n:
             window = ring[place : place + n]
-            mean = _sum(window) / n
+            mean = sum_of(window) / n
             deviation = _deviation(window, mean)
             value = (typical - mean) / (CCI_UNIT * deviation) if deviation > NOISE * mean else undefined
         out[0, t] = value
@@ -132,11 +110,11 @@ def mfi(params: Float64Array, state: Float64Array, bars: Float64Array, out: Floa
         value = np.nan
         if seen > 0.0:
             money, change, least = typical * bars[VOLUME, t], typical - last, NOISE * typical
-            _push(ups, n, place, money if change > least else 0.0)
-            place = _push(downs, n, place, money if change < -least else 0.0)
+            push(ups, n, place, money if change > least else 0.0)
+            place = push(downs, n, place, money if change < -least else 0.0)
             if seen >= n:
-                up = _sum(ups[place : place + n])
-                flowed = up + _sum(downs[place : place + n])
+                up = sum_of(ups[place : place + n])
+                flowed = up + sum_of(downs[place : place + n])
                 value = 100.0 * (up / flowed) if flowed > 0.0 else undefined
         out[0, t] = value
         last = typical

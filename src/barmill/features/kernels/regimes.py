@@ -1,7 +1,7 @@
 """Regimes of the last bars: where volatility stands among its own past, which way prices drift, how straight they go.
 
 Ranks are counted over a ring of the last values at every bar: a few hundred comparisons, which the processor makes several at
-a time, cost less than keeping the values sorted. Sums run over their window anew, in four lanes, as in `windows.py`.
+a time, cost less than keeping the values sorted. Sums run over their window anew, in four lanes (`rings.py`).
 """
 
 import math
@@ -11,34 +11,12 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, Float64Array, kernel
+from barmill.features.kernels.rings import push, sum_of, varies
 
 QUIET: Final = 0.25  # the calmest quarter of the history and the wildest: half of all bars are usual, and each of the two
 WILD: Final = 0.75  # others is rare enough to say something and frequent enough to be learned from
 DRIFTS: Final = 1.0  # standard deviations of a random walk without drift, which is so far off a third of the time
 DEPARTS: Final = 1.0  # standard deviations of the variance ratio of a random walk
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _sum(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total
 
 
 @numba.njit(error_model="numpy", inline="always")
@@ -107,9 +85,9 @@ def volatility_regime(params: Float64Array, state: Float64Array, bars: Float64Ar
         close = bars[CLOSE, t]
         percentile, regime = np.nan, np.nan
         if seen > 0.0:
-            place = _push(squares, n, place, math.log(close / last) ** 2)
+            place = push(squares, n, place, math.log(close / last) ** 2)
             if seen >= n:
-                now = _sum(squares[place : place + n])
+                now = sum_of(squares[place : place + n])
                 volatilities[oldest] = now
                 oldest = oldest + 1 if oldest + 1 < history else 0
                 if seen >= n + history - 1:
@@ -131,7 +109,7 @@ def trend(params: Float64Array, state: Float64Array, bars: Float64Array, out: Fl
         close = bars[CLOSE, t]
         strength, regime = np.nan, np.nan
         if seen > 0.0:
-            place = _push(returns, n, place, math.log(close / last))
+            place = push(returns, n, place, math.log(close / last))
             if seen >= n:
                 window = returns[place : place + n]
                 total, squares = _sum_and_squares(window)
@@ -154,23 +132,14 @@ def efficiency_ratio(params: Float64Array, state: Float64Array, bars: Float64Arr
         value = np.nan
         if seen > 0.0:
             closes[place] = last
-            place = _push(steps, n, place, abs(close - last))
+            place = push(steps, n, place, abs(close - last))
             if seen >= n:
-                way = _sum(steps[place : place + n])
+                way = sum_of(steps[place : place + n])
                 value = min(1.0, abs(close - closes[place]) / way) if way > 0.0 else undefined
         out[0, t] = value
         last = close
         seen += 1.0
     state[0], state[1], state[2] = seen, float(place), last
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _varies(window: Float64Array) -> bool:
-    """Whether not all values are equal; a rounded variance cannot tell."""
-    for i in range(1, window.size):  # noqa: SIM110  compiled code
-        if window[i] != window[0]:
-            return True
-    return False
 
 
 @numba.njit(error_model="numpy", inline="always")
@@ -182,7 +151,7 @@ def _variance_ratio(
     Lo & MacKinlay (1988), equations 12 to 14 (overlapping, unbiased) and theorem 3 (variances that change).
     """
     n = window.size
-    mean = _sum(window) / n
+    mean = sum_of(window) / n
     for k in range(n):
         deviations[k] = window[k] - mean
         squares[k] = deviations[k] * deviations[k]
@@ -192,7 +161,7 @@ def _variance_ratio(
         later = deviations[j:]
         for k in range(starts):
             longer[k] += later[k]
-    total = _sum(squares)
+    total = sum_of(squares)
     ratio = _dot(longer[:starts], longer[:starts]) / (q * starts * (1.0 - q / n)) / (total / (n - 1))
     error = 0.0
     for j in range(1, q):
@@ -211,11 +180,11 @@ def variance_ratio(params: Float64Array, state: Float64Array, bars: Float64Array
         close = bars[CLOSE, t]
         ratio, regime = np.nan, np.nan
         if seen > 0.0:
-            place = _push(returns, n, place, math.log(close / last))
+            place = push(returns, n, place, math.log(close / last))
             if seen >= n:
                 ratio, regime = undefined, 0.0
                 window = returns[place : place + n]
-                if _varies(window):
+                if varies(window):
                     ratio, error = _variance_ratio(window, q, deviations, squares, longer)
                     regime = _side(ratio - 1.0, -DEPARTS * error, DEPARTS * error)
         out[0, t], out[1, t] = ratio, regime

@@ -1,34 +1,11 @@
-"""Volatility over the last n bars from their prices, and of few bars beside many. Rings and sums as in `windows.py`."""
+"""Volatility over the last n bars from their prices, and of few bars beside many. Rings and sums are in `rings.py`."""
 
 import math
 
-import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, OPEN, Float64Array, kernel
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _mean(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total / window.size
+from barmill.features.kernels.rings import mean_of, push
 
 
 @kernel("rogers_satchell_volatility", ("rogers_satchell_volatility",), lambda params: 2 + 2 * int(params[0]))
@@ -41,9 +18,9 @@ def rogers_satchell_volatility(params: Float64Array, state: Float64Array, bars: 
         open_, high, low, close = bars[OPEN, t], bars[HIGH, t], bars[LOW, t], bars[CLOSE, t]
         above = math.log(high / close) * math.log(high / open_)
         below = math.log(low / close) * math.log(low / open_)
-        place = _push(ring, n, place, above + below)
+        place = push(ring, n, place, above + below)
         seen += 1.0
-        out[0, t] = math.sqrt(_mean(ring[place : place + n])) if seen >= n else np.nan
+        out[0, t] = math.sqrt(mean_of(ring[place : place + n])) if seen >= n else np.nan
     state[0], state[1] = seen, float(place)
 
 
@@ -57,10 +34,10 @@ def volatility_ratio(params: Float64Array, state: Float64Array, bars: Float64Arr
         close = bars[CLOSE, t]
         value = np.nan
         if seen > 0.0:
-            place = _push(ring, n, place, math.log(close / last) ** 2)
+            place = push(ring, n, place, math.log(close / last) ** 2)
             if seen >= n:
-                usual = _mean(ring[place : place + n])
-                value = math.sqrt(_mean(ring[place + n - fast : place + n]) / usual) if usual > 0.0 else undefined
+                usual = mean_of(ring[place : place + n])
+                value = math.sqrt(mean_of(ring[place + n - fast : place + n]) / usual) if usual > 0.0 else undefined
         out[0, t] = value
         last = close
         seen += 1.0

@@ -13,46 +13,13 @@ import numpy as np
 from numba import types
 
 from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, OPEN_TIME, VALUES, VOLUME, Float64Array, kernel, routine
+from barmill.features.kernels.lanes import window_sums
+from barmill.features.kernels.rings import sum_of
 
 TILE = 256  # bars
 BULK, TAKERS = 0, 1  # what tells bought from sold
 HALF = math.sqrt(0.5)
 FULL = 1e-10  # a bucket that lacks less than this share of its volume lacks it by rounding: ten bars of 0.1 fill one of 1
-
-
-@numba.njit(error_model="numpy")
-def _sums(lane: Float64Array, n: int, size: int, work: Float64Array, sums: Float64Array) -> None:
-    """sums[i] = lane[i] + ... + lane[i + n - 1] for i below `size`, as in `window_sums.py`; `work` is as long as the lane."""
-    blocks = n - 1 + size
-    for i in range(blocks):
-        work[i] = lane[i]
-    for i in range(size):
-        sums[i] = 0.0
-    covered, length = 0, 1
-    while length <= n:
-        if n & length:
-            for i in range(size):
-                sums[i] += work[i + covered]
-            covered += length
-        blocks -= length
-        for i in range(blocks):
-            work[i] += work[i + length]
-        length *= 2
-
-
-@numba.njit(error_model="numpy")
-def _sum(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total
 
 
 @numba.njit(error_model="numpy")
@@ -104,11 +71,11 @@ def fill_buckets(
 def _vpin(volumes: Float64Array, shares: Float64Array, scratch: Float64Array, undefined: float) -> float:
     """Mean imbalance of the buckets that the window fills, as a share of their volume. scratch (2, n_buckets)."""
     n_buckets = scratch.shape[1]
-    size = _sum(volumes) / n_buckets
+    size = sum_of(volumes) / n_buckets
     if size <= 0.0:
         return undefined
     count = _fill(volumes, shares, size, scratch[0], scratch[1])
-    return _sum(scratch[1, :count]) / (n_buckets * size)
+    return sum_of(scratch[1, :count]) / (n_buckets * size)
 
 
 @numba.njit(error_model="numpy")
@@ -151,7 +118,7 @@ def vpin(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
             shares[n - 1 + i] = change if bulk else 2.0 * (bought[start + i] / volume) - 1.0 if volume > 0.0 else 0.0
             last = bars[CLOSE, start + i]
         if bulk:
-            _sums(squares, n_buckets, size, work, sums)
+            window_sums(squares, n_buckets, size, work, sums)
             for i in range(size):
                 sigma = math.sqrt(sums[i] / n_buckets)
                 shares[n - 1 + i] = math.erf(shares[n - 1 + i] / sigma * HALF) if sigma > 0.0 else 0.0

@@ -1,12 +1,6 @@
-"""Quantities of spreads, order flow and price impact that are sums over the last n bars.
+"""Quantities of spreads, order flow and price impact that are sums over the last n bars (`lanes.py`).
 
-The sums of many windows are made at once, from blocks of 1, 2, 4, ... values: the block of 2h values that starts at i is that of
-h which starts at i and that of h which starts at i + h, and a window is the blocks that make up n. So a bar costs log n
-additions, many of which the processor does together. Their order is fixed by n alone: the same window gives the same bits,
-however the bars are cut, and nothing drifts.
-
-A kernel goes through the bars in tiles. A lane holds the n - 1 values before the tile and those of the tile; the first value of
-a history is 0 where a change is meant, and is never in a full window.
+The first value of a history is 0 where a change is meant, and is never in a full window.
 """
 
 import math
@@ -15,18 +9,13 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, VOLUME, Float64Array, kernel
+from barmill.features.kernels.lanes import keep, move_on, recall, tile_of
 
-TILE = 256  # bars; a lane and its work stay in the first-level cache
 ONE_AND_ROOT = 1.0 + math.sqrt(2.0)  # as 3 - 2√2 = (√2 - 1)², Corwin and Schultz's α is (1 + √2)(√β - √γ)
 HALF = math.sqrt(0.5)
 
 BULK, TAKERS = 0, 1  # what tells bought from sold
 PER_TIME, PER_TRADE = 0, 1
-
-
-@numba.njit(error_model="numpy")
-def _tile(n: int, n_bars: int) -> int:
-    return min(max(TILE, n), max(n_bars, 1))
 
 
 @numba.njit(error_model="numpy")
@@ -51,31 +40,6 @@ def _sums(lanes: Float64Array, n: int, size: int, work: Float64Array, sums: Floa
 
 
 @numba.njit(error_model="numpy")
-def _recall(kept: Float64Array, n_lanes: int, n: int, tile: int) -> Float64Array:
-    """The lanes, beginning with the n - 1 values that each had kept."""
-    lanes = np.empty((n_lanes, n - 1 + tile))
-    for k in range(n_lanes):
-        for i in range(n - 1):
-            lanes[k, i] = kept[k * (n - 1) + i]
-    return lanes
-
-
-@numba.njit(error_model="numpy")
-def _move_on(lanes: Float64Array, n: int, size: int) -> None:
-    """The last n - 1 values come before the next tile."""
-    for k in range(lanes.shape[0]):
-        for i in range(n - 1):
-            lanes[k, i] = lanes[k, i + size]
-
-
-@numba.njit(error_model="numpy")
-def _keep(kept: Float64Array, lanes: Float64Array, n: int) -> None:
-    for k in range(lanes.shape[0]):
-        for i in range(n - 1):
-            kept[k * (n - 1) + i] = lanes[k, i]
-
-
-@numba.njit(error_model="numpy")
 def _begin(values: Float64Array, seen: float) -> int:
     """The first bar that counts: a row may begin with NaN."""
     t = 0
@@ -89,8 +53,8 @@ def corwin_schultz_spread(params: Float64Array, state: Float64Array, bars: Float
     """params: n. state: bars seen, last high, last low, last squared log range, lane of the sums of two neighbours' squares."""
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last_high, last_low, last_square = state[0], state[1], state[2], state[3]
-    tile = _tile(n, n_bars)
-    lanes, work, sums, ranges = _recall(state[4:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile)), np.empty(tile)
+    tile = tile_of(n, n_bars)
+    lanes, work, sums, ranges = recall(state[4:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile)), np.empty(tile)
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -104,9 +68,9 @@ def corwin_schultz_spread(params: Float64Array, state: Float64Array, bars: Float
             alpha = ONE_AND_ROOT * (math.sqrt(sums[0, i] / n) - ranges[i])
             value = 2.0 * math.tanh(0.5 * alpha) if alpha > 0.0 else 0.0  # 2(e^α - 1)/(1 + e^α)
             out[0, start + i] = value if seen + i >= n else np.nan
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[4:], lanes, n)
+    keep(state[4:], lanes, n)
     state[0], state[1], state[2], state[3] = seen, last_high, last_low, last_square
 
 
@@ -115,8 +79,8 @@ def effective_spread(params: Float64Array, state: Float64Array, bars: Float64Arr
     """params: n. state: bars seen, last close, its log distance from the middle of its bar, lane of products."""
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last, own = state[0], state[1], state[2]
-    tile = _tile(n, n_bars)
-    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile))
+    tile = tile_of(n, n_bars)
+    lanes, work, sums = recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -126,9 +90,9 @@ def effective_spread(params: Float64Array, state: Float64Array, bars: Float64Arr
         _sums(lanes, n, size, work, sums)
         for i in range(size):
             out[0, start + i] = 2.0 * math.sqrt(max(0.0, sums[0, i] / n)) if seen + i >= n else np.nan
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[3:], lanes, n)
+    keep(state[3:], lanes, n)
     state[0], state[1], state[2] = seen, last, own
 
 
@@ -137,8 +101,8 @@ def realised_spread(params: Float64Array, state: Float64Array, bars: Float64Arra
     """params: n. state: bars seen, last close, sign of the last change (0 before the first), lane of what was given back."""
     n, n_bars = int(params[0]), bars.shape[1]
     seen, last, sign = state[0], state[1], state[2]
-    tile = _tile(n, n_bars)
-    lanes, work, sums = _recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile))
+    tile = tile_of(n, n_bars)
+    lanes, work, sums = recall(state[3:], 1, n, tile), np.empty(n - 1 + tile), np.empty((1, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -150,9 +114,9 @@ def realised_spread(params: Float64Array, state: Float64Array, bars: Float64Arra
         _sums(lanes, n, size, work, sums)
         for i in range(size):
             out[0, start + i] = sums[0, i] / n if seen + i > n else np.nan
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[3:], lanes, n)
+    keep(state[3:], lanes, n)
     state[0], state[1], state[2] = seen, last, sign
 
 
@@ -167,9 +131,9 @@ def imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out
     bought = bars[VOLUME if bulk else int(params[3])]
     warm = 2 * n - 1 if bulk else n - 1  # in bulk the oldest bar of the window has n changes behind it
     seen, last = state[0], state[1]
-    tile, begin = _tile(n, n_bars), _begin(bought, seen)
+    tile, begin = tile_of(n, n_bars), _begin(bought, seen)
     out[0, :begin] = np.nan
-    lanes, work, sums = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
+    lanes, work, sums = recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -187,9 +151,9 @@ def imbalance(params: Float64Array, state: Float64Array, bars: Float64Array, out
         for i in range(size):
             value = sums[0, i] / sums[1, i] if sums[1, i] > 0.0 else undefined
             out[0, start + i] = value if seen + i >= warm else np.nan
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[2:], lanes, n)
+    keep(state[2:], lanes, n)
     state[0], state[1] = seen, last
 
 
@@ -203,9 +167,9 @@ def rate(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
     n, undefined, per_time, given, n_bars = int(params[0]), params[1], params[2] == PER_TIME, bars[int(params[3])], bars.shape[1]
     warm = n if per_time else n - 1
     seen, last = state[0], state[1]
-    tile, begin = _tile(n, n_bars), _begin(given, seen)
+    tile, begin = tile_of(n, n_bars), _begin(given, seen)
     out[0, :begin] = np.nan
-    lanes, work, sums = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
+    lanes, work, sums = recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
     for start in range(begin, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -219,9 +183,9 @@ def rate(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
             if sums[0, i] > 0.0 and lanes[1, n - 1 + i] > 0.0:
                 value = (lanes[0, n - 1 + i] / lanes[1, n - 1 + i]) / (sums[0, i] / sums[1, i])
             out[0, start + i] = value if seen + i >= warm else np.nan
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[2:], lanes, n)
+    keep(state[2:], lanes, n)
     state[0], state[1] = seen, last
 
 
@@ -233,8 +197,8 @@ def amihud(params: Float64Array, state: Float64Array, bars: Float64Array, out: F
     """
     n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
     seen, last = state[0], state[1]
-    tile = _tile(n, n_bars)
-    lanes, work, sums = _recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty((3, tile))
+    tile = tile_of(n, n_bars)
+    lanes, work, sums = recall(state[2:], 3, n, tile), np.empty(n - 1 + tile), np.empty((3, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -252,9 +216,9 @@ def amihud(params: Float64Array, state: Float64Array, bars: Float64Array, out: F
                 money = sums[0, i] / traded
                 relative = money * (sums[1, i] / traded)
             out[0, start + i], out[1, start + i] = (money, relative) if seen + i >= n else (np.nan, np.nan)
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[2:], lanes, n)
+    keep(state[2:], lanes, n)
     state[0], state[1] = seen, last
 
 
@@ -266,8 +230,8 @@ def price_impact(params: Float64Array, state: Float64Array, bars: Float64Array, 
     """
     n, undefined, n_bars = int(params[0]), params[1], bars.shape[1]
     seen, last = state[0], state[1]
-    tile = _tile(n, n_bars)
-    lanes, work, sums = _recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
+    tile = tile_of(n, n_bars)
+    lanes, work, sums = recall(state[2:], 2, n, tile), np.empty(n - 1 + tile), np.empty((2, tile))
     for start in range(0, n_bars, tile):
         size = min(tile, n_bars - start)
         for i in range(size):
@@ -279,9 +243,9 @@ def price_impact(params: Float64Array, state: Float64Array, bars: Float64Array, 
         for i in range(size):
             value = sums[0, i] / (n * math.sqrt(sums[1, i] / n)) if sums[1, i] > 0.0 else undefined
             out[0, start + i] = value if seen + i >= n else np.nan
-        _move_on(lanes, n, size)
+        move_on(lanes, n, size)
         seen += size
-    _keep(state[2:], lanes, n)
+    keep(state[2:], lanes, n)
     state[0], state[1] = seen, last
 
 

@@ -1,85 +1,14 @@
-"""Quantities over the last n bars, recomputed from a ring at every bar.
-
-A ring of n values is kept twice in a row (2n cells), so that the window from its oldest to its newest value is always
-one stretch of memory: `ring[first : first + n]`. Sums run over it in four fixed lanes, which the processor can add at
-once; the order of the additions depends on the place in the window alone, so the same window gives the same bits.
-
-What runs over a window is compiled into the kernels themselves (`inline="always"`): to hand an array to a function costs as much
-as summing twenty values.
-"""
+"""Quantities over the last n bars, recomputed from a ring at every bar (`rings.py`)."""
 
 import math
 
-import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, HIGH, LOW, OPEN, VOLUME, Float64Array, kernel
+from barmill.features.kernels.rings import highest, lowest, push, sum_of, sum_of_squares, varies
 
 PARKINSON = 1.0 / (4.0 * math.log(2.0))
 GARMAN_KLASS = 2.0 * math.log(2.0) - 1.0
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _push(ring: Float64Array, n: int, place: int, value: float) -> int:
-    """Put `value` over the oldest; returns the place of the next one, which is where the window now starts."""
-    ring[place] = value
-    ring[place + n] = value
-    return place + 1 if place + 1 < n else 0
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _sum(window: Float64Array) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += window[i]
-        b += window[i + 1]
-        c += window[i + 2]
-        d += window[i + 3]
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += window[i]
-    return total
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _sum_of_squares(window: Float64Array, centre: float) -> float:
-    a, b, c, d = 0.0, 0.0, 0.0, 0.0
-    whole = window.size - window.size % 4
-    for i in range(0, whole, 4):
-        a += (window[i] - centre) ** 2
-        b += (window[i + 1] - centre) ** 2
-        c += (window[i + 2] - centre) ** 2
-        d += (window[i + 3] - centre) ** 2
-    total = (a + b) + (c + d)
-    for i in range(whole, window.size):
-        total += (window[i] - centre) ** 2
-    return total
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _lowest(window: Float64Array) -> float:
-    low = window[0]
-    for i in range(1, window.size):
-        low = min(low, window[i])
-    return low
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _highest(window: Float64Array) -> float:
-    high = window[0]
-    for i in range(1, window.size):
-        high = max(high, window[i])
-    return high
-
-
-@numba.njit(error_model="numpy", inline="always")
-def _varies(window: Float64Array) -> bool:
-    """Whether not all values are equal; a rounded standard deviation cannot tell."""
-    for i in range(1, window.size):  # noqa: SIM110  compiled code
-        if window[i] != window[0]:
-            return True
-    return False
 
 
 def _one_ring(params: tuple[float, ...]) -> int:
@@ -115,9 +44,9 @@ def realised_volatility(params: Float64Array, state: Float64Array, bars: Float64
         close = bars[CLOSE, t]
         value = np.nan
         if seen > 0.0:
-            place = _push(ring, n, place, math.log(close / last))
+            place = push(ring, n, place, math.log(close / last))
             if seen >= n:
-                value = math.sqrt(_sum_of_squares(ring[place : place + n], 0.0) / n)
+                value = math.sqrt(sum_of_squares(ring[place : place + n], 0.0) / n)
         out[0, t] = value
         last = close
         seen += 1.0
@@ -134,12 +63,12 @@ def return_moments(params: Float64Array, state: Float64Array, bars: Float64Array
         close = bars[CLOSE, t]
         mean, std, skewness, kurtosis = np.nan, np.nan, np.nan, np.nan
         if seen > 0.0:
-            place = _push(ring, n, place, math.log(close / last))
+            place = push(ring, n, place, math.log(close / last))
             if seen >= n:
                 window = ring[place : place + n]
                 mean, std, skewness, kurtosis = window[0], 0.0, params[1], params[2]
-                if _varies(window):
-                    mean = _sum(window) / n
+                if varies(window):
+                    mean = sum_of(window) / n
                     m2, m3, m4 = 0.0, 0.0, 0.0
                     for i in range(n):
                         d = window[i] - mean
@@ -163,9 +92,9 @@ def parkinson_volatility(params: Float64Array, state: Float64Array, bars: Float6
     seen, place = state[0], int(state[1])
     ring = state[3:]
     for t in range(bars.shape[1]):
-        place = _push(ring, n, place, math.log(bars[HIGH, t] / bars[LOW, t]) ** 2)
+        place = push(ring, n, place, math.log(bars[HIGH, t] / bars[LOW, t]) ** 2)
         seen += 1.0
-        out[0, t] = math.sqrt(_sum(ring[place : place + n]) / n * PARKINSON) if seen >= n else np.nan
+        out[0, t] = math.sqrt(sum_of(ring[place : place + n]) / n * PARKINSON) if seen >= n else np.nan
     state[0], state[1] = seen, float(place)
 
 
@@ -178,9 +107,9 @@ def garman_klass_volatility(params: Float64Array, state: Float64Array, bars: Flo
     for t in range(bars.shape[1]):
         width = math.log(bars[HIGH, t] / bars[LOW, t])
         body = math.log(bars[CLOSE, t] / bars[OPEN, t])
-        place = _push(ring, n, place, 0.5 * width**2 - GARMAN_KLASS * body**2)
+        place = push(ring, n, place, 0.5 * width**2 - GARMAN_KLASS * body**2)
         seen += 1.0
-        out[0, t] = math.sqrt(_sum(ring[place : place + n]) / n) if seen >= n else np.nan
+        out[0, t] = math.sqrt(sum_of(ring[place : place + n]) / n) if seen >= n else np.nan
     state[0], state[1] = seen, float(place)
 
 
@@ -195,15 +124,15 @@ def bollinger(params: Float64Array, state: Float64Array, bars: Float64Array, out
     ring = state[3:]
     for t in range(bars.shape[1]):
         close = bars[CLOSE, t]
-        place = _push(ring, n, place, close)
+        place = push(ring, n, place, close)
         seen += 1.0
         middle, half, position = np.nan, np.nan, np.nan
         if seen >= n:
             window = ring[place : place + n]
             middle, half, position = close, 0.0, undefined
-            if _varies(window):
-                middle = _sum(window) / n
-                half = k * math.sqrt(_sum_of_squares(window, middle) / n)
+            if varies(window):
+                middle = sum_of(window) / n
+                half = k * math.sqrt(sum_of_squares(window, middle) / n)
                 position = (close - (middle - half)) / (2.0 * half)
         out[0, t], out[1, t], out[2, t] = middle + half, middle, middle - half
         out[3, t], out[4, t] = 2.0 * half / middle, position
@@ -223,19 +152,19 @@ def stochastic(params: Float64Array, state: Float64Array, bars: Float64Array, ou
     raws = state[5 + 4 * n : 5 + 4 * n + 2 * smooth]
     slow = state[5 + 4 * n + 2 * smooth :]
     for t in range(bars.shape[1]):
-        _push(highs, n, place, bars[HIGH, t])
-        place = _push(lows, n, place, bars[LOW, t])
+        push(highs, n, place, bars[HIGH, t])
+        place = push(lows, n, place, bars[LOW, t])
         seen += 1.0
         slow_k, slow_d = np.nan, np.nan
         if seen >= n:
-            low, high = _lowest(lows[place : place + n]), _highest(highs[place : place + n])
+            low, high = lowest(lows[place : place + n]), highest(highs[place : place + n])
             raw = 100.0 * ((bars[CLOSE, t] - low) / (high - low)) if high > low else undefined
-            place_raw = _push(raws, smooth, place_raw, raw)
+            place_raw = push(raws, smooth, place_raw, raw)
             if seen >= n + smooth - 1:
-                slow_k = _sum(raws[place_raw : place_raw + smooth]) / smooth
-                place_k = _push(slow, d, place_k, slow_k)
+                slow_k = sum_of(raws[place_raw : place_raw + smooth]) / smooth
+                place_k = push(slow, d, place_k, slow_k)
                 if seen >= n + smooth + d - 2:
-                    slow_d = _sum(slow[place_k : place_k + d]) / d
+                    slow_d = sum_of(slow[place_k : place_k + d]) / d
         out[0, t], out[1, t] = slow_k, slow_d
     state[0], state[1], state[2], state[3] = seen, float(place), float(place_raw), float(place_k)
 
@@ -248,11 +177,11 @@ def volume_ratio(params: Float64Array, state: Float64Array, bars: Float64Array, 
     ring = state[3:]
     for t in range(bars.shape[1]):
         volume = bars[VOLUME, t]
-        place = _push(ring, n, place, volume)
+        place = push(ring, n, place, volume)
         seen += 1.0
         value, mean = np.nan, np.nan
         if seen >= n:
-            mean = _sum(ring[place : place + n]) / n
+            mean = sum_of(ring[place : place + n]) / n
             value = volume / mean if mean > 0.0 else undefined
         out[0, t], out[1, t] = value, mean
     state[0], state[1] = seen, float(place)
@@ -291,7 +220,7 @@ def obv_zscore(params: Float64Array, state: Float64Array, bars: Float64Array, ou
             signed = volume
         elif seen > 0.0 and close < last:
             signed = -volume
-        place = _push(ring, n, place, signed)
+        place = push(ring, n, place, signed)
         last = close
         seen += 1.0
         value = np.nan
@@ -300,9 +229,9 @@ def obv_zscore(params: Float64Array, state: Float64Array, bars: Float64Array, ou
             for i in range(1, n):
                 balance[i] = balance[i - 1] + ring[place + i]
             value = undefined
-            if _varies(balance):
-                mean = _sum(balance) / n
-                value = (balance[n - 1] - mean) / math.sqrt(_sum_of_squares(balance, mean) / n)
+            if varies(balance):
+                mean = sum_of(balance) / n
+                value = (balance[n - 1] - mean) / math.sqrt(sum_of_squares(balance, mean) / n)
         out[0, t] = value
     state[0], state[1], state[2] = seen, float(place), last
 
@@ -319,15 +248,15 @@ def vwap_distance(params: Float64Array, state: Float64Array, bars: Float64Array,
     for t in range(bars.shape[1]):
         close, volume = bars[CLOSE, t], bars[VOLUME, t]
         typical = (bars[HIGH, t] + bars[LOW, t] + close) / 3.0
-        _push(turnovers, n, place, typical * volume)
-        place = _push(volumes, n, place, volume)
+        push(turnovers, n, place, typical * volume)
+        place = push(volumes, n, place, volume)
         seen += 1.0
         distance, vwap = np.nan, np.nan
         if seen >= n:
-            traded = _sum(volumes[place : place + n])
+            traded = sum_of(volumes[place : place + n])
             distance, vwap = undefined, close
             if traded > 0.0:
-                turnover = _sum(turnovers[place : place + n])
+                turnover = sum_of(turnovers[place : place + n])
                 distance, vwap = close * traded / turnover - 1.0, turnover / traded
         out[0, t], out[1, t] = distance, vwap
     state[0], state[1] = seen, float(place)
