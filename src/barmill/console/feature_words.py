@@ -30,8 +30,8 @@ MEANINGS = {
     ),
     "unit_root": (
         "The Dickey-Fuller test does not reject at 5 % that it wanders without a mean, as prices do.",
-        "Not rejecting is no proof: on a short history, every slow feature looks so. And rejecting is none that it is stationary: a "
-        "change of level or of volatility passes. Differences, distances from a mean or frac_diff come back to a mean.",
+        "Not rejecting is no proof: on a short history every slow feature looks so, and so does one jump of the level. And rejecting is "
+        "none that it is stationary: a change of volatility passes. Differences, distances from a mean or frac_diff come back to a mean.",
     ),
     "duplicate": (
         "Its ranks correlate by 0.99 or more, either way, with a feature that stands earlier in the table.",
@@ -39,7 +39,8 @@ MEANINGS = {
     ),
     "unsteady": (
         "PSI of 0.25 or more, but no more than between the two halves of train.",
-        "It is slow, or follows the market's moods: it did so before, and the model has seen that.",
+        "It is slow, or follows the market's moods: it did so before, and the model has seen that. Or many rows share a value, as "
+        "returns of one tick do, and a hair's breadth moves them all into the next bin.",
     ),
     "mostly_one_value": (
         "95 % of the rows or more have the commonest value.",

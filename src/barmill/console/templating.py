@@ -9,8 +9,26 @@ from barmill.console.embedding import content_hash, own_file
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
-FILTERS = (figures.fixed, figures.significant, figures.percent, figures.basis_points, figures.whole, figures.duration, figures.plural)
+
+def breakable(name: str) -> "Markup":
+    """A name in code that may go on in the next line after an underscore, not within a word."""
+    from markupsafe import Markup, escape
+
+    return Markup(str(escape(name)).replace("_", "_<wbr>"))
+
+
+FILTERS = (
+    figures.fixed,
+    figures.significant,
+    figures.percent,
+    figures.basis_points,
+    figures.whole,
+    figures.duration,
+    figures.plural,
+    breakable,
+)
 
 
 def rendered(

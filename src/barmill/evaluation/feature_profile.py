@@ -140,7 +140,7 @@ def profile_features(
     after = _columns(values, test_rows[spread_rows(test_rows.size, BLOCK_ROWS)])
     tested = _columns(values, even_rows(len(values), TESTED_ROWS))
     lags = tuple(lag for lag in LAGS if lag <= len(values) // 4)
-    repeated, memory = _memory(values, lags, _means(sample))
+    repeated, memory = _memory(values, lags, *_centre_and_size(sample))
     features: list[FeatureProfile] = []
     for i, name in enumerate(names):
         own = sample[i][np.isfinite(sample[i])]
@@ -196,13 +196,17 @@ def _scan(values: npt.NDArray[np.floating], time_bins: Int64Array) -> _Scanned:
     return _Scanned(first, missing.sum(axis=1) / n_rows, low, high, missing / np.diff(time_bins))
 
 
-def _means(sample: Float64Array) -> Float64Array:
-    """Mean of the finite values of each row; 0 where there are none."""
+def _centre_and_size(sample: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Of each row, the mean of its finite values and the largest distance from it; 0 and 1 where there are none."""
     finite = np.isfinite(sample)
-    return np.where(finite, sample, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
+    centre = np.where(finite, sample, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
+    size = np.abs(np.where(finite, sample - centre[:, None], 0.0)).max(axis=1, initial=0.0)
+    return centre, np.where(size > 0, size, 1.0)
 
 
-def _memory(values: npt.NDArray[np.floating], lags: tuple[int, ...], means: Float64Array) -> tuple[Float64Array, Float64Array]:
+def _memory(
+    values: npt.NDArray[np.floating], lags: tuple[int, ...], centre: Float64Array, size: Float64Array
+) -> tuple[Float64Array, Float64Array]:
     """The share of repeated values, and the correlation of the pairs that lie each lag apart, about the mean of the sample."""
     n_features = values.shape[1]
     pairs, equal = np.zeros(n_features), np.zeros(n_features)
@@ -212,10 +216,10 @@ def _memory(values: npt.NDArray[np.floating], lags: tuple[int, ...], means: Floa
         finite = np.isfinite(stretch)
         pairs += (finite[:, 1:] & finite[:, :-1]).sum(axis=1)
         equal += (stretch[:, 1:] == stretch[:, :-1]).sum(axis=1, where=finite[:, 1:])
-        centred = np.where(finite, stretch - means[:, None], 0.0)
+        scaled = np.where(finite, (stretch - centre[:, None]) / size[:, None], 0.0)  # so that no square overflows or vanishes
         for k, lag in enumerate(lags):
             if lag < end - start:
-                products[:, :, k] += _products(centred[:, :-lag], centred[:, lag:], finite[:, :-lag] & finite[:, lag:])
+                products[:, :, k] += _products(scaled[:, :-lag], scaled[:, lag:], finite[:, :-lag] & finite[:, lag:])
     with np.errstate(divide="ignore", invalid="ignore"):  # no pairs, no variation: NaN
         return equal / pairs, products[0] / np.sqrt(products[1] * products[2])
 
