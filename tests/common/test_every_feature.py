@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
-from oracles import ORACLES
-from oracles.further import further_columns
-from oracles.slow import per_window
 
 from barmill.features import FEATURES, Feature, FeaturePlan, FeatureStream, parse_feature, usual_feature
 from barmill.features.columns import COLUMNS
 from barmill.features.kernels.kernel import BAR_ROWS
 from barmill.features.rows import RowReader
 from barmill.market import Bars, Instrument, Timeframe
+from oracles import ORACLES
+from oracles.further import further_columns
+from oracles.slow import per_window
 
 MINUTE = Timeframe.parse("1m")
 FIVE = Timeframe.parse("5m")
@@ -206,7 +206,7 @@ def test_once_settled_it_does_not_matter_where_the_history_began(feature):
 @every_feature
 def test_a_column_that_begins_late_delays_the_feature_and_no_more(feature):
     """As a second series does that starts after the bars."""
-    late = [name for name in feature.sources]
+    late = feature.sources
     if not late:
         return
     bars, begins = walk(long_enough(feature), seed=3), 90

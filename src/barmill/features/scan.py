@@ -18,7 +18,8 @@ from barmill.features.kernels.kernel import Float64Array
 from barmill.features.program import Program, Work
 
 BLOCK = 2048  # bars; what a thread works on at once stays near its second-level cache
-SHARED_BARS = 4 * BLOCK  # fewer bars than this are not worth a second thread
+SHARED_BLOCK = 8192  # where threads share a block: they meet twice in each, and a meeting costs about a hundred bars
+SHARED_BARS = 2 * SHARED_BLOCK  # fewer bars than this are not worth a second thread
 _PAD = 8  # rows of the sheet do not begin a power of two apart, where they would share the sets of the cache
 
 
@@ -51,9 +52,10 @@ class Scan:
         Yields how many bars are done, block by block.
         """
         n_bars = bars.shape[1]
-        self._make_room(min(n_bars, BLOCK))
         works = self._program.shared_among(1 if n_bars < SHARED_BARS else threads)
-        blocks = [(start, min(start + BLOCK, n_bars)) for start in range(0, n_bars, BLOCK)]
+        step = BLOCK if len(works) == 1 else SHARED_BLOCK
+        self._make_room(min(n_bars, step))
+        blocks = [(start, min(start + step, n_bars)) for start in range(0, n_bars, step)]
         if len(works) == 1:
             for start, stop in blocks:
                 self._begin_block(bars[:, start:stop])
