@@ -98,16 +98,17 @@ def features() -> str:
     from barmill.features import COLUMNS, FEATURES, usual_feature
 
     parts = [
-        "A feature is a number known at a bar's close, computed from bars up to and including it. Its name is all there is to say of it: "
-        "`rsi_14@5m` is `rsi` with a window of 14 on closed five-minute bars, `zscore_60(rsi_14)@5m` a transform of it on the same bars. The "
-        "numbers are the parameters, in the order below; the base timeframe is left out. Warm-up is in bars of the feature's own timeframe, "
-        "for the usual name: row `warm-up` (from 0) is the first with a value. Settled: so many bars after which it no longer matters where "
-        "the history began. See [choose features](../how-to/choose-features.md) and [causal features](../explanation/causal-features.md).",
+        "A feature is a number known at a bar's close, computed from bars up to and including it. Its name is all there is to say of "
+        "it: `rsi_14@5m` is `rsi` with a window of 14 on closed five-minute bars, `zscore_60(rsi_14)@5m` a transform of it on the same "
+        "bars. The numbers are the parameters, in the order below; the base timeframe is left out. Warm-up is in bars of the feature's "
+        "own timeframe, for the usual name: row `warm-up` (from 0) is the first with a value. Settled: so many bars after which it no "
+        "longer matters where the history began. See [choose features](../how-to/choose-features.md) and [causal features](../explanation/causal-features.md).",
     ]
     families: dict[str, list[Any]] = {}
     for spec in FEATURES.values():
         families.setdefault(spec.family, []).append(spec)
-    rows = [(f"[{family}](#{family.replace('_', '-')})", len(specs), codes(spec.name for spec in specs)) for family, specs in families.items()]
+    names = {family: codes(spec.name for spec in specs) for family, specs in families.items()}
+    rows = [(f"[{family}](#{family.replace('_', '-')})", len(specs), names[family]) for family, specs in families.items()]
     parts.append(table(("family", "", "features"), rows))
     members = _members()
     for family, specs in families.items():
@@ -168,9 +169,9 @@ def feature_sets() -> str:
     from barmill.features import COLUMNS, FeaturePlan, read_set, set_names
 
     parts = [
-        "A set is a list of columns, each with the feature that it is. A recipe picks one (`features.set`), and adds to it or takes from it "
-        "([choose features](../how-to/choose-features.md)). The tables are for bars of one minute that have every further column; where a set "
-        "has a choice, bars without a column get the feature that does not need it."
+        "A set is a list of columns, each with the feature that it is. A recipe picks one (`features.set`), and adds to it or takes from "
+        "it ([choose features](../how-to/choose-features.md)). The tables are for bars of one minute that have every further column; where "
+        "a set has a choice, bars without a column get the feature that does not need it."
     ]
     for name in set_names():
         chosen, plan = read_set(name), FeaturePlan.build(set=name, needs=(), sources=tuple(COLUMNS))
