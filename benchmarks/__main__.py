@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent
 NOT_SPEED = {"__main__", "feature_peers", "run_report"}
 QUICK = {
     "features": ("--bars", "100000", "--rounds", "1"),
+    "feature_kernels": ("--bars", "100000"),
     "labels": ("--bars", "100000", "--rounds", "2"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),
