@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from barmill.features.kernels import windows
+from barmill.features.kernels import moments
 from barmill.features.params import MomentsParams
 from barmill.features.spec import FeatureSpec
 
@@ -15,7 +15,7 @@ _moment = partial(
     params=MomentsParams,
     usual=MomentsParams(window=60),
     inputs=("close",),
-    kernel=windows.return_moments,
+    kernel=moments.return_moments,
     kernel_params=lambda p: (p.window, 0.0, 3.0),
     lookback=lambda p: p.window,
     source="Joanes & Gill (1998), The Statistician 47(1)",

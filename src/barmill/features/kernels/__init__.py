@@ -18,6 +18,7 @@ from barmill.features.kernels import (
     flow,
     hidden_markov,
     interactions,
+    moments,
     order_flow,
     oscillators,
     price,
@@ -61,6 +62,7 @@ KERNELS: tuple[Kernel, ...] = (
     *wilder.KERNELS,
     *window_sums.KERNELS,
     *windows.KERNELS,
+    *moments.KERNELS,
 )
 ROUTINES: tuple[Routine, ...] = (*timeframes.ROUTINES, *hidden_markov.ROUTINES, *vpin.ROUTINES)
 

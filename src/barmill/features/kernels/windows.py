@@ -53,38 +53,6 @@ def realised_volatility(params: Float64Array, state: Float64Array, bars: Float64
     state[0], state[1], state[2] = seen, float(place), last
 
 
-@kernel("return_moments", ("mean", "std", "skewness", "kurtosis"), _one_ring)
-def return_moments(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
-    """params: n, skewness and kurtosis where nothing varies. state: bars seen, place, last close, ring of log returns."""
-    n = int(params[0])
-    seen, place, last = state[0], int(state[1]), state[2]
-    ring = state[3:]
-    for t in range(bars.shape[1]):
-        close = bars[CLOSE, t]
-        mean, std, skewness, kurtosis = np.nan, np.nan, np.nan, np.nan
-        if seen > 0.0:
-            place = push(ring, n, place, math.log(close / last))
-            if seen >= n:
-                window = ring[place : place + n]
-                mean, std, skewness, kurtosis = window[0], 0.0, params[1], params[2]
-                if varies(window):
-                    mean = sum_of(window) / n
-                    m2, m3, m4 = 0.0, 0.0, 0.0
-                    for i in range(n):
-                        d = window[i] - mean
-                        m2 += d * d
-                        m3 += d * d * d
-                        m4 += (d * d) * (d * d)
-                    std = math.sqrt(m2 / (n - 1))
-                    m2, m3, m4 = m2 / n, m3 / n, m4 / n
-                    skewness = m3 / (m2 * math.sqrt(m2))
-                    kurtosis = m4 / (m2 * m2)
-        out[0, t], out[1, t], out[2, t], out[3, t] = mean, std, skewness, kurtosis
-        last = close
-        seen += 1.0
-    state[0], state[1], state[2] = seen, float(place), last
-
-
 @kernel("parkinson_volatility", ("parkinson_volatility",), _one_ring)
 def parkinson_volatility(params: Float64Array, state: Float64Array, bars: Float64Array, out: Float64Array) -> None:
     """params: n. state: bars seen, place, -, ring of squared log ranges."""
@@ -265,7 +233,6 @@ def vwap_distance(params: Float64Array, state: Float64Array, bars: Float64Array,
 KERNELS = (
     log_return,
     realised_volatility,
-    return_moments,
     parkinson_volatility,
     garman_klass_volatility,
     bollinger,
