@@ -102,7 +102,8 @@ def features() -> str:
         "it: `rsi_14@5m` is `rsi` with a window of 14 on closed five-minute bars, `zscore_60(rsi_14)@5m` a transform of it on the same "
         "bars. The numbers are the parameters, in the order below; the base timeframe is left out. Warm-up is in bars of the feature's "
         "own timeframe, for the usual name: row `warm-up` (from 0) is the first with a value. Settled: so many bars after which it no "
-        "longer matters where the history began. See [choose features](../how-to/choose-features.md) and [causal features](../explanation/causal-features.md).",
+        "longer matters where the history began. See [choose features](../how-to/choose-features.md) and "
+        "[causal features](../explanation/causal-features.md).",
     ]
     families: dict[str, list[Any]] = {}
     for spec in FEATURES.values():

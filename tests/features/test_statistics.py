@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from barmill.features import FeaturePlan
-from barmill.features.kernels import moments
+from barmill.features.kernels.moments import return_moments
 
 NAMES = ("return_mean", "return_std", "return_skewness", "return_kurtosis")
 
 
 def moments(close, n):
-    return moments.return_moments.run((n, 0.0, 3.0), close=np.asarray(close, dtype=np.float64))
+    return return_moments.run((n, 0.0, 3.0), close=np.asarray(close, dtype=np.float64))
 
 
 @pytest.mark.parametrize("n", [4, 20, 61])
