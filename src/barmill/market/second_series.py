@@ -27,17 +27,10 @@ DAY_MS = 86_400_000
 
 
 class SeriesSource(BaseModel):
-    """Where a second series is, and when its rows are known.
+    """Where a second series is, and when its rows are known; each field says what it holds.
 
-    file : path of anything that `Bars.read` reads, relative to the recipe's folder
-    columns : our name to the series' own, for each column to take
-    known : "close" for bars, which are known once they have closed; a delay after the label, such as "1d" or "36h", for figures
-        that are released later; "label" for rows stamped with the moment at which they became known (settlements, snapshots)
-    timeframe : length of the bars where `known` is "close"; None takes the most common step
-    time : the series' column of its labels; None detects it
-    time_unit : "s", "ms", "us" or "ns" of integer times; None detects it
-    symbol : the rows to take from a file of several symbols
-    max_age : the oldest that a value may be at a bar, such as "3d"; None lets the last one stand
+    `known` is "close" for bars, which are known once they have closed; a delay after the label, such as "1d" or "36h", for
+    figures that are released later; "label" for rows stamped with the moment at which they became known (settlements, snapshots).
 
     Examples
     --------
@@ -47,14 +40,14 @@ class SeriesSource(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str = Field(min_length=1)
-    columns: Mapping[str, str] = Field(min_length=1)
-    known: str
-    timeframe: str | None = None
-    time: str | None = None
-    time_unit: str | None = None
-    symbol: str | None = None
-    max_age: str | None = None
+    file: str = Field(min_length=1, description="path of anything that bars are read from, relative to the recipe")
+    columns: Mapping[str, str] = Field(min_length=1, description="our name to the series' own, for each column to take")
+    known: str = Field(description="when a row is known: `close` (bars), a delay after its label such as `36h`, or `label`")
+    timeframe: str | None = Field(default=None, description="length of the bars where `known` is `close`; the most common step if left out")
+    time: str | None = Field(default=None, description="the column of the labels; detected if left out")
+    time_unit: str | None = Field(default=None, description="`s`, `ms`, `us` or `ns` of integer times; detected if left out")
+    symbol: str | None = Field(default=None, description="the rows to take from a file of several symbols")
+    max_age: str | None = Field(default=None, description="the oldest that a value may be at a bar, such as `3d`; any age if left out")
 
     @field_validator("known")
     @classmethod
