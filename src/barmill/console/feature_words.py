@@ -48,7 +48,8 @@ MEANINGS = {
     ),
     "missing": (
         "More than 5 % of the rows have no value.",
-        "A run uses only rows on which every feature has one: one feature with holes takes these rows from all the others.",
+        "At the start that is warm-up, and a longer history makes it smaller. A run uses only rows on which every feature has a value: "
+        "one feature with holes takes these rows from all the others.",
     ),
 }
 
