@@ -62,7 +62,7 @@ def test_the_fingerprint_sees_every_change(table: Table) -> None:
 
 def test_bars_cannot_be_changed(table: Table) -> None:
     bars = bars_of(table())
-    for values in (bars.open_time, bars.close_time, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.matrix, bars.matrix[2]):
+    for values in (bars.open_time, bars.close_time, bars.open, bars.high, bars.low, bars.close, bars.volume, bars.column("close")):
         with pytest.raises(ValueError, match="read-only"):
             values[0] = 1
     with pytest.raises(AttributeError):
@@ -76,12 +76,11 @@ def test_bars_do_not_follow_the_arrays_they_came_from() -> None:
     assert (bars.bar(0).open_time, bars.bar(0).close) == (0, 1.0)
 
 
-def test_the_matrix_holds_the_columns_in_their_order(table: Table) -> None:
-    bars = bars_of(table())
-    assert bars.matrix.shape == (7, len(bars))
-    assert bars.matrix.flags.c_contiguous
-    for name, row in zip(BAR_COLUMNS, bars.matrix, strict=True):
-        np.testing.assert_array_equal(row, getattr(bars, name))
+def test_a_bar_carries_its_further_columns(table: Table) -> None:
+    bars = bars_of(table().with_columns(trades=pl.lit(3.0)))
+    assert bars.bar(1).extra == {"trades": 3.0}
+    assert bars_of(table()).bar(1).extra == {}
+    assert all(hasattr(bars, name) for name in BAR_COLUMNS)
 
 
 def test_a_bar_is_known_at_its_close(table: Table) -> None:
@@ -125,7 +124,7 @@ def test_writing_and_reading_gives_the_same_bars_whatever_the_name(table: Table,
 
 def test_bars_travel_between_processes(table: Table) -> None:
     bars = bars_of(table())
-    assert bars.matrix.size
+    assert bars.close.size  # what is cached stays behind
     assert pickle.loads(pickle.dumps(bars)) == bars  # noqa: S301 (our own bytes, as multiprocessing moves them)
 
 

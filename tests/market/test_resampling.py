@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from barmill.errors import DataError, InstrumentError, ShapeError
 from barmill.features import COLUMNS
-from barmill.market import Bars, Instrument, Timeframe, mtf_align, resample, resample_ohlcv, simulate
+from barmill.market import BAR_COLUMNS, Bars, Instrument, Timeframe, mtf_align, resample, resample_ohlcv, simulate
 from barmill.market.resampling import SUMMED
 
 Table = Callable[..., pl.DataFrame]
@@ -141,7 +141,8 @@ def test_real_minutes_resample_to_the_real_hours(real: Callable[[str], Path]) ->
 def test_real_near_hours(real: Callable[[str], Path]) -> None:
     made = resample(Bars.read(real("crypto/NEARUSDT_um_1m_2023-08_2023-10.parquet")), "1h")
     hours = Bars.read(real("crypto/NEARUSDT_um_1h_2023-08_2023-10.parquet"))
-    np.testing.assert_allclose(made.matrix, hours.matrix, rtol=1e-12)
+    for name in BAR_COLUMNS:
+        np.testing.assert_allclose(getattr(made, name), getattr(hours, name), rtol=1e-12)
 
 
 def slowly_by_session(bars: Bars, minutes: int) -> list[tuple[float, ...]]:

@@ -29,7 +29,7 @@ from barmill.market.times import utc_text
 Float64Array = npt.NDArray[np.float64]
 Int64Array = npt.NDArray[np.int64]
 
-BAR_COLUMNS = ("open_time", "close_time", "open", "high", "low", "close", "volume")  # the rows of `Bars.matrix`
+BAR_COLUMNS = ("open_time", "close_time", "open", "high", "low", "close", "volume")  # of a bar, in the order in which features read them
 
 
 class Bar(NamedTuple):
@@ -194,15 +194,6 @@ class Bars:
     @cached_property
     def _extras(self) -> dict[str, Float64Array]:
         return {name: self.column(name) for name in self.frame.columns[6:] if name != "close_time"}
-
-    @cached_property
-    def matrix(self) -> Float64Array:
-        """float64 (7, n_bars), C-contiguous, rows as in BAR_COLUMNS; times are exact in float64."""
-        rows = (self.open_time, self.close_time, self.open, self.high, self.low, self.close, self.volume)
-        made = np.empty((len(rows), len(self)), dtype=np.float64)
-        for place, row in enumerate(rows):
-            made[place] = row
-        return _read_only(made)
 
     @cached_property
     def has_volume(self) -> bool:
