@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import zlib
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -209,12 +210,15 @@ def test_a_run_without_features_has_a_report_alone(usual_run: Path) -> None:
     assert render_pages(usual_run) == {"report.html": render_report(usual_run)}
 
 
-def test_features_that_are_gone_are_named(run: Path, tmp_path: Path) -> None:
-    for name in ("recipe.yaml", "environment.json", "metrics/judgement.json", "fingerprints.json", "recipe.json"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes((run / name).read_bytes())
-    with pytest.raises(DataError, match="the features of the run cannot be read"):
-        render_pages(tmp_path)
+def test_a_run_whose_data_was_removed_has_a_report_alone(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("data"))
+    assert list(render_pages(tmp_path / "run")) == ["report.html"]
+
+
+def test_a_stage_that_is_gone_is_named(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("splits-*"))
+    with pytest.raises(DataError, match=r"the features of the run cannot be read.*splits-"):
+        render_pages(tmp_path / "run")
 
 
 def test_the_command_makes_the_page_from_a_file_of_bars(tmp_path: Path) -> None:
@@ -245,6 +249,19 @@ def file(page: bytes, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("width", "dark"), [(360, False), (390, True), (1280, True)])
 def test_opens_without_errors_loads_nothing_and_fits(width: int, dark: bool, tab: Browser, file: Path) -> None:
     opens_cleanly(tab, file, width, dark, DRAWN)
+
+
+@needs_chromium
+def test_real_bars_without_volume_say_which_features_stand_still(tab: Browser, real_data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "es.html"
+    bars = real_data / "futures" / "ES_1m_2025-07_2025-10.parquet"
+    told = CliRunner().invoke(app, ["report", str(bars), "--out", str(out), "--json"], catch_exceptions=False)
+    flags = json.loads(told.stdout)["features"]
+    still = {name for name, own in flags.items() if "constant" in own}
+    assert still == {name for name in flags if name.split("@")[0] in ("volume_ratio_20", "obv_zscore_60", "vwap_distance_60")}
+    assert "duplicate" in flags["garman_klass_volatility_20"]
+    assert out.stat().st_size < 1_000_000
+    opens_cleanly(tab, out, 390, True, DRAWN)
 
 
 @needs_chromium

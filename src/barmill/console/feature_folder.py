@@ -36,15 +36,23 @@ class RunFeatures:
 
 
 def has_features(run_folder: Path) -> bool:
-    """Whether the folder says where its features are: that of a finished run does."""
-    return (run_folder / "fingerprints.json").exists()
+    """Whether the table is there: a finished run has one, unless its data was removed to save room."""
+    place = run_folder / "fingerprints.json"
+    return place.exists() and (run_folder / _places(place)["features"] / "values.npy").exists()
+
+
+def _places(fingerprints: Path) -> dict[str, str]:
+    try:
+        return read_json(fingerprints)["files"]
+    except (OSError, KeyError, ValueError) as error:
+        raise DataError(str(fingerprints), f"it does not say where the stages are: {error}", mend=_MEND) from error
 
 
 def read_features(run_folder: Path) -> RunFeatures:
     """Open the features of a finished run. Raises DataError if a file is not there or is not what it should be."""
     from barmill.pipeline.dataset import load_labels, load_positions
 
-    places: dict[str, str] = read_json(run_folder / "fingerprints.json")["files"]
+    places = _places(run_folder / "fingerprints.json")
     features = run_folder / places["features"]
     try:
         decided = load_labels(run_folder / places["labels"]).t0
