@@ -193,7 +193,7 @@ def test_a_run_has_the_page_beside_its_report_and_each_leads_to_the_other(run: P
     assert list(pages) == ["features.html", "report.html"]
     assert "features.html" in Words(pages["report.html"]).references
     assert "report.html" in Words(pages["features.html"]).references
-    assert "of the set core" in Words(pages["features.html"]).text
+    assert "59, set core" in Words(pages["features.html"]).text
 
 
 def test_train_and_test_are_the_bars_of_the_runs_samples(run: Path) -> None:

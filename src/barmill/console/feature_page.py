@@ -121,7 +121,7 @@ def render_features(table: "TableProfile", subject: FeatureSubject) -> bytes:
 
 def _facts(table: "TableProfile", subject: FeatureSubject) -> list[tuple[str, str]]:
     return [
-        ("Features", f"{whole(len(table.features))} of the set {subject.feature_set}"),
+        ("Features", f"{whole(len(table.features))}, set {subject.feature_set}"),
         ("Bars", f"{whole(table.n_rows)} of {subject.timeframe}, {subject.symbol}"),
         ("Train", _span(subject, subject.train)),
         ("Test", _span(subject, subject.test)),
