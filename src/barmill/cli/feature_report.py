@@ -5,15 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
+from barmill.cli.feature_plan import Add, Anchor, Remove, SetName, Symbol, Timeframes, plan_for
+
 
 def feature_report(
     bars: Annotated[Path, typer.Argument(help="A file of bars.")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("features.html"),
-    set_: Annotated[str, typer.Option("--set", metavar="NAME", help="A feature set.")] = "core",
-    timeframes: Annotated[str | None, typer.Option(metavar="1m,5m,...", help="Timeframes, the bars' own first.")] = None,
-    add: Annotated[list[str] | None, typer.Option(metavar="FEATURE", help="One more feature, such as rsi_28@1h; may be repeated.")] = None,
+    set_: SetName = "core",
+    timeframes: Timeframes = None,
+    add: Add = None,
+    remove: Remove = None,
+    anchor: Anchor = "epoch",
     train: Annotated[float, typer.Option(help="Share of the bars that is train; what comes after is test.", min=0.01, max=0.99)] = 0.7,
-    symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
+    symbol: Symbol = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the flags of every feature as JSON.")] = False,
 ) -> None:
     """Draw the features of a set: distribution, stationarity, memory, likeness, missing rows, and drift from train to test.
@@ -28,19 +32,11 @@ def feature_report(
     from barmill.cli.progress_line import ProgressLine
     from barmill.console import FeatureSubject, render_features
     from barmill.evaluation import feature_flags, profile_features
-    from barmill.features import FeaturePlan, warm_kernels
+    from barmill.features import warm_kernels
     from barmill.market import Bars
 
     read = Bars.read(bars, symbol=symbol)
-    plan = FeaturePlan.build(
-        base=read.timeframe,
-        timeframes=[part.strip() for part in timeframes.split(",")] if timeframes else None,
-        set=set_,
-        add=add or (),
-        needs=(),
-        sources=read.frame.columns,
-        calendar=read.instrument.calendar,
-    )
+    plan = plan_for(read, set_, timeframes, add, remove, anchor)
     cut = max(1, int(train * len(read)))
     before, after = np.arange(cut), np.arange(cut, len(read))
     progress = ProgressLine()

@@ -1,11 +1,11 @@
 """`barmill features`: what can be computed, and computing it from a file of bars."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from barmill.cli.feature_plan import Add, Anchor, Remove, SetName, Symbol, Timeframes, plan_for, split
 from barmill.cli.feature_report import feature_report
 
 if TYPE_CHECKING:
@@ -15,14 +15,11 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SetName = Annotated[str | None, typer.Option("--set", metavar="NAME", help="A feature set, such as core.")]
-Timeframes = Annotated[
-    str | None, typer.Option(metavar="1m,5m,...", help="Timeframes, the bars' own first; 1m,5m,15m on minutes, else their own.")
-]
+OptionalSet = Annotated[str | None, typer.Option("--set", metavar="NAME", help="A feature set, such as core.")]
 
 
 @app.command("list", epilog="Example: barmill features list --set core")
-def list_(set_: SetName = None, timeframes: Timeframes = None, json_: Json = False) -> None:
+def list_(set_: OptionalSet = None, timeframes: Timeframes = None, json_: Json = False) -> None:
     """List every feature with usual parameters, or those of a set: family, timeframe, warm-up, inputs, formula, source.
 
     The numbers in a name are its parameters: rsi_28 is rsi with a window of 28 bars, rsi_28@1h the same on closed hours.
@@ -32,7 +29,7 @@ def list_(set_: SetName = None, timeframes: Timeframes = None, json_: Json = Fal
     from barmill.features import FEATURES, Feature, usual_feature
     from barmill.market import Timeframe
 
-    base = Timeframe.parse((_split(timeframes) or ("1m",))[0])
+    base = Timeframe.parse((split(timeframes) or ("1m",))[0])
     if set_ is None:
         features: tuple[Feature, ...] = tuple(map(usual_feature, FEATURES.values()))
         columns = tuple(feature.name for feature in features)
@@ -55,18 +52,16 @@ def list_(set_: SetName = None, timeframes: Timeframes = None, json_: Json = Fal
 def build(
     bars: Annotated[Path, typer.Argument(help="A file of bars.")],
     out: Annotated[Path, typer.Option(help="The file to write: .parquet, or .npy for the values alone.")],
-    set_: Annotated[str, typer.Option("--set", metavar="NAME", help="A feature set.")] = "core",
+    set_: SetName = "core",
     timeframes: Timeframes = None,
-    add: Annotated[list[str] | None, typer.Option(metavar="FEATURE", help="One more feature, such as rsi_28@1h; may be repeated.")] = None,
-    remove: Annotated[
-        list[str] | None, typer.Option(metavar="FEATURE", help="A feature of the set that is not wanted; may be repeated.")
-    ] = None,
-    anchor: Annotated[str, typer.Option(help="Count longer bars from the epoch or from the open of each session.")] = "epoch",
+    add: Add = None,
+    remove: Remove = None,
+    anchor: Anchor = "epoch",
     fit_until: Annotated[
         str | None, typer.Option(metavar="TIME", help="Features that learn do so on the bars before this time, such as 2023-10-01.")
     ] = None,
     float32: Annotated[bool, typer.Option("--float32", help="Write float32 instead of float64: half the size.")] = False,
-    symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
+    symbol: Symbol = None,
     json_: Json = False,
 ) -> None:
     """Compute features from a file of bars and write them as Parquet: a row per bar, known at its close_time.
@@ -81,7 +76,7 @@ def build(
     from barmill.market import Bars
 
     read = Bars.read(bars, symbol=symbol)
-    plan = _plan_for(read, timeframes, set_, add or (), remove or (), anchor)
+    plan = plan_for(read, set_, timeframes, add, remove, anchor)
     progress = ProgressLine()
     warm_kernels(progress, plan.features)
     if plan.unfitted:
@@ -110,30 +105,7 @@ app.command("report", epilog="Example: barmill features report FILUSDT_um_1m.par
 def _plan(base: "Timeframe", timeframes: str | None, set_: str) -> "FeaturePlan":
     from barmill.features import COLUMNS, FeaturePlan
 
-    return FeaturePlan.build(base=base, timeframes=_split(timeframes), set=set_, needs=(), sources=tuple(COLUMNS))
-
-
-def _plan_for(bars: "Bars", timeframes: str | None, set_: str, add: Sequence[str], remove: Sequence[str], anchor: str) -> "FeaturePlan":
-    from barmill.errors import InputError
-    from barmill.features import FeaturePlan
-
-    if anchor not in ("epoch", "session"):
-        raise InputError("--anchor", f"is '{anchor}'", expected="epoch or session")
-    return FeaturePlan.build(
-        base=bars.timeframe,
-        timeframes=_split(timeframes),
-        set=set_,
-        add=add,
-        remove=remove,
-        needs=(),
-        sources=bars.frame.columns,
-        calendar=bars.instrument.calendar,
-        anchor=anchor,
-    )
-
-
-def _split(timeframes: str | None) -> tuple[str, ...] | None:
-    return tuple(part.strip() for part in timeframes.split(",")) if timeframes else None
+    return FeaturePlan.build(base=base, timeframes=split(timeframes), set=set_, needs=(), sources=tuple(COLUMNS))
 
 
 def _fitted(plan: "FeaturePlan", bars: "Bars", until: str | None) -> "FeaturePlan":
