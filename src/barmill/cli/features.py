@@ -85,10 +85,10 @@ def build(
     progress.end()
     result = {
         "file": str(out),
-        "bars": written.n_bars,
+        "bars": len(written.ready),
         "features": len(plan.names),
-        "ready": written.n_ready,
-        "not_ready": written.n_bars - written.n_ready,
+        "ready": int(written.ready.sum()),
+        "not_ready": int((~written.ready).sum()),
         "warmup_bars": plan.warmup_bars,
         "schema_hash": plan.schema_hash,
     }

@@ -27,13 +27,11 @@ Write = Callable[[int, npt.NDArray[np.floating]], None]  # the first row of some
 class WrittenTable:
     """A file of features.
 
-    n_bars : rows, one a base bar
-    n_ready : rows of which every feature is finite
+    ready : bool of shape (n_bars,), the rows of which every feature is finite
     """
 
     path: Path
-    n_bars: int
-    n_ready: int
+    ready: npt.NDArray[np.bool_]
 
 
 def write_features(
@@ -60,16 +58,16 @@ def write_features(
     check_bars(plan, bars)
     if path.suffix not in _FORMATS:
         raise InputError(str(path), f"a '{path.suffix}' file", expected=" or ".join(_FORMATS))
-    n_ready = 0
+    ready = np.empty(len(bars), dtype=bool)
     buffer = np.empty((min(CHUNK, len(bars)), len(plan.names)), dtype=dtype)
     with new_file(path) as beside, _FORMATS[path.suffix](beside, plan, bars, dtype) as write:
         for start in range(0, len(bars), CHUNK):
             stop = min(start + CHUNK, len(bars))
             values = buffer[: stop - start]
             advance_over(scan, reader, bars, values, start, progress, threads)
-            n_ready += int(np.isfinite(values).all(axis=1).sum())
+            ready[start:stop] = np.isfinite(values).all(axis=1)
             write(start, values)
-    return WrittenTable(path, len(bars), n_ready)
+    return WrittenTable(path, ready)
 
 
 @contextlib.contextmanager

@@ -106,7 +106,7 @@ def _find(path: Path, beside: Path | None) -> Path:
         if candidate.exists():
             return candidate
     looked = ", ".join(str(candidate.parent) for candidate in candidates)
-    mend = "Give the path of the file, bars with --bars; or set BARMILL_DATA to the folder that holds it."
+    mend = "Give the file with --bars, or set BARMILL_DATA to the folder that holds it."
     raise DataError(str(path), f"there is no such file (looked in {looked})", mend=mend)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from barmill.artefacts import full_disk_errors, readable_json, write_new
+from barmill.artefacts import readable_json, write_new
 from barmill.errors import RecipeError, SchemaError
 from barmill.features import FeaturePlan, warm_kernels
 from barmill.labels import check_classes, make_labels
@@ -76,13 +76,9 @@ def _fitted_features(inputs: RunInputs, workspace: Workspace, stages: Stages, fo
 
 
 def _write_table(plan: FeaturePlan, inputs: RunInputs, folder: Path, progress: StageProgress) -> npt.NDArray[np.bool_]:
-    """Scan straight into the file that later stages map; returns which rows are ready."""
-    shape = len(inputs.bars), len(plan.names)
-    with full_disk_errors(folder):
-        values = np.lib.format.open_memmap(folder / "values.npy", mode="w+", dtype=np.float64, shape=shape)
-        ready = plan.compute(inputs.bars, progress, out=values).ready
-        ready[: inputs.plan.warmup_bars] = False
-        values.flush()
+    """Scan into the file that later stages map; returns which rows are ready."""
+    ready = plan.write(inputs.bars, folder / "values.npy", progress=progress).ready
+    ready[: inputs.plan.warmup_bars] = False
     np.save(folder / "ready.npy", ready, allow_pickle=False)
     write_new(folder / "names.json", readable_json(list(plan.names)))
     write_new(folder / "plan.json", readable_json(plan.to_json()))
