@@ -166,6 +166,7 @@ def main() -> None:
     for minutes in LADDERS:
         works = {name: (lambda peer=peer, minutes=minutes: peer(bars, minutes)) for name, peer in PEERS.items()}
         n_columns = len(minutes) * len(COMMON)
+        works["Barmill, two threads"] = lambda minutes=minutes: common_plan(minutes).compute(bars, threads=2, dtype="float32")
         title = f"{n_columns} columns at {', '.join(f'{m}m' for m in minutes)}, {asked.bars:,} bars, one thread"
         print_times(title, in_turns(works, asked.rounds))
     whole_set(charter, bars, asked.rounds)
