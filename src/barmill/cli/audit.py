@@ -120,13 +120,12 @@ def _of_file(path: Path) -> "FeaturePlan":
 
 def _of_set(name: str, bars: "Bars", timeframes: str | None) -> "FeaturePlan":
     """The plan of a set, or of single features such as rsi_14,macd_12_26_9@5m."""
+    from barmill.cli.feature_plan import plan_for
     from barmill.errors import InputError, nearest
     from barmill.features import FEATURES, FeaturePlan, parse_feature, set_names
 
     if name in set_names():
-        chosen = tuple(part.strip() for part in timeframes.split(",")) if timeframes else None
-        sources = bars.frame.columns
-        return FeaturePlan.build(bars.timeframe, chosen, name, needs=(), sources=sources, calendar=bars.instrument.calendar)
+        return plan_for(bars, name, timeframes, (), (), "epoch")
     if name.split("@")[0].split("(")[0].rstrip("_.0123456789") not in FEATURES:
         known = (*set_names(), *FEATURES)
         found = "is no feature set or feature, file of a recipe or a plan, function (module:function) or command"

@@ -9,7 +9,6 @@ import numpy as np
 
 from barmill.errors import DataError, InputError
 from barmill.features.arithmetic import Given, Written, write_out
-from barmill.features.columns import COLUMNS
 from barmill.features.computing import check_bars, new_reader, new_scan
 from barmill.features.explanation import Explanation, ShownBar, running_names
 from barmill.features.kernels import timeframes
@@ -69,10 +68,11 @@ class _Work:
         self.spec = self.feature.spec
         self.timeframe = self.feature.timeframe or plan.base
         self.further = plan.further_inputs
+        self.columns = (*BAR_ROWS, *self.further)
         self.rows = self._with_arguments(_own_rows(plan, bars))
         self.n_bars = self.rows.shape[1]
         fitted = plan.fitted.get(self.feature.name, ())
-        places = [len(BAR_ROWS) + self.further.index(column) for column in self.spec.further_inputs]
+        places = [self.columns.index(column) for column in self.spec.further_inputs]
         places += range(self.rows.shape[0] - len(self.feature.args), self.rows.shape[0])
         self.own = (*self.spec.kernel_params(self.feature.params), *fitted)
         self.params = np.array([*self.own, *places], dtype=np.float64)
@@ -88,7 +88,7 @@ class _Work:
         else:
             fitted = {_on_base(one).name: self.plan.fitted[one.name] for one in self.feature.learned if one.name in self.plan.fitted}
             plan = FeaturePlan(self.timeframe, tuple(map(_on_base, args)), (), self.plan.calendar, "epoch", fitted)
-        read = [*range(len(BAR_ROWS)), *(len(BAR_ROWS) + self.further.index(name) for name in plan.further_inputs)]
+        read = [self.columns.index(name) for name in (*BAR_ROWS, *plan.further_inputs)]
         values = np.empty((rows.shape[1], len(args)))
         for _ in new_scan(plan).advance(rows[read], values):
             pass
@@ -184,12 +184,12 @@ class _Work:
         if self.feature.args:
             return f"{self.feature.args[0].name} by 1%", self.rows.shape[0] - len(self.feature.args), 0.0
         name = next((name for name in inputs if name not in _TIMES), "close_time")
-        place = BAR_ROWS.index(name) if name in BAR_ROWS else len(BAR_ROWS) + self.further.index(name)
+        place = self.columns.index(name)
         return (f"{name} by a minute", place, 60_000.0) if name.endswith("_time") else (f"{name} by 1%", place, 0.0)
 
     def _shown_bars(self, recent: Float64Array, influence: Sequence[float]) -> tuple[ShownBar, ...]:
         names = [name for name in self.spec.inputs if name not in _TIMES]
-        places = [BAR_ROWS.index(name) if name in BAR_ROWS else len(BAR_ROWS) + self.further.index(name) for name in names]
+        places = [self.columns.index(name) for name in names]
         first = recent.shape[0] - len(self.feature.args)
         return tuple(
             ShownBar(
@@ -213,8 +213,7 @@ class _Work:
     def _written(self, state: Float64Array, out: Float64Array, value: float) -> Written | None:
         if not math.isfinite(value):
             return None
-        names = (*BAR_ROWS, *self.further)
-        columns = {name: self.rows[i] for i, name in enumerate(names)}
+        columns = {name: self.rows[i] for i, name in enumerate(self.columns)}
         outputs = self.spec.kernel.outputs
         before = {name: float(out[i, -2]) if self.n_bars > 1 else math.nan for i, name in enumerate(outputs)}
         inputs = [columns[name] for name in self.spec.inputs if name not in _TIMES]
@@ -224,10 +223,10 @@ class _Work:
 
     def _waiting(self) -> str:
         """How many more bars are needed, or what it lacks."""
-        late = [name for name in self.further if self.n_bars and not math.isfinite(self.rows[len(BAR_ROWS) + self.further.index(name), -1])]
+        late = [name for name in self.further if self.n_bars and not math.isfinite(self.rows[self.columns.index(name), -1])]
         if late:
             return f"{', '.join(late)} {'has' if len(late) == 1 else 'have'} no value yet"
-        have = int(np.isfinite(self.rows[: len(BAR_ROWS) + len(self.further)]).all(axis=0).sum())
+        have = int(np.isfinite(self.rows[: len(self.columns)]).all(axis=0).sum())
         if self.feature.timeframe is None:
             need = self.feature.warmup_bars(self.plan.base) + 1
         else:
@@ -252,16 +251,13 @@ def _own_rows(plan: FeaturePlan, bars: Bars) -> Float64Array:
         return rows
     sheet = np.empty((2 * n_rows, n_base + 1))  # one bar more can close than went in
     reader.read(bars, 0, n_base, sheet[:n_rows, :n_base])
-    anchored = plan.anchor == "session"
-    edges = [len(BAR_ROWS) + plan.further_inputs.index(name) if anchored else -1 for name in ("session_open", "session_close")]
-    sums = np.array([COLUMNS[name].gather == "sum" for name in plan.further_inputs], dtype=np.int64)
     counts = np.array([n_base, 0])
     timeframes.aggregate.compiled(
         np.array([1]),
         np.array([0.0, timeframe.ms]),
         np.array([0, n_rows]),
-        sums,
-        *edges,
+        plan.program.sums,
+        *plan.program.anchor,
         np.zeros((2, timeframes.FORMING + n_rows)),
         sheet,
         n_base,

@@ -32,13 +32,14 @@ class RowReader:
 
     def read(self, bars: Bars, start: int, stop: int, rows: Float64Array) -> None:
         """Fill `rows` (n_rows, stop - start) from bars [start, stop). Raises DataError for a hole in a further column."""
-        open_time = bars.open_time[start:stop]
+        chunk = bars.slice(start, stop)  # so that a column of whole numbers is turned into float64 once, not once a chunk
+        open_time = chunk.open_time
         rows[OPEN_TIME] = open_time
         rows[CLOSE_TIME] = open_time + self._step
-        for row, values in enumerate((bars.open, bars.high, bars.low, bars.close, bars.volume), OPEN):
-            rows[row] = values[start:stop]
+        for row, values in enumerate((chunk.open, chunk.high, chunk.low, chunk.close, chunk.volume), OPEN):
+            rows[row] = values
         for row, name in self._sources:
-            rows[row] = bars.column(name)[start:stop]
+            rows[row] = chunk.column(name)
             self._check_begun(row, name, rows[row], open_time)
         if self._clock is not None:
             times = np.empty((len(self._scheduled), stop - start))

@@ -13,10 +13,9 @@ import numpy as np
 from numba import types
 
 from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, OPEN_TIME, VALUES, VOLUME, Float64Array, kernel, routine
-from barmill.features.kernels.lanes import window_sums
+from barmill.features.kernels.lanes import tile_of, window_sums
 from barmill.features.kernels.rings import sum_of
 
-TILE = 256  # bars
 BULK, TAKERS = 0, 1  # what tells bought from sold
 HALF = math.sqrt(0.5)
 FULL = 1e-10  # a bucket that lacks less than this share of its volume lacks it by rounding: ten bars of 0.1 fill one of 1
@@ -102,7 +101,7 @@ def vpin(params: Float64Array, state: Float64Array, bars: Float64Array, out: Flo
     n = bucket_bars * n_buckets
     full = n - 1 + (n_buckets if bulk else 0)  # the first bar with a window; in bulk its oldest bar has n_buckets changes behind it
     seen, last, before, value = state[0], state[1], state[2], state[3]
-    tile, begin = min(max(TILE, n), max(n_bars, 1)), 0
+    tile, begin = tile_of(n, n_bars), 0
     while seen == 0.0 and begin < n_bars and math.isnan(bought[begin]):
         begin += 1
     out[0, :begin] = np.nan

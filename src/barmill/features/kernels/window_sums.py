@@ -9,7 +9,7 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import CLOSE, CLOSE_TIME, HIGH, LOW, VOLUME, Float64Array, kernel
-from barmill.features.kernels.lanes import keep, move_on, recall, tile_of
+from barmill.features.kernels.lanes import keep, move_on, recall, tile_of, window_sums
 
 ONE_AND_ROOT = 1.0 + math.sqrt(2.0)  # as 3 - 2√2 = (√2 - 1)², Corwin and Schultz's α is (1 + √2)(√β - √γ)
 HALF = math.sqrt(0.5)
@@ -22,21 +22,7 @@ PER_TIME, PER_TRADE = 0, 1
 def _sums(lanes: Float64Array, n: int, size: int, work: Float64Array, sums: Float64Array) -> None:
     """sums[k, i] = lanes[k, i] + ... + lanes[k, i + n - 1] for i below `size`; `work` is as long as a lane."""
     for k in range(lanes.shape[0]):
-        blocks = n - 1 + size
-        for i in range(blocks):
-            work[i] = lanes[k, i]
-        for i in range(size):
-            sums[k, i] = 0.0
-        covered, length = 0, 1
-        while length <= n:
-            if n & length:
-                for i in range(size):
-                    sums[k, i] += work[i + covered]
-                covered += length
-            blocks -= length
-            for i in range(blocks):
-                work[i] += work[i + length]
-            length *= 2
+        window_sums(lanes[k], n, size, work, sums[k])
 
 
 @numba.njit(error_model="numpy")
