@@ -60,6 +60,8 @@ def test_a_hole_is_refused_once_the_column_has_begun(bars, hole):
     before = stream.state()
     with pytest.raises(DataError, match=f"taker_buy_base is {hole}; expected a finite number"):
         stream.push(holed.bar(70))
+    with pytest.raises(DataError, match=re.escape(f"taker_buy_base is {hole} at bar {bars.open_time[70]}")):
+        stream.extend(holed.slice(70, 200))  # at the head of a chunk it is a hole too, no late beginning
     for name, array in stream.state().items():
         np.testing.assert_array_equal(array, before[name])
 
