@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from barmill.errors import DataError, InputError
 from barmill.evaluation import AUDIT_CODES, CallableTable, CommandTable, PlanTable, audit_features
-from barmill.evaluation.audit_cuts import dense_probes, long_probes
-from barmill.evaluation.audit_evidence import Sample, Tolerance
-from barmill.evaluation.other_futures import with_another_future
-from barmill.evaluation.user_code import load_function
+from barmill.evaluation.audit.cuts import dense_probes, long_probes
+from barmill.evaluation.audit.evidence import Sample, Tolerance
+from barmill.evaluation.audit.other_futures import with_another_future
+from barmill.evaluation.audit.user_code import load_function
 from barmill.features import FeaturePlan
 from barmill.market import Bars, simulate
 

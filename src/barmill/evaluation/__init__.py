@@ -6,8 +6,11 @@ and its format is for ever: it is the memory of what was tried.
 """
 
 from barmill.evaluation.auc_interval import Interval, auc_interval
-from barmill.evaluation.audit_findings import AUDIT_CODES, AuditFinding, FeatureAudit
-from barmill.evaluation.audited_tables import FeatureMaker, MadeTable, PlanTable
+from barmill.evaluation.audit.auditing import audit_features
+from barmill.evaluation.audit.findings import AUDIT_CODES, AuditFinding, FeatureAudit
+from barmill.evaluation.audit.tables import FeatureMaker, MadeTable, PlanTable
+from barmill.evaluation.audit.user_code import CallableTable
+from barmill.evaluation.audit.user_command import CommandTable
 from barmill.evaluation.backtest import BacktestResult, backtest, backtest_net_returns
 from barmill.evaluation.baselines import Baselines, RandomBand, baselines, random_band
 from barmill.evaluation.calibration_error import (
@@ -19,7 +22,6 @@ from barmill.evaluation.calibration_error import (
 )
 from barmill.evaluation.classification import ClassificationScores, average_ranks, classification_metrics, classification_scores
 from barmill.evaluation.drift import kolmogorov_smirnov, psi
-from barmill.evaluation.feature_audit import audit_features
 from barmill.evaluation.feature_correlation import Correlations
 from barmill.evaluation.feature_flags import FLAG_KINDS, FeatureFlag, FlagKind, feature_flags, worst_first
 from barmill.evaluation.feature_profile import FeatureProfile, Histogram, TableProfile, profile_features
@@ -41,8 +43,6 @@ from barmill.evaluation.performance import (
 from barmill.evaluation.stationarity import DickeyFuller, augmented_dickey_fuller
 from barmill.evaluation.trades import Trades
 from barmill.evaluation.trading_rule import Thresholds, TradingRule, fit_thresholds, positions
-from barmill.evaluation.user_code import CallableTable
-from barmill.evaluation.user_command import CommandTable
 
 __all__ = [
     "AUDIT_CODES",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 import numpy as np
 
 from barmill.errors import DataError, InputError, MissingDependency
-from barmill.evaluation.audited_tables import MadeTable, as_numbers, unlike
+from barmill.evaluation.audit.tables import MadeTable, as_numbers, unlike
 
 if TYPE_CHECKING:
     from barmill.market import Bars

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from barmill.errors import DataError, InputError
-from barmill.evaluation.audited_tables import MadeTable
-from barmill.evaluation.user_frames import as_table
+from barmill.evaluation.audit.tables import MadeTable
+from barmill.evaluation.audit.user_frames import as_table
 
 if TYPE_CHECKING:
     from barmill.market import Bars

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from barmill.evaluation.audit_cuts import LATE
+from barmill.evaluation.audit.cuts import LATE
 
 if TYPE_CHECKING:
     from barmill.market import Bars

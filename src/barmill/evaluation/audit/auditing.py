@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from barmill.errors import DataError, InputError
-from barmill.evaluation.audit_cuts import Probes, breaks, dense_probes, long_probes, window_probes
-from barmill.evaluation.audit_evidence import Sample, Tolerance, Trace, Values
-from barmill.evaluation.audit_findings import AuditFinding, FeatureAudit, audit_finding
-from barmill.evaluation.audit_runs import Runs
-from barmill.evaluation.audited_tables import FeatureMaker
-from barmill.evaluation.look_ahead import MOST_RUNS, Leak, finite_cause, measure, whole_sample_cause
-from barmill.evaluation.other_futures import with_another_future
+from barmill.evaluation.audit.cuts import Probes, breaks, dense_probes, long_probes, window_probes
+from barmill.evaluation.audit.evidence import Sample, Tolerance, Trace, Values
+from barmill.evaluation.audit.findings import AuditFinding, FeatureAudit, audit_finding
+from barmill.evaluation.audit.look_ahead import MOST_RUNS, Leak, finite_cause, measure, whole_sample_cause
+from barmill.evaluation.audit.other_futures import with_another_future
+from barmill.evaluation.audit.runs import Runs
+from barmill.evaluation.audit.tables import FeatureMaker
 from barmill.progress import Progress, SilentProgress
 
 if TYPE_CHECKING:

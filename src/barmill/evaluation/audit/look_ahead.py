@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from barmill.errors import DataError
-from barmill.evaluation.audit_evidence import Sample, Trace, Values
-from barmill.evaluation.other_futures import with_another_future
+from barmill.evaluation.audit.evidence import Sample, Trace, Values
+from barmill.evaluation.audit.other_futures import with_another_future
 from barmill.market import Bars, Timeframe
 
 MOST_RUNS = 48  # of the features, to measure all that leak: what is not known by then is told as "at least"

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from barmill.evaluation.audit_evidence import Values
-from barmill.evaluation.audit_findings import AuditFinding, audit_finding
-from barmill.evaluation.audited_tables import FeatureMaker, MadeTable
+from barmill.evaluation.audit.evidence import Values
+from barmill.evaluation.audit.findings import AuditFinding, audit_finding
+from barmill.evaluation.audit.tables import FeatureMaker, MadeTable
 from barmill.progress import Progress
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from barmill.errors import DataError, InputError, nearest
-from barmill.evaluation.audited_tables import MadeTable
-from barmill.evaluation.user_frames import FrameKind, as_frame, as_table, kind_for
+from barmill.evaluation.audit.tables import MadeTable
+from barmill.evaluation.audit.user_frames import FrameKind, as_frame, as_table, kind_for
 
 if TYPE_CHECKING:
     from barmill.market import Bars
