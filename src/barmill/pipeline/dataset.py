@@ -11,13 +11,17 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import read_json, readable_json, write_new
+from barmill.errors import DataError
+from barmill.features import FeaturePlan
 from barmill.labels import Labels
 from barmill.market import Bars, Instrument
-from barmill.models.contract import Samples
+from barmill.models.contract import Samples, View
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
 
 Positions = npt.NDArray[np.int64]
+
+VOLATILITY_FLOOR_QUANTILE = 0.01  # bars that stood still must not make a target infinite
 
 
 def save_bars(folder: Path, bars: Bars) -> None:
@@ -110,21 +114,72 @@ class Dataset:
     def volatility_floor(self) -> float:
         return float(read_json(self.scaled / "volatility.json")["floor"])
 
-    def scale_of(self, rows: Positions) -> npt.NDArray[np.float64]:
-        """Volatility of the label's horizon as known at the decision bars `rows`: what targets are divided by."""
-        per_bar = np.asarray(self.values[rows, self.names.index(self.volatility)])
-        return np.maximum(per_bar, self.volatility_floor) * np.sqrt(self.horizon)
+    @property
+    def plan(self) -> FeaturePlan:
+        """The features, as fitted on the training block where they learn."""
+        return FeaturePlan.from_json(read_json(self.features / "plan.json"))
+
+    @cached_property
+    def scaled_data(self) -> "ScaledData":
+        """Views and targets of any label, scaled by what the training block says."""
+        scaled = (self.base, self.volatility, self.volatility_floor)
+        return ScaledData(self.labels, self.names, self.values, *scaled, self.horizon, self.n_classes)
 
     def samples(self, block: str, window: int | None, inputs: tuple[str, ...]) -> Samples:
         """The samples of `block` as a model with this `window` and these `inputs` (all, if empty) sees them."""
-        positions = self.positions[block]
+        return self.scaled_data.samples(self.positions[block], window, inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledData:
+    """Features scaled by the training rows of a run or of a fold, and the samples that models see of them.
+
+    labels : of the run
+    names : columns of the features
+    values : float64 (n_bars, n_features), unscaled
+    base : float32 (n_bars, n_features), scaled
+    volatility : name of the feature that scales targets; floor : the least that it is taken to be, float
+    horizon : bars, of the labels
+    n_classes : 2 or 3
+    """
+
+    labels: Labels
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    base: npt.NDArray[np.float32]
+    volatility: str
+    floor: float
+    horizon: int
+    n_classes: int
+
+    def view(self, positions: Positions, window: int | None, inputs: tuple[str, ...]) -> View:
+        """What a model with this `window` and these `inputs` (all, if empty) sees of the labels at `positions`."""
         rows = np.ascontiguousarray(self.labels.t0[positions])
         base = self.base if not inputs else np.ascontiguousarray(self.base[:, [self.names.index(name) for name in inputs]])
-        view = FeatureMatrix(base, rows) if window is None else WindowTensor(base, rows, window)
+        return FeatureMatrix(base, rows) if window is None else WindowTensor(base, rows, window)
+
+    def samples(self, positions: Positions, window: int | None, inputs: tuple[str, ...]) -> Samples:
+        """The labels at `positions`, with targets in units of the volatility known at the decision, and weights of mean 1."""
         weight = self.labels.weight[positions]
         return Samples(
-            view=view,
+            view=self.view(positions, window, inputs),
             y=self.labels.classes(self.n_classes)[positions],
-            z=self.labels.net_log_return[positions] / self.scale_of(rows),
+            z=self.labels.net_log_return[positions] / self._scale(positions),
             weight=weight / weight.mean(),
         )
+
+    def _scale(self, positions: Positions) -> npt.NDArray[np.float64]:
+        """Volatility of the label's horizon as known at the decision: what targets are divided by."""
+        per_bar = np.asarray(self.values[self.labels.t0[positions], self.names.index(self.volatility)])
+        return np.maximum(per_bar, self.floor) * np.sqrt(self.horizon)
+
+
+def floor_of(volatility: npt.NDArray[np.float64]) -> float:
+    """The least volatility that targets are divided by: a low quantile of what the training rows had, zeros aside.
+
+    Raises: DataError if there is none above zero.
+    """
+    moving = volatility[volatility > 0]
+    if not moving.size:
+        raise DataError("train", "the price never moves", mend="Give bars in which something happens.")
+    return float(np.quantile(moving, VOLATILITY_FLOOR_QUANTILE))

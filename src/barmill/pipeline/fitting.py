@@ -6,22 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from barmill.artefacts import read_json, readable_json, without_nan, write_folder, write_new
-from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds, permutation_importance
+from barmill.evaluation import classification_metrics, expected_calibration_error, permutation_importance
 from barmill.features import FeaturePlan
-from barmill.models.catalogue import load_fit, load_forecaster, spec_of
-from barmill.models.contract import FitContext, Forecaster
 from barmill.pipeline.bundling import publish_bundle
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import StageProgress
-from barmill.pipeline.inputs import params_of
 from barmill.pipeline.job import ModelJob
+from barmill.pipeline.model_fit import calibrate_model, fit_model, up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Stage, Workspace
-from barmill.uncertainty import fit_calibration, fit_residual_quantiles
 
 IMPORTANCE_REPEATS = 3
 
@@ -61,60 +57,38 @@ def fitted_files(workspace: Workspace, stage: Stage) -> dict[str, bytes]:
 
 def _fit(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path, teller: Teller) -> None:
     entry, stage = job.entry, job.stages["fit"].stage
-    spec = spec_of(entry.name)
-    context = FitContext(
-        seed=job.recipe.seed,
-        n_classes=job.recipe.labels.classes,
-        outputs=tuple(output for output in entry.outputs if output in spec.outputs),
-        feature_names=entry.inputs or data.names,
+    fitted = fit_model(
+        entry,
+        data.samples("train", job.window, entry.inputs),
+        data.samples("early_stopping", job.window, entry.inputs),
+        entry.inputs or data.names,
+        job.recipe,
         scratch=workspace.scratch(stage),
         logs=job.root / "logs" / "tensorboard" / job.label,
-        device="auto",
         progress=StageProgress(teller, stage.name),
-        train_network=_train_network,
     )
-    train = data.samples("train", job.window, entry.inputs)
-    valid = data.samples("early_stopping", job.window, entry.inputs)
-    fitted = load_fit(spec)(params_of(entry), train, valid, context)
     write_folder(folder / "weights", fitted.files)
     if fitted.training_files:
         write_folder(folder / "training", fitted.training_files)
     write_new(folder / "summary.json", readable_json(dict(fitted.summary)))
 
 
-def _train_network(*args: Any, **named: Any) -> Any:
-    """The one training loop, imported when a network is fitted: the core has no torch."""
-    from barmill.training import train_network
-
-    return train_network(*args, **named)
-
-
 def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
     entry, recipe = job.entry, job.recipe
-    forecaster: Forecaster = load_forecaster(spec_of(entry.name), fitted_files(workspace, job.stages["fit"].stage))
-    n_classes = recipe.labels.classes
-    held_out = data.samples("calibration", job.window, entry.inputs)
-    raw = forecaster.raw(held_out.view)
-    calibration = fit_calibration(list(recipe.inference.calibrate or ()), raw.logits, held_out.y, n_classes)
-    quantiles = fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
-    chosen = data.samples("selection", job.window, entry.inputs)
-    said = forecaster.raw(chosen.view)
-    p = calibration.apply(said.logits)
-    low, high = fit_thresholds(_up(p), recipe.rule)
-    error = expected_calibration_error(_up(p), (chosen.y == n_classes - 1).astype(np.int8))
+    held_out, chosen = (data.samples(block, job.window, entry.inputs) for block in ("calibration", "selection"))
+    model = calibrate_model(entry, fitted_files(workspace, job.stages["fit"].stage), held_out, chosen, recipe)
+    p = model.probabilities(chosen.view)
+    error = expected_calibration_error(up_of(p), (chosen.y == recipe.labels.classes - 1).astype(np.int8))
     selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen)}
-    importance = permutation_importance(forecaster, chosen, list(entry.inputs or data.names), recipe.seed, IMPORTANCE_REPEATS)
-    write_new(folder / "calibration.json", readable_json(calibration.to_json()))
-    write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
+    names = list(entry.inputs or data.names)
+    importance = permutation_importance(model.forecaster, chosen, names, recipe.seed, IMPORTANCE_REPEATS)
+    low, high = model.thresholds
+    write_new(folder / "calibration.json", readable_json(model.calibration.to_json()))
+    write_new(folder / "quantiles.json", readable_json(model.quantiles.to_json()))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
     write_new(folder / "importance.json", readable_json(importance))
     write_new(folder / "provenance.json", readable_json([record.to_json() for record in provenance_of(data)]))
-
-
-def _up(p: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """p_up of two classes or three."""
-    return p if p.ndim == 1 else np.ascontiguousarray(p[:, 2])
 
 
 def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.artefacts import readable_json, write_new
-from barmill.errors import RecipeError, SchemaError
+from barmill.errors import SchemaError
 from barmill.features import FeaturePlan, warm_kernels
 from barmill.labels import check_classes, make_labels
-from barmill.pipeline.dataset import Dataset, load_labels, load_positions, save_bars, save_labels, save_positions
+from barmill.pipeline.dataset import Dataset, floor_of, load_labels, load_positions, save_bars, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
 from barmill.pipeline.facts import BLOCKS
 from barmill.pipeline.inputs import RunInputs
@@ -19,8 +19,6 @@ from barmill.pipeline.plan import Stages
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import holdout, validation_slices
 from barmill.views import RobustScaler, window_ready
-
-VOLATILITY_FLOOR_QUANTILE = 0.01  # bars that stood still must not make a target infinite
 
 
 def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Listener) -> dict[str, float]:
@@ -111,9 +109,5 @@ def _scaled(dataset: Dataset, folder: Path) -> None:
     scaler = RobustScaler.fit(dataset.values, rows, names=dataset.names)
     np.save(folder / "base.npy", scaler.transform(dataset.values), allow_pickle=False)
     write_new(folder / "scaler.json", readable_json(scaler.to_json()))
-    volatility = np.asarray(dataset.values[rows, dataset.names.index(dataset.volatility)])
-    moving = volatility[volatility > 0]
-    if not moving.size:
-        raise RecipeError("train", "the price never moves", mend="Give bars in which something happens.")
-    floor = float(np.quantile(moving, VOLATILITY_FLOOR_QUANTILE))
+    floor = floor_of(np.asarray(dataset.values[rows, dataset.names.index(dataset.volatility)]))
     write_new(folder / "volatility.json", readable_json({"feature": dataset.volatility, "floor": floor}))

@@ -1,0 +1,97 @@
+"""One model, fitted and then calibrated: the same two steps for the bundle of a run and for every fold that judges it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.evaluation import Thresholds, fit_thresholds
+from barmill.models.catalogue import load_fit, load_forecaster, spec_of
+from barmill.models.contract import FitContext, FittedModel, Forecaster, Samples, View
+from barmill.pipeline.inputs import params_of
+from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.progress import Progress, SilentProgress
+from barmill.uncertainty import Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
+
+Float64Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedModel:
+    """A forecaster with what turns its scores into probabilities, returns and signals.
+
+    calibration, quantiles : fitted on the calibration slice
+    thresholds : of the trading rule, fitted on the selection slice
+    """
+
+    forecaster: Forecaster
+    calibration: Calibration
+    quantiles: ResidualQuantiles
+    thresholds: Thresholds
+
+    def probabilities(self, view: View) -> Float64Array:
+        """Calibrated: float64 of shape (n,) for two classes, (n, 3) for three."""
+        return self.calibration.apply(self.forecaster.raw(view).logits)
+
+    def p_up(self, view: View) -> Float64Array:
+        """float64 of shape (n,)."""
+        return up_of(self.probabilities(view))
+
+
+def fit_model(
+    entry: ModelEntry,
+    train: Samples,
+    valid: Samples,
+    names: tuple[str, ...],
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    scratch: Path | None = None,
+    logs: Path | None = None,
+    progress: Progress | None = None,
+) -> FittedModel:
+    """Fit the model of `entry` on `train`, stopped early on `valid`.
+
+    Parameters
+    ----------
+    names : columns of the views, in order
+    scratch, logs : see `FitContext`
+    """
+    spec = spec_of(entry.name)
+    context = FitContext(
+        seed=recipe.seed,
+        n_classes=recipe.labels.classes,
+        outputs=tuple(output for output in entry.outputs if output in spec.outputs),
+        feature_names=names,
+        scratch=scratch,
+        logs=logs,
+        device=device,
+        progress=progress or SilentProgress(),
+        train_network=_train_network,
+    )
+    return load_fit(spec)(params_of(entry), train, valid, context)
+
+
+def calibrate_model(entry: ModelEntry, files: Mapping[str, bytes], held_out: Samples, chosen: Samples, recipe: Recipe) -> CalibratedModel:
+    """Calibrate a fitted model on `held_out`, and fit the thresholds of the trading rule on `chosen`; weights play no part in either."""
+    forecaster: Forecaster = load_forecaster(spec_of(entry.name), files)
+    raw = forecaster.raw(held_out.view)
+    calibration = fit_calibration(list(recipe.inference.calibrate or ()), raw.logits, held_out.y, recipe.labels.classes)
+    quantiles = fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
+    said = up_of(calibration.apply(forecaster.raw(chosen.view).logits))
+    return CalibratedModel(forecaster, calibration, quantiles, fit_thresholds(said, recipe.rule))
+
+
+def up_of(p: Float64Array) -> Float64Array:
+    """p_up of the probabilities of two classes or three."""
+    return p if p.ndim == 1 else np.ascontiguousarray(p[:, 2])
+
+
+def _train_network(*args: Any, **named: Any) -> Any:
+    """The one training loop, imported when a network is fitted: the core has no torch."""
+    from barmill.training import train_network
+
+    return train_network(*args, **named)
