@@ -28,7 +28,8 @@ from barmill.evaluation.feature_profile import FeatureProfile, Histogram, TableP
 from barmill.evaluation.fitted_on import LabelSpans, Provenance, check_provenance, provenance
 from barmill.evaluation.forecasts import forecast_metrics, information_coefficient, linear_correlation, pinball_loss
 from barmill.evaluation.importance import permutation_importance
-from barmill.evaluation.ledger import Ledger, LedgerEntry, ledger_folder
+from barmill.evaluation.ledger import Ledger, LedgerEntry, ledger_folder, ledgers_in
+from barmill.evaluation.ledger_counts import DataSpan, LedgerCounts, Overlap
 from barmill.evaluation.performance import (
     Kept,
     TradeStats,
@@ -55,6 +56,7 @@ __all__ = [
     "ClassificationScores",
     "CommandTable",
     "Correlations",
+    "DataSpan",
     "DickeyFuller",
     "FeatureAudit",
     "FeatureFlag",
@@ -66,8 +68,10 @@ __all__ = [
     "Kept",
     "LabelSpans",
     "Ledger",
+    "LedgerCounts",
     "LedgerEntry",
     "MadeTable",
+    "Overlap",
     "PlanTable",
     "Provenance",
     "RandomBand",
@@ -97,6 +101,7 @@ __all__ = [
     "information_coefficient",
     "kolmogorov_smirnov",
     "ledger_folder",
+    "ledgers_in",
     "linear_correlation",
     "max_drawdown",
     "permutation_importance",

@@ -7,6 +7,9 @@ How: a line of canonical JSON per entry, which holds the hash of the line before
 head says how many entries there are and the hash of the last, so that lines cut off the end are missed too. (Who deletes
 file and head together starts a new ledger; the chain is evidence against accidents and temptation, not a signature.)
 
+Bars that grew by a day have another fingerprint and so another ledger. Each says once which symbol and which time it is
+of, and `overlapping` finds the others: who tries on January to June has tried on most of January to July.
+
 A crash in the middle of an append leaves a last line without its newline, which no head covers. Such an entry was
 never acknowledged: readers pass over it, and the next append cuts it off. A last line that lost its newline although the
 head covers it was damaged afterwards, and is an error.
@@ -18,17 +21,30 @@ import os
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from barmill.artefacts import canonical_json, sha256, storage_errors, sync_folder, write_bytes
+import numpy as np
+import numpy.typing as npt
+
+from barmill.artefacts import canonical_json, storage_errors, sync_folder, write_bytes
 from barmill.errors import LedgerError, ShapeError, StorageError
+from barmill.evaluation.ledger_chain import MEND, Head, genesis, parse_head, parse_lines, require_covered
+from barmill.evaluation.ledger_counts import (
+    DataSpan,
+    LedgerCounts,
+    Overlap,
+    counts_of,
+    data_of,
+    outcomes_of,
+    sharpes_of,
+    summary_of,
+    trials_of,
+)
+from barmill.evaluation.ledger_entries import BLOCKS, Block, Kind, LedgerEntry, entry_of, require_entry, trial_id_of
 
-Kind = Literal["fit", "test_opened"]
-KINDS: tuple[Kind, ...] = ("fit", "test_opened")
-
-_MEND = "Restore the file from a backup, or move it away together with its .head file to begin a new count, and say so."
+Float64Array = npt.NDArray[np.float64]
 
 
 def ledger_folder() -> Path:
@@ -41,38 +57,10 @@ def ledger_folder() -> Path:
     return base / "barmill" / "ledger"
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One line.
-
-    sequence : int, from 1
-    kind : "fit" or "test_opened"
-    trial : plain JSON that says what was tried; it holds no time and no place, so that the same trial is the same again
-    trial_id : sha256 of kind and trial in canonical form: the trial's identity
-    note : plain JSON beside it (run name, time, outcome), in the chain but not in the identity
-    previous, hash : sha256 of the line before (for the first, of the data fingerprint) and of this line without `hash`
-    """
-
-    sequence: int
-    kind: Kind
-    trial: Mapping[str, Any]
-    trial_id: str
-    note: Mapping[str, Any]
-    previous: str
-    hash: str
-
-    def to_json(self) -> dict[str, Any]:
-        """What its line holds."""
-        return {**_unsealed(self.sequence, self.kind, self.trial, self.trial_id, self.note, self.previous), "hash": self.hash}
-
-
-@dataclass(frozen=True, slots=True)
-class _Head:
-    """How far the ledger had come when an entry was last acknowledged; size is in bytes."""
-
-    sequence: int
-    hash: str
-    size: int
+def ledgers_in(folder: Path) -> "tuple[Ledger, ...]":
+    """Every ledger of a folder, by fingerprint; one whose file is gone though its head is there counts too."""
+    names = {path.stem for pattern in ("*.jsonl", "*.head") for path in Path(folder).glob(pattern) if not path.name.startswith(".")}
+    return tuple(Ledger(Path(folder), name) for name in sorted(names))
 
 
 class Ledger:
@@ -97,42 +85,55 @@ class Ledger:
         """The ledger in the default folder, see `ledger_folder`."""
         return cls(ledger_folder(), data_fingerprint)
 
+    def describe(self, symbol: str, timeframe: str, first: int, last: int, rows: int) -> LedgerEntry:
+        """Say which bars this ledger is of; once is enough, and to say the same again writes nothing.
+
+        Parameters
+        ----------
+        symbol, timeframe : str, as the bars have them
+        first, last : int, open time of the first and of the last bar, ms UTC
+        rows : int, bars
+
+        Raises: ShapeError if the ledger says otherwise already.
+        """
+        return self.append("data", {"symbol": symbol, "timeframe": timeframe, "first": first, "last": last, "rows": rows})
+
     def append(self, kind: Kind, trial: Mapping[str, Any], note: Mapping[str, Any] | None = None) -> LedgerEntry:
         """Add an entry, flushed to the disk before this returns.
 
         Only what was added since the head is verified here, so appending stays quick in a long ledger; reading verifies all.
-        Raises: LedgerError if the end of the ledger was altered, StorageError if it cannot be written.
+
+        kind : "fit" and "test_opened" take any trial; "data" is what `describe` writes; "outcome" takes
+            {"trial": the trial_id of a fit that is in the ledger, "block": "cross_validation", "selection", "test" or "tuning",
+            "sharpe": per observation and net of costs (null where undefined), "n_obs": int} and whatever else is worth keeping
+
+        Raises: ShapeError for what is no entry, LedgerError if the end of the ledger was altered, StorageError if it cannot be
+        written.
         """
-        if kind not in KINDS:
-            raise ShapeError("kind", f"is {kind!r}", expected=" or ".join(KINDS))
-        try:
-            canonical_json([dict(trial), dict(note or {})])
-        except (TypeError, ValueError) as error:
-            raise ShapeError("trial", f"is not plain JSON: {error}", expected="strings, finite numbers, lists and mappings") from error
-        with storage_errors(self.path):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)  # of this opening: holds among threads and processes alike
-                head, size = self._read_head(descriptor), os.fstat(descriptor).st_size
-                if size < head.size:
-                    found = f"is {size} bytes long; {head.size} with {head.sequence} entries were acknowledged"
-                    raise LedgerError(str(self.path), found, mend=_MEND)
-                newer, unfinished = self._parse(os.pread(descriptor, size - head.size, head.size), head)
-                end = size - unfinished
-                last = newer[-1] if newer else head
-                entry = _entry(last.sequence + 1, kind, trial, note or {}, last.hash)
-                line = canonical_json(entry.to_json()) + b"\n"
-                if unfinished:
-                    os.ftruncate(descriptor, end)
-                _write_all(descriptor, line, end)
-                os.fsync(descriptor)
-                if end == 0:
-                    sync_folder(self.folder)
-                acknowledged = _Head(entry.sequence, entry.hash, end + len(line))
-                write_bytes(self.head_path, canonical_json(asdict(acknowledged)) + b"\n")
-            finally:
-                os.close(descriptor)
+        note = note or {}
+        require_entry(kind, trial, note)
+        with self._open_to_write() as descriptor:
+            head, size = self._read_head(descriptor), os.fstat(descriptor).st_size
+            if size < head.size:
+                found = f"is {size} bytes long; {head.size} with {head.sequence} entries were acknowledged"
+                raise LedgerError(str(self.path), found, mend=MEND)
+            newer, unfinished = parse_lines(os.pread(descriptor, size - head.size, head.size), head, self.path)
+            end = size - unfinished
+            if kind == "data" and (there := self._described(os.pread(descriptor, end, 0), trial)) is not None:
+                return there
+            if kind == "outcome":
+                self._require_fit(os.pread(descriptor, end, 0), trial["trial"])
+            last = newer[-1] if newer else head
+            entry = entry_of(last.sequence + 1, kind, trial, note, last.hash)
+            line = canonical_json(entry.to_json()) + b"\n"
+            if unfinished:
+                os.ftruncate(descriptor, end)
+            _write_all(descriptor, line, end)
+            os.fsync(descriptor)
+            if end == 0:
+                sync_folder(self.folder)
+            acknowledged = Head(entry.sequence, entry.hash, end + len(line))
+            write_bytes(self.head_path, canonical_json(asdict(acknowledged)) + b"\n")
         return entry
 
     @property
@@ -140,45 +141,114 @@ class Ledger:
         """Every entry, in order, verified. Raises LedgerError naming the line that was altered."""
         if not self.path.exists():
             if self.head_path.exists():
-                raise LedgerError(str(self.path), "is missing, though its .head file is there", mend=_MEND)
+                raise LedgerError(str(self.path), "is missing, though its .head file is there", mend=MEND)
             return ()
-        with self._opened() as descriptor:
+        with self._open_to_read() as descriptor:
             head = self._read_head(descriptor)
             data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-        entries, _ = self._parse(data, self._genesis())
-        covered = entries[head.sequence - 1].hash if 0 < head.sequence <= len(entries) else self._genesis().hash
-        if covered != head.hash:
-            found = f"holds {len(entries)} whole lines that fit together, but {head.sequence} were acknowledged, or others"
-            raise LedgerError(str(self.path), found, mend=_MEND)
+        start = genesis(self.data_fingerprint)
+        entries, _ = parse_lines(data, start, self.path)
+        require_covered(entries, head, start, self.path)
         return tuple(entries)
 
     @property
     def trials(self) -> tuple[LedgerEntry, ...]:
         """The different trials that were fitted: of identical ones the first."""
-        first: dict[str, LedgerEntry] = {}
-        for entry in self.entries:
-            if entry.kind == "fit":
-                first.setdefault(entry.trial_id, entry)
-        return tuple(first.values())
+        return trials_of(self.entries)
 
     @property
     def count(self) -> int:
-        """Number of trials: the N of the deflated Sharpe ratio."""
+        """Number of different trials on these very bars; `counts().total` adds those on bars that overlap them."""
         return len(self.trials)
+
+    @property
+    def data(self) -> DataSpan | None:
+        """Which bars the ledger is of; None where nothing described it."""
+        return data_of(self.entries)
 
     def summary(self) -> dict[str, int]:
         """trials: different ones; fits: all, repeated ones too; test_openings: each time a test block was opened."""
+        return summary_of(self.entries)
+
+    def outcomes(self, block: Block | None = None) -> dict[str, dict[str, LedgerEntry]]:
+        """trial_id -> block -> the latest outcome of that trial in that block; of all blocks if None."""
+        return outcomes_of(self.entries, block)
+
+    def trial_sharpes(self, block: Block) -> Float64Array:
+        """The latest Sharpe ratio per observation of each different trial judged on `block`, float64 of shape (n,).
+
+        Their sample variance is the `var_sr` of `deflated_sharpe_ratio`. Trials without an outcome there, or with an undefined one, are
+        trials all the same and count in N; they have no place here.
+        """
+        if block not in BLOCKS:
+            raise ShapeError("block", f"is {block!r}", expected=" or ".join(BLOCKS))
+        return sharpes_of(self.entries, block)
+
+    def overlapping(self) -> tuple[Overlap, ...]:
+        """The other ledgers of this folder on the same symbol whose time overlaps ours, the largest share first.
+
+        Timeframes do not matter: five-minute bars of a month hold the same month. Empty where nothing described this ledger.
+        Raises: LedgerError if any ledger of the folder was altered: who it overlaps cannot be known then.
+        """
+        own = self.data
+        found: list[Overlap] = []
+        for other, span, entries in self._overlapping_entries(own):
+            summary = summary_of(entries)
+            share = own.share_covered_by(span) if own else 0.0
+            found.append(Overlap(other.data_fingerprint, span, share, summary["trials"], summary["test_openings"]))
+        return tuple(sorted(found, key=lambda overlap: (-overlap.share, overlap.fingerprint)))
+
+    def counts(self) -> LedgerCounts:
+        """Trials and openings on these bars and on those that overlap them; `total` is the N of the deflated Sharpe ratio."""
         entries = self.entries
-        fits = [entry.trial_id for entry in entries if entry.kind == "fit"]
-        openings = sum(entry.kind == "test_opened" for entry in entries)
-        return {"trials": len(set(fits)), "fits": len(fits), "test_openings": openings}
+        return counts_of(entries, [theirs for _, _, theirs in self._overlapping_entries(data_of(entries))])
 
     def verify(self) -> int:
         """Read and check every line; the number of entries. Raises LedgerError naming the first line that was altered."""
         return len(self.entries)
 
+    def _overlapping_entries(self, own: DataSpan | None) -> "list[tuple[Ledger, DataSpan, tuple[LedgerEntry, ...]]]":
+        if own is None:
+            return []
+        found: list[tuple[Ledger, DataSpan, tuple[LedgerEntry, ...]]] = []
+        for other in ledgers_in(self.folder):
+            if other.data_fingerprint != self.data_fingerprint:
+                entries = other.entries
+                span = data_of(entries)
+                if span is not None and own.touches(span):
+                    found.append((other, span, entries))
+        return found
+
+    def _described(self, data: bytes, trial: Mapping[str, Any]) -> LedgerEntry | None:
+        """The data entry that is there already and says the same as `trial`; None if there is none."""
+        entries, _ = parse_lines(data, genesis(self.data_fingerprint), self.path)
+        there = next((entry for entry in entries if entry.kind == "data"), None)
+        if there is not None and there.trial_id != trial_id_of("data", trial):
+            mend = "One fingerprint is one set of bars: look at what was passed."
+            raise ShapeError(f"{self.path} line {there.sequence}", f"says {dict(there.trial)}", expected=f"{dict(trial)}", mend=mend)
+        return there
+
+    def _require_fit(self, data: bytes, trial_id: str) -> None:
+        named = canonical_json({"trial_id": trial_id})[1:-1]  # a line is parsed only where it holds these bytes: appending stays quick
+        lines = (json.loads(line) for line in data.split(b"\n") if named in line)
+        if not any(line["kind"] == "fit" and line["trial_id"] == trial_id for line in lines):
+            mend = "Append the fit first, and pass its trial_id."
+            raise ShapeError("outcome", f"is of trial {trial_id!r}, which is not in {self.path}", mend=mend)
+
     @contextmanager
-    def _opened(self) -> Generator[int]:
+    def _open_to_write(self) -> Generator[int]:
+        """The file, made where it is not there, locked against every other process and thread."""
+        with storage_errors(self.path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)  # of this opening: holds among threads and processes alike
+                yield descriptor
+            finally:
+                os.close(descriptor)
+
+    @contextmanager
+    def _open_to_read(self) -> Generator[int]:
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
@@ -190,61 +260,14 @@ class Ledger:
         finally:
             os.close(descriptor)
 
-    def _genesis(self) -> _Head:
-        """What the first line follows; the fingerprint is in it, so a ledger cannot be passed off as another's."""
-        return _Head(0, sha256(f"barmill ledger 1 {self.data_fingerprint}".encode()), 0)
-
-    def _read_head(self, descriptor: int) -> _Head:
+    def _read_head(self, descriptor: int) -> Head:
         """The head, under the lock of `descriptor`. Without one, there may be at most the line of an append cut short before its head."""
         size = os.fstat(descriptor).st_size
         if not self.head_path.exists():
             if os.pread(descriptor, size, 0).count(b"\n") > 1:
-                raise LedgerError(str(self.head_path), "is missing, though the ledger has several lines", mend=_MEND)
-            return self._genesis()
-        try:
-            raw = json.loads(self.head_path.read_bytes())
-            head = _Head(int(raw["sequence"]), str(raw["hash"]), int(raw["size"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise LedgerError(str(self.head_path), f"cannot be read: {error}", mend=_MEND) from error
-        return head
-
-    def _parse(self, data: bytes, start: _Head) -> tuple[list[LedgerEntry], int]:
-        """The whole lines in `data`, which follow `start`, each checked; and the bytes of an unfinished last line."""
-        *lines, unfinished = data.split(b"\n")
-        entries: list[LedgerEntry] = []
-        sequence, previous = start.sequence, start.hash
-        for line in lines:
-            sequence += 1
-            entry = self._checked(line, sequence, previous)
-            previous = entry.hash
-            entries.append(entry)
-        return entries, len(unfinished)
-
-    def _checked(self, line: bytes, sequence: int, previous: str) -> LedgerEntry:
-        place = f"{self.path} line {sequence}"
-        try:
-            raw = json.loads(line)
-            entry = _entry(int(raw["sequence"]), raw["kind"], raw["trial"], raw["note"], str(raw["previous"]))
-            same_bytes = canonical_json(entry.to_json()) == line
-        except (ValueError, KeyError, TypeError) as error:
-            raise LedgerError(place, f"is no entry: {error}", mend=_MEND) from error
-        if entry.sequence != sequence or entry.previous != previous:
-            found = f"is entry {entry.sequence}, which does not follow the line before it"
-            raise LedgerError(place, found, expected=f"entry {sequence}", mend=_MEND)
-        if not same_bytes:
-            raise LedgerError(place, "was altered: its content does not give its hash", mend=_MEND)
-        return entry
-
-
-def _entry(sequence: int, kind: Kind, trial: Mapping[str, Any], note: Mapping[str, Any], previous: str) -> LedgerEntry:
-    trial_id = sha256(canonical_json({"kind": kind, "trial": dict(trial)}))
-    seal = sha256(canonical_json(_unsealed(sequence, kind, trial, trial_id, note, previous)))
-    return LedgerEntry(sequence, kind, dict(trial), trial_id, dict(note), previous, seal)
-
-
-def _unsealed(sequence: int, kind: Kind, trial: Mapping[str, Any], trial_id: str, note: Mapping[str, Any], previous: str) -> dict[str, Any]:
-    """A line without its hash: what the hash is of."""
-    return {"sequence": sequence, "kind": kind, "trial": dict(trial), "trial_id": trial_id, "note": dict(note), "previous": previous}
+                raise LedgerError(str(self.head_path), "is missing, though the ledger has several lines", mend=MEND)
+            return genesis(self.data_fingerprint)
+        return parse_head(self.head_path.read_bytes(), self.head_path)
 
 
 def _write_all(descriptor: int, data: bytes, offset: int) -> None:
@@ -253,4 +276,4 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-__all__ = ["Ledger", "LedgerEntry", "ledger_folder"]
+__all__ = ["Ledger", "LedgerEntry", "ledger_folder", "ledgers_in"]
