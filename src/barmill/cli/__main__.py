@@ -39,7 +39,7 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 app.command()(demo)
 app.add_typer(data.app, name="data", help="Bars: check, import, describe, simulate, resample.")
 app.add_typer(features.app, name="features", help="Features: list, build.")
-app.add_typer(explain.app, name="explain", help="Why a value is what it is: feature.")
+app.add_typer(explain.app, name="explain", help="Why a value, a label or a split is what it is: feature, label, split.")
 app.add_typer(models.app, name="models", help="The models of the catalogue: list, show.")
 app.add_typer(recipe.app, name="recipe", help="Recipes: check, schema.")
 app.command()(audit)

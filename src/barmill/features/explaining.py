@@ -3,11 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import numpy as np
 
-from barmill.errors import DataError, InputError
+from barmill.errors import InputError
 from barmill.features.arithmetic import Given, Written, write_out
 from barmill.features.computing import check_bars, new_reader, new_scan
 from barmill.features.explanation import Explanation, ShownBar, running_names
@@ -17,6 +16,7 @@ from barmill.features.naming import parse_feature
 from barmill.features.plan import Anchor, FeaturePlan
 from barmill.features.spec import Feature
 from barmill.market import Bars
+from barmill.market.times import row_at, time_ms
 
 LIGHT = 0.01  # bars are shown until those before them weigh less than this, where the value never forgets them
 MOST_SHOWN = 500
@@ -51,7 +51,7 @@ def explain_feature(
     the first bar has closed; InputError for a feature that must be fitted where nothing says on what.
     """
     feature = parse_feature(name, bars.timeframe)
-    row = _row_at(bars, when)
+    row = row_at(bars.close_time, when)
     whole = FeaturePlan(bars.timeframe, (feature,), (), bars.instrument.calendar, anchor)
     if plan is not None:
         whole = replace(whole, calendar=plan.calendar, anchor=plan.anchor, fitted=plan.fitted)
@@ -275,30 +275,8 @@ def _fitted(plan: FeaturePlan, bars: Bars, until: str | None) -> FeaturePlan:
         raise InputError(
             f"feature '{plan.features[0].name}'", f"{names} must be fitted", mend="Say --fit-until TIME, on the bars before it."
         )
-    last = int(np.searchsorted(bars.close_time, _time_ms(until), side="right")) - 1
+    last = int(np.searchsorted(bars.close_time, time_ms(until), side="right")) - 1
     return plan.fit(bars, [(0, last)] if last >= 0 else [])
-
-
-def _row_at(bars: Bars, when: str | int) -> int:
-    """The row that `when` names, or the last bar that has closed by that time. Raises DataError if there is none."""
-    n_bars = len(bars)
-    if isinstance(when, int) or when.strip().lstrip("-").isdigit():
-        row = int(when)
-        if not -n_bars <= row < n_bars:
-            raise DataError(f"row {row}", f"there are {n_bars:,} bars", expected=f"0 to {n_bars - 1}")
-        return row % n_bars
-    row = int(np.searchsorted(bars.close_time, _time_ms(when), side="right")) - 1
-    if row < 0:
-        raise DataError(when, "no bar has closed by then", mend="Give a time after the close of the first bar.")
-    return row
-
-
-def _time_ms(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text.strip().removesuffix("UTC").strip())
-    except ValueError as error:
-        raise InputError("time", f"is '{text}'", expected="a row, or a time such as 2023-03-14T14:30, UTC") from error
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 __all__ = ["explain_feature"]

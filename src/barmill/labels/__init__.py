@@ -7,6 +7,8 @@ is the way from bars; the functions below it take plain arrays. What a trade cos
 
 from barmill.labels.config import LabelConfig
 from barmill.labels.events import cusum_filter, ewm_volatility
+from barmill.labels.explaining import explain_label
+from barmill.labels.explanation import LabelExplanation
 from barmill.labels.fixed_horizon import fixed_horizon
 from barmill.labels.make import decision_bars, make_labels
 from barmill.labels.outcomes import BARRIERS, CLASS_NAMES, Labels, check_classes
@@ -18,6 +20,7 @@ __all__ = [
     "CLASS_NAMES",
     "CloseOutcome",
     "LabelConfig",
+    "LabelExplanation",
     "Labels",
     "NetOutcome",
     "average_uniqueness",
@@ -26,6 +29,7 @@ __all__ = [
     "cusum_filter",
     "decision_bars",
     "ewm_volatility",
+    "explain_label",
     "fixed_horizon",
     "make_labels",
     "triple_barrier_close",
