@@ -28,6 +28,18 @@ from barmill.evaluation.feature_profile import FeatureProfile, Histogram, TableP
 from barmill.evaluation.fitted_on import LabelSpans, Provenance, check_provenance, provenance
 from barmill.evaluation.forecasts import forecast_metrics, information_coefficient, linear_correlation, pinball_loss
 from barmill.evaluation.importance import permutation_importance
+from barmill.evaluation.leakage import (
+    LEAKAGE_CHECKS,
+    CheckResult,
+    Dossier,
+    Fitted,
+    HigherTimeframe,
+    LeakageFinding,
+    LeakageReport,
+    LeakageSettings,
+    SecondSeries,
+    run_leakage_checks,
+)
 from barmill.evaluation.ledger import Ledger, LedgerEntry, ledger_folder, ledgers_in
 from barmill.evaluation.ledger_counts import DataSpan, LedgerCounts, Overlap
 from barmill.evaluation.performance import (
@@ -48,25 +60,33 @@ from barmill.evaluation.trading_rule import Thresholds, TradingRule, fit_thresho
 __all__ = [
     "AUDIT_CODES",
     "FLAG_KINDS",
+    "LEAKAGE_CHECKS",
     "AuditFinding",
     "BacktestResult",
     "Baselines",
     "CalibrationError",
     "CallableTable",
+    "CheckResult",
     "ClassificationScores",
     "CommandTable",
     "Correlations",
     "DataSpan",
     "DickeyFuller",
+    "Dossier",
     "FeatureAudit",
     "FeatureFlag",
     "FeatureMaker",
     "FeatureProfile",
+    "Fitted",
     "FlagKind",
+    "HigherTimeframe",
     "Histogram",
     "Interval",
     "Kept",
     "LabelSpans",
+    "LeakageFinding",
+    "LeakageReport",
+    "LeakageSettings",
     "Ledger",
     "LedgerCounts",
     "LedgerEntry",
@@ -76,6 +96,7 @@ __all__ = [
     "Provenance",
     "RandomBand",
     "ReliabilityCurve",
+    "SecondSeries",
     "TableProfile",
     "Thresholds",
     "TradeStats",
@@ -112,6 +133,7 @@ __all__ = [
     "psi",
     "random_band",
     "reliability_curve",
+    "run_leakage_checks",
     "sharpe_ratio",
     "sortino_ratio",
     "top_label_calibration_error",
