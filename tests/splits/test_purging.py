@@ -123,7 +123,7 @@ def test_many_runs_cost_no_loop_over_them():
         (lambda: purge([0], [(0, 1)], [0], [1], -1), "embargo: -1; expected 0 or more bars"),
         (lambda: purge([0], [(0, 1), (5, 4)], [0], [1]), "blocks: bars 5 to 4"),
         (lambda: purge([0], [], [3], [2]), "label 0: ends at bar 2 and begins at bar 3"),
-        (lambda: purge_embargo([0, 2, 1], [3, 3, 3], [0], 0), r"t0\[2\]: 1 after 2; expected observations in order"),
+        (lambda: purge_embargo([0, 2, 1], [3, 3, 3], [0], 0), r"t0\[2\]: 1 after 2, labels out of order; expected observations in order"),
         (lambda: purge_embargo([0, 1], [3, 3], [2], 0), "test: positions 2 to 2; expected positions from 0 to 1"),
         (lambda: purge_embargo([0, 1], [3], [0], 0), r"t1: an array of shape \(1,\)"),
         (lambda: purge_embargo([0.0], [3.0], [0], 0), "type float64"),

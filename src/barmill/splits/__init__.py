@@ -1,21 +1,41 @@
-"""Who learns from what, and who judges: holdout with its slices, and purged k-fold.
+"""Who learns from what, and who judges: holdout, purged k-fold, combinatorial purged cross-validation, walk-forward.
 
 Splits see nothing of a label but its first and last bar. Every one of them lets go of shared labels through the one
-`purge`; a split that needs another rule for it is wrong. Positions number the labels, in the order of t0.
+rule of `purging.py`; a split that needs another rule for it is wrong. Positions number the labels, in the order of t0, and
+a fold holds them as ranges: a million labels are a few numbers.
 """
 
+from barmill.splits.combinatorial import CPCV, CombinatorialPurgedCV, cpcv_counts, cpcv_path_ids, cpcv_paths, cpcv_splits
 from barmill.splits.config import SplitConfig
-from barmill.splits.holdout import Holdout, LabelSpans, holdout, validation_slices
-from barmill.splits.kfold import purged_kfold
-from barmill.splits.purging import purge, purge_embargo
+from barmill.splits.frequency import FrequencyDefaults, frequency_defaults
+from barmill.splits.holdout import HoldoutBlocks, holdout, validation_slices
+from barmill.splits.kfold import PurgedKFold, purged_kfold
+from barmill.splits.purging import purge, purge_embargo, purge_ranges
+from barmill.splits.ranges import Fold, Ranges
+from barmill.splits.spans import LabelSpans, OrderedSpans
+from barmill.splits.splitter import Splitter
 
 __all__ = [
-    "Holdout",
+    "CPCV",
+    "CombinatorialPurgedCV",
+    "Fold",
+    "FrequencyDefaults",
+    "HoldoutBlocks",
     "LabelSpans",
+    "OrderedSpans",
+    "PurgedKFold",
+    "Ranges",
     "SplitConfig",
+    "Splitter",
+    "cpcv_counts",
+    "cpcv_path_ids",
+    "cpcv_paths",
+    "cpcv_splits",
+    "frequency_defaults",
     "holdout",
     "purge",
     "purge_embargo",
+    "purge_ranges",
     "purged_kfold",
     "validation_slices",
 ]

@@ -3,14 +3,16 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import SplitError
 from barmill.splits.config import SplitConfig
-from barmill.splits.purging import Int64Array, checked_spans, purge
+from barmill.splits.purging import purge
+from barmill.splits.ranges import Int64Array
+from barmill.splits.spans import LabelSpans, OrderedSpans
 
 if TYPE_CHECKING:
     from barmill.market import Timeframe
@@ -23,17 +25,8 @@ TEST_EMBARGOED = "test within the embargo after validation"
 _ROUNDING = 1e-9  # 0.7 + 0.15 of 1000 is 850, not 849
 
 
-class LabelSpans(Protocol):
-    """What splits need of labels: first and last bar of each, both included, in order of t0."""
-
-    @property
-    def t0(self) -> Int64Array: ...
-    @property
-    def t1(self) -> Int64Array: ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Holdout:
+class HoldoutBlocks:
     """Positions among the labels, int64, ascending, and what was left out between the blocks.
 
     dropped : reason to number of labels; with the three blocks they add up to all labels
@@ -45,7 +38,7 @@ class Holdout:
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-def holdout(labels: LabelSpans, config: SplitConfig, timeframe: "Timeframe") -> Holdout:
+def holdout(labels: LabelSpans, config: SplitConfig, timeframe: "Timeframe") -> HoldoutBlocks:
     """Cut the labels by the shares of `config`, then let go of every label that two blocks would share.
 
     An earlier block gives up the labels that reach the next one; a later block gives up those that begin within the embargo
@@ -94,7 +87,7 @@ def holdout(labels: LabelSpans, config: SplitConfig, timeframe: "Timeframe") -> 
     test = purge(blocks["test"], [span(train), span(validation)], t0, t1, embargo)
     if not test.size:
         raise refuse("test", f"all {blocks['test'].size} of its block begin within {embargo} bars after validation")
-    return Holdout(
+    return HoldoutBlocks(
         train,
         validation,
         test,
@@ -148,10 +141,8 @@ def validation_slices(
 
 def _ordered_spans(labels: LabelSpans, at_least: int) -> tuple[Int64Array, Int64Array]:
     """Starts, and ends no earlier than `at_least` bars after them."""
-    t0, t1 = checked_spans(labels.t0, labels.t1)
-    if (np.diff(t0) < 0).any():
-        raise SplitError("labels.t0", "labels out of order", expected="labels in order of t0")
-    return t0, np.maximum(t1, t0 + at_least)
+    spans = OrderedSpans.of(labels.t0, labels.t1, at_least)
+    return spans.t0, spans.t1
 
 
 def _cuts(n: int, shares: tuple[float, ...]) -> list[int]:

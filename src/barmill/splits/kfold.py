@@ -1,12 +1,16 @@
 """Purged k-fold: contiguous folds in time order, and training rows that share nothing with the fold they are judged on."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import SplitError
-from barmill.splits.purging import Int64Array, checked_spans, purge_embargo
+from barmill.splits.purging import blocks_of, purge_ranges
+from barmill.splits.ranges import Fold, Int64Array, Ranges
+from barmill.splits.spans import LabelSpans, OrderedSpans
+from barmill.splits.splitter import BarsOrAuto, Splitter
 
 
 def purged_kfold(t0: npt.ArrayLike, t1: npt.ArrayLike, n_splits: int, embargo_bars: int) -> Iterator[tuple[Int64Array, Int64Array]]:
@@ -26,15 +30,84 @@ def purged_kfold(t0: npt.ArrayLike, t1: npt.ArrayLike, n_splits: int, embargo_ba
     first fold.
     Source: López de Prado (2018), section 7.4.1.
     """
-    starts, ends = checked_spans(t0, t1)
-    if not 2 <= n_splits <= starts.size:
+    folds = _folds(OrderedSpans.of(t0, t1), n_splits, embargo_bars, "purged_kfold")
+    return ((fold.train.positions(), fold.test.positions()) for fold in folds)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PurgedKFold(Splitter):
+    """K-fold for labels that span bars: each fold is judged by a model that shares no bar with it.
+
+    Every label is judged exactly once. Where labels are few and one number is too little, `CombinatorialPurgedCV` gives many paths.
+
+    Parameters
+    ----------
+    n_splits : int, at least 2
+    purge : int, the least number of bars that a label is taken to span after its first, or "auto"
+    embargo : int, bars after a fold's last label end in which no training label may begin, or "auto"
+    labels, or t0 and t1 : spans for scikit-learn's protocol, one for each row
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> for train, test in PurgedKFold(n_splits=3, purge=1).split(np.zeros((9, 2))):
+    ...     print(train, test)
+    [4 5 6 7 8] [0 1 2]
+    [0 1 7 8] [3 4 5]
+    [0 1 2 3 4] [6 7 8]
+
+    Source: López de Prado (2018), section 7.4.1.
+    """
+
+    n_splits: int = 5
+    purge: BarsOrAuto = 0
+    embargo: BarsOrAuto = 0
+    labels: LabelSpans | None = None
+    t0: npt.ArrayLike | None = None
+    t1: npt.ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        self.check_spans_and_lengths()
+        if self.n_splits < 2:
+            raise SplitError("PurgedKFold.n_splits", f"{self.n_splits}", expected="2 folds or more")
+
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
+        return self.n_splits
+
+    def folds(self, labels: LabelSpans, times: npt.ArrayLike | None = None) -> Iterator[Fold]:
+        purge, embargo = self.lengths(labels.t0.size, times)
+        return _folds(OrderedSpans.of(labels.t0, labels.t1, purge), self.n_splits, embargo, "PurgedKFold")
+
+
+def group_bounds(n: int, n_groups: int, place: str) -> Int64Array:
+    """Where contiguous groups of `n` observations begin, and n: int64 of shape (n_groups + 1,); the first n mod n_groups have one more.
+
+    Raises: SplitError at `place` for fewer than 2 groups, or fewer observations than groups.
+    """
+    if not 2 <= n_groups <= n:
         raise SplitError(
-            "purged_kfold.n_splits",
-            f"{n_splits} folds of {starts.size} observations",
+            place,
+            f"{n_groups} folds of {n} observations",
             expected="at least 2 folds and an observation for each",
             mend="Give more bars or ask for fewer folds.",
         )
-    if embargo_bars < 0:
-        raise SplitError("purged_kfold.embargo_bars", f"{embargo_bars}", expected="0 or more bars")
-    folds = np.array_split(np.arange(starts.size, dtype=np.int64), n_splits)
-    return ((purge_embargo(starts, ends, fold, embargo_bars), fold) for fold in folds)
+    size, longer = divmod(n, n_groups)
+    numbers = np.arange(n_groups + 1, dtype=np.int64)
+    return numbers * size + np.minimum(numbers, longer)
+
+
+def _folds(spans: OrderedSpans, n_splits: int, embargo: int, place: str) -> Iterator[Fold]:
+    bounds = group_bounds(len(spans), n_splits, f"{place}.n_splits").tolist()
+    if embargo < 0:
+        raise SplitError(f"{place}.embargo_bars", f"{embargo}", expected="0 or more bars")
+    everything = Ranges.between(0, len(spans))
+
+    def fold(number: int) -> Fold:
+        test = Ranges.between(bounds[number], bounds[number + 1])
+        train = purge_ranges(everything.without(test), blocks_of(test, spans), spans, embargo)
+        return Fold(train, test, (number,))
+
+    return (fold(number) for number in range(n_splits))
+
+
+__all__ = ["PurgedKFold", "purged_kfold"]

@@ -1,7 +1,8 @@
 """The one rule by which training lets go of what it shares with what judges it.
 
-A label of an observation spans bars t0 .. t1, both included. It is dropped where it meets a block of bars, touching
-counted, or begins within the embargo after it. Holdout, k-fold and slices all call `purge`; there is no second copy.
+A label of an observation spans bars t0 .. t1, both included. A block of bars and the embargo after it are a zone, and a
+label that meets a zone, touching counted, is dropped. `purge` takes positions and `purge_ranges` takes ranges; both ask
+`_meeting`, and so does every splitter: there is no second copy.
 """
 
 from collections.abc import Iterable
@@ -10,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import SplitError
-
-Int64Array = npt.NDArray[np.int64]
+from barmill.splits.ranges import Int64Array, Ranges
+from barmill.splits.spans import OrderedSpans, checked_spans
 
 
 def purge(train: npt.ArrayLike, blocks: Iterable[tuple[int, int]], t0: npt.ArrayLike, t1: npt.ArrayLike, embargo: int = 0) -> Int64Array:
@@ -21,7 +22,7 @@ def purge(train: npt.ArrayLike, blocks: Iterable[tuple[int, int]], t0: npt.Array
     ----------
     train : int array, positions of observations
     blocks : (first, last) bars, both included; they may overlap and come in any order
-    t0, t1 : int arrays of shape (n_observations,), first and last bar of each label, both included
+    t0, t1 : int arrays of shape (n_observations,), first and last bar of each label, both included; in any order
     embargo : int, base bars after a block's last bar, >= 0
 
     Returns
@@ -30,26 +31,32 @@ def purge(train: npt.ArrayLike, blocks: Iterable[tuple[int, int]], t0: npt.Array
     t1_i >= first for some block.
 
     Raises: SplitError for a block or label that ends before it begins, or a negative embargo.
-    Cost: n log m for n positions and m blocks.
+    Cost: linear in the observations, m log m for m blocks; n log n where the observations are not in order of t0.
     Source: López de Prado (2018), chapter 7, snippets 7.1 and 7.2.
     """
-    starts, ends = checked_spans(t0, t1)
-    if embargo < 0:
-        raise SplitError("purge.embargo", f"{embargo}", expected="0 or more bars")
     positions = np.asarray(train, dtype=np.int64)
-    zones = np.array([(first, last) for first, last in blocks], dtype=np.int64).reshape(-1, 2)
-    if not zones.size:
-        return positions.copy()
-    if (zones[:, 1] < zones[:, 0]).any():
-        first, last = zones[int(np.argmax(zones[:, 1] < zones[:, 0]))]
-        raise SplitError("purge.blocks", f"bars {first} to {last}", expected="a block that does not end before it begins")
-    # Of the blocks that begin no later than a label ends, the one that reaches farthest decides: the label meets one of
-    # them if and only if it begins no later than that one's end and embargo.
-    zones = zones[np.argsort(zones[:, 0], kind="stable")]
-    reach = np.maximum.accumulate(zones[:, 1]) + embargo
-    n_begun = np.searchsorted(zones[:, 0], ends[positions], side="right")
-    meets = (n_begun > 0) & (starts[positions] <= reach[np.maximum(n_begun, 1) - 1])
-    return positions[~meets]
+    starts, ends = checked_spans(t0, t1)
+    order = None if (starts[1:] >= starts[:-1]).all() else np.argsort(starts, kind="stable")
+    spans = OrderedSpans.of(starts, ends) if order is None else OrderedSpans.of(starts[order], ends[order])
+    dropped = _meeting(spans, _zones(blocks, embargo)).positions()
+    keep = np.ones(starts.size, dtype=bool)
+    keep[dropped if order is None else order[dropped]] = False
+    return positions[keep[positions]]
+
+
+def purge_ranges(train: Ranges, blocks: Iterable[tuple[int, int]], spans: OrderedSpans, embargo: int = 0) -> Ranges:
+    """`purge` for ranges: what is kept of `train`, as ranges, without a look at labels that no block can reach.
+
+    Parameters
+    ----------
+    train : ranges of positions
+    blocks, embargo : as in `purge`
+    spans : of the labels, in order of t0
+
+    Raises: as `purge`.
+    Cost: a few binary searches for each block, and the labels that begin within the longest label's length before one.
+    """
+    return train.without(_meeting(spans, _zones(blocks, embargo)))
 
 
 def purge_embargo(t0: npt.ArrayLike, t1: npt.ArrayLike, test: npt.ArrayLike, embargo_bars: int) -> Int64Array:
@@ -67,39 +74,53 @@ def purge_embargo(t0: npt.ArrayLike, t1: npt.ArrayLike, test: npt.ArrayLike, emb
     Raises: SplitError if labels are out of order or end before they begin, or a test position does not exist.
     Source: López de Prado (2018), snippets 7.1 and 7.2; snippet 7.3 lets labels touch, this does not.
     """
-    starts, ends = checked_spans(t0, t1)
-    out_of_order = np.diff(starts) < 0
-    if out_of_order.any():
-        at = int(np.argmax(out_of_order)) + 1
-        raise SplitError(f"t0[{at}]", f"{starts[at]} after {starts[at - 1]}", expected="observations in order of t0")
+    spans = OrderedSpans.of(t0, t1)
     positions = np.unique(np.asarray(test, dtype=np.int64))
-    if positions.size and (positions[0] < 0 or positions[-1] >= starts.size):
-        raise SplitError("test", f"positions {positions[0]} to {positions[-1]}", expected=f"positions from 0 to {starts.size - 1}")
-    is_test = np.zeros(starts.size, dtype=bool)
-    is_test[positions] = True
-    return purge(np.flatnonzero(~is_test), runs_of(positions, starts, ends), starts, ends, embargo_bars)
+    if positions.size and (positions[0] < 0 or positions[-1] >= len(spans)):
+        raise SplitError("test", f"positions {positions[0]} to {positions[-1]}", expected=f"positions from 0 to {len(spans) - 1}")
+    tested = Ranges.of(positions)
+    everything = Ranges.between(0, len(spans))
+    return purge_ranges(everything.without(tested), blocks_of(tested, spans), spans, embargo_bars).positions()
 
 
-def runs_of(positions: Int64Array, t0: Int64Array, t1: Int64Array) -> list[tuple[int, int]]:
-    """First and last bar of the labels of each maximal run of consecutive numbers in the ascending `positions`."""
-    if not positions.size:
+def blocks_of(tested: Ranges, spans: OrderedSpans) -> list[tuple[int, int]]:
+    """First and last bar of the labels of each maximal run of `tested` positions."""
+    bounds = np.array(list(_runs(tested)), dtype=np.int64).reshape(-1, 2)
+    if not bounds.size:
         return []
-    begins = np.flatnonzero(np.r_[True, np.diff(positions) > 1])
-    first = np.minimum.reduceat(t0[positions], begins)
-    last = np.maximum.reduceat(t1[positions], begins)
-    return list(zip(first.tolist(), last.tolist(), strict=True))
+    # of the slices that reduceat makes at start, stop, start, ... every other one is a run; a last stop beyond the end needs no slice
+    last = np.maximum.reduceat(spans.t1, bounds.ravel()[: -1 if bounds[-1, 1] == len(spans) else None])[::2]
+    return list(zip(spans.t0[bounds[:, 0]].tolist(), last.tolist(), strict=True))
 
 
-def checked_spans(t0: npt.ArrayLike, t1: npt.ArrayLike) -> tuple[Int64Array, Int64Array]:
-    """Starts and ends as int64 of one shape (n_observations,); SplitError naming the first label that ends before it begins."""
-    starts, ends = np.asarray(t0), np.asarray(t1)
-    for name, array in (("t0", starts), ("t1", ends)):
-        if array.ndim != 1 or array.shape != starts.shape or (array.size and array.dtype.kind not in "iu"):
-            found = f"an array of shape {array.shape} and type {array.dtype}"
-            raise SplitError(name, found, expected=f"integers of shape ({starts.size},), one for each observation")
-    starts, ends = starts.astype(np.int64, copy=False), ends.astype(np.int64, copy=False)
-    wrong = ends < starts
+def _runs(tested: Ranges) -> Ranges:
+    return Ranges.union(tested.bounds[:, 0], tested.bounds[:, 1])
+
+
+def _zones(blocks: Iterable[tuple[int, int]], embargo: int) -> Ranges:
+    """The bars of the blocks and of the embargo after each, as disjoint ranges of bars."""
+    if embargo < 0:
+        raise SplitError("purge.embargo", f"{embargo}", expected="0 or more bars")
+    bars = np.array([(first, last) for first, last in blocks], dtype=np.int64).reshape(-1, 2)
+    wrong = bars[:, 1] < bars[:, 0]
     if wrong.any():
-        at = int(np.argmax(wrong))
-        raise SplitError(f"label {at}", f"ends at bar {ends[at]} and begins at bar {starts[at]}", expected="t0 <= t1")
-    return starts, ends
+        first, last = bars[int(np.argmax(wrong))]
+        raise SplitError("purge.blocks", f"bars {first} to {last}", expected="a block that does not end before it begins")
+    # Zones that overlap or touch may be joined: no label lies between them, so whoever meets the join meets one of them.
+    return Ranges.union(bars[:, 0], bars[:, 1] + embargo + 1)
+
+
+def _meeting(spans: OrderedSpans, zones: Ranges) -> Ranges:
+    """Positions whose labels meet a zone.
+
+    A label that begins in a zone meets it. One that begins outside all zones meets one if and only if it lasts until the next
+    begins, and only a label that begins at most the longest length before that can: those alone are looked at one by one.
+    """
+    begin, end = zones.bounds[:, 0], zones.bounds[:, 1]
+    start = np.searchsorted(spans.t0, begin, side="left")
+    stop = np.searchsorted(spans.t0, end, side="left")
+    nearby = np.searchsorted(spans.t0, begin - spans.longest, side="left")
+    nearby[1:] = np.maximum(nearby[1:], stop[:-1])
+    before = Ranges(np.stack([nearby, start], axis=1)[nearby < start]).positions()
+    reaching = before[spans.t1[before] >= np.repeat(begin, start - nearby)]
+    return Ranges.union(np.concatenate([reaching, start]), np.concatenate([reaching + 1, stop]))
