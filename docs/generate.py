@@ -201,7 +201,8 @@ def models() -> str:
     parts = [
         "`outputs` is what the model itself learns. `q05`, `q50` and `q95` are added to every model in the same way, see "
         "[one way to quantiles](../explanation/decisions/0005-one-way-to-quantiles.md). Parameters go under `config:` of the model's entry "
-        "in a recipe; one that is out of range is refused when the recipe is read. `barmill models list` says what is installed here.",
+        "in a recipe; one that is out of range is refused when the recipe is read. What [tuning](../how-to/tune.md) tries is "
+        "narrower, and a recipe may say otherwise. `barmill models list` says what is installed here.",
         table(("model", "family", "view", "outputs", "install"), summary),
     ]
     for spec in MODELS.values():
@@ -210,10 +211,10 @@ def models() -> str:
         needs = f"needs {', '.join(spec.requires)} to be fitted (`pip install 'barmill[{spec.extra}]'`); " if spec.requires else ""
         parts.append(f"View `{spec.view}`; {needs}{causal}. Source: {spec.reference}.")
         rows = [
-            (code(each.name), "none" if each.default is None else each.default, each.range, each.description)
+            (code(each.name), "none" if each.default is None else each.default, each.range, each.search, each.description)
             for each in parameters_of(spec.params)
         ]
-        parts.append(table(("parameter", "default", "range", "meaning"), rows))
+        parts.append(table(("parameter", "default", "range", "tuned over", "meaning"), rows))
     return page("Models", *parts)
 
 

@@ -32,12 +32,12 @@ def test_list_as_json_tells_the_same() -> None:
     assert told[0]["outputs"] == ["p_up"]
 
 
-def test_show_prints_parameters_with_default_range_and_meaning() -> None:
+def test_show_prints_parameters_with_default_range_what_is_tuned_and_meaning() -> None:
     text = _run("show", "lightgbm")
     assert text.startswith("lightgbm: Gradient-boosted trees that grow leaf by leaf.\n")
     assert "Ke et al. (2017)" in text
     line = next(line for line in text.splitlines() if line.startswith("num_leaves"))
-    assert line.split() == ["num_leaves", "63", "[2,", "4096]", *["leaves", "of", "a", "tree", "at", "most"]]
+    assert line.split() == ["num_leaves", "63", "[2,", "4096]", "8", "to", "256,", "log", *["leaves", "of", "a", "tree", "at", "most"]]
     assert next(line for line in text.splitlines() if line.startswith("class_weight")).split()[1:4] == ["none", "none,", "balanced"]
 
 

@@ -293,6 +293,18 @@ def test_a_parameter_out_of_its_range_is_refused_and_its_ends_are_not(spec: Mode
 
 
 @every_model
+def test_what_a_tuner_tries_lies_in_the_parameters_own_range(spec: ModelSpec) -> None:
+    searched = [parameter for parameter in parameters_of(spec.params) if parameter.search is not None]
+    assert searched
+    for parameter in searched:
+        search = parameter.search
+        for value in search.choices or (search.low, search.high):
+            spec.params.model_validate({parameter.name: value}, strict=True)
+        assert search.choices or search.low < search.high
+        assert not search.log or search.low > 0
+
+
+@every_model
 def test_every_parameter_says_what_it_is_and_unknown_ones_are_refused(spec: ModelSpec) -> None:
     assert all(parameter.description for parameter in parameters_of(spec.params))
     with pytest.raises(ValidationError, match="no_such_parameter"):

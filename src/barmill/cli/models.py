@@ -30,7 +30,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A model, as `barmill models list` names it.")],
     json_: Json = False,
 ) -> None:
-    """Show a model's parameters with their ranges and defaults, and where the model is described."""
+    """Show a model's parameters with their defaults, ranges and what `barmill tune` tries, and where the model is described."""
     from dataclasses import asdict
 
     from barmill.models import spec_of
@@ -47,10 +47,16 @@ def show(
             print(f"  {heading:<10} {_cell(value)}")
     print()
     rows = [
-        [parameter.name, "none" if parameter.default is None else str(parameter.default), parameter.range, parameter.description]
+        [
+            parameter.name,
+            "none" if parameter.default is None else str(parameter.default),
+            parameter.range,
+            "-" if parameter.search is None else str(parameter.search),
+            parameter.description,
+        ]
         for parameter in parameters
     ]
-    _print_table(("parameter", "default", "range", "meaning"), rows)
+    _print_table(("parameter", "default", "range", "tuned over", "meaning"), rows)
     print("\nq05, q50 and q95 are added to every model in the same way. Set parameters under `config:` of the model's entry in a recipe.")
 
 

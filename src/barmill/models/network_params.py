@@ -1,11 +1,12 @@
 """Parameters that every network shares: how the one training loop treats it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from barmill.models.class_weights import ClassWeighting
 from barmill.models.contract import ModelParams
+from barmill.models.search import Search
 
 
 class NetworkParams(ModelParams):
@@ -15,8 +16,10 @@ class NetworkParams(ModelParams):
     epochs: int = Field(50, ge=1, le=10_000, description="passes over the training windows at most")
     batch_size: int = Field(256, ge=1, le=65_536, description="windows of a batch")
     accumulation: int = Field(1, ge=1, le=1024, description="batches added up for one step of the optimizer")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="the schedule's peak")
-    weight_decay: float = Field(1e-4, ge=0, le=1, description="decoupled decay of weight matrices; biases are left alone")
+    learning_rate: Annotated[float, Search(1e-4, 1e-2, log=True)] = Field(1e-3, gt=0, le=1, description="the schedule's peak")
+    weight_decay: Annotated[float, Search(1e-6, 1e-2, log=True)] = Field(
+        1e-4, ge=0, le=1, description="decoupled decay of weight matrices; biases are left alone"
+    )
     schedule: Literal["cosine", "constant"] = Field("cosine", description="learning rate after the warm-up")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
     grad_clip: float = Field(1.0, gt=0, le=1e6, description="norm to which larger gradients are scaled down")

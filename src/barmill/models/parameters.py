@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from barmill.models.contract import ModelParams
+from barmill.models.search import Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Parameter:
     low, high : the range, None where there is no end
     low_in, high_in : bool, whether the ends are allowed
     choices : tuple, what a choice may be, empty for numbers
+    search : what a tuner tries unless a recipe says otherwise, None where it leaves the parameter alone
     """
 
     name: str
@@ -29,6 +31,7 @@ class Parameter:
     low_in: bool = True
     high_in: bool = True
     choices: tuple[Any, ...] = ()
+    search: Search | None = None
 
     @property
     def range(self) -> str:
@@ -49,9 +52,10 @@ def parameters_of(params: type[ModelParams]) -> tuple[Parameter, ...]:
 
 def _parameter(name: str, field: FieldInfo) -> Parameter:
     description = field.description or ""
+    search = next((mark for mark in field.metadata if isinstance(mark, Search)), None)
     choices = _choices(field.annotation)
     if choices:
-        return Parameter(name, "choice", field.default, description, choices=choices)
+        return Parameter(name, "choice", field.default, description, choices=choices, search=search)
     kind = "integer" if field.annotation is int else "number"
     ends: dict[str, Any] = {}
     for constraint in field.metadata:
@@ -59,7 +63,7 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
             value = getattr(constraint, bound, None)
             if value is not None:
                 ends |= {end: float(value), f"{end}_in": bound in ("ge", "le")}
-    return Parameter(name, kind, field.default, description, **ends)
+    return Parameter(name, kind, field.default, description, search=search, **ends)
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from barmill.evaluation import TradingRule
 from barmill.labels import LabelConfig
 from barmill.market import Instrument, SeriesSource
+from barmill.pipeline.tuning.config import TuneConfig
 from barmill.splits import SplitConfig
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -165,6 +166,9 @@ class Recipe(Part):
     splits: SplitConfig = Field(default_factory=SplitConfig)
     validation: ValidationConfig = Field(default_factory=ValidationConfig)
     base_models: tuple[ModelEntry, ...] = Field(min_length=1, description="the models, all under the same controls")
+    tune: TuneConfig | None = Field(
+        default=None, description="look for the models' parameters on inner folds of the training block; the given ones if left out"
+    )
     ensemble: EnsembleConfig = Field(default_factory=EnsembleConfig)
     inference: InferenceConfig = Field(default_factory=InferenceConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)

@@ -13,6 +13,7 @@ from barmill.errors import RecipeError, nearest
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import OUTPUTS
 from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.pipeline.tuning.spaces import tuning_problems
 from barmill.pipeline.yaml_reading import Document, Path, dotted, read_scalar, read_yaml
 
 QUANTILES = ("q05", "q50", "q95")
@@ -56,12 +57,13 @@ def _complete(document: Document) -> Recipe:
     problems = [*_not_yet(recipe, document)]
     entries: list[ModelEntry] = []
     for index, entry in enumerate(recipe.base_models):
-        found, completed = _checked_entry(entry, ("base_models", index), document)
+        found, checked = _checked_entry(entry, ("base_models", index), document)
         problems += found
-        entries.append(completed)
-    if problems:
+        entries.append(checked)
+    completed = recipe.model_copy(update={"base_models": tuple(entries)})
+    if problems := problems or tuning_problems(completed, document.where):
         raise RecipeError.gathered(problems)
-    return recipe.model_copy(update={"base_models": tuple(entries)})
+    return completed
 
 
 def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[list[RecipeError], ModelEntry]:
