@@ -3,28 +3,16 @@
 Anything that a degenerate run cannot know is None; an infinite ratio (a profit factor without a loss) stays infinite.
 """
 
-import math
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import Field
+
+from barmill.console.judged_luck import Overfitting
+from barmill.console.judged_paths import CrossValidation
+from barmill.console.judged_process import Leakage, OtherLedger, Tuning
+from barmill.console.parts import Interval, Number, Part
 
 FORMAT = 1
-
-
-def _nan_is_unknown(value: object) -> object:
-    if isinstance(value, str) and value.strip().lower() == "nan":
-        return None
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_nan_is_unknown)]
-Interval = tuple[Number, Number]
-
-
-class Part(BaseModel):
-    """Base of every part: frozen; keys that this version does not know are left alone."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
 
 class Finding(Part):
@@ -64,8 +52,8 @@ class Labels(Part):
 
     method: str = ""
     n: int | None = None
-    excluded: dict[str, int] = {}
-    balance: dict[str, dict[str, int]] = {}
+    excluded: dict[str, int] = Field(default_factory=dict[str, int])
+    balance: dict[str, dict[str, int]] = Field(default_factory=dict[str, dict[str, int]])
     mean_net_return_bps: Number = None
     median_move_bps: Number = None
     mean_cost_bps: Number = None
@@ -89,7 +77,7 @@ class Splits(Part):
 
     n_bars: int | None = None
     blocks: tuple[Block, ...] = ()
-    dropped: dict[str, int] = {}
+    dropped: dict[str, int] = Field(default_factory=dict[str, int])
 
 
 class Costs(Part):
@@ -142,7 +130,7 @@ class ReturnForecast(Part):
 
     ic: Number = None
     rank_ic: Number = None
-    pinball: dict[str, Number] = {}
+    pinball: dict[str, Number] = Field(default_factory=dict[str, Number])
     coverage_90: Number = None
 
 
@@ -157,7 +145,7 @@ class RandomBand(Part):
 
 
 class Trading(Part):
-    """The trading rule on the test block, net of costs."""
+    """The trading rule on the test block, net of costs; `intervals` are of the figures that have one, by name."""
 
     sharpe: Number = None
     sortino: Number = None
@@ -176,6 +164,7 @@ class Trading(Part):
     long_above: Number = None
     short_below: Number = None
     above_chance: bool | None = None
+    intervals: dict[str, Interval] = Field(default_factory=dict[str, Interval])
 
 
 class Importance(Part):
@@ -202,22 +191,24 @@ class ModelResult(Part):
     forecast: ReturnForecast = ReturnForecast()
     trading: Trading = Trading()
     importance: tuple[Importance, ...] = ()
-    fit: dict[str, Any] = {}
+    fit: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 class Oracle(Part):
     """What could be known on a simulated market."""
 
     auc: Number = None
-    share_found: dict[str, Number] = {}
+    share_found: dict[str, Number] = Field(default_factory=dict[str, Number])
 
 
 class TrialCount(Part):
-    """What the ledger of these bars holds."""
+    """What the ledger of these bars holds, and which other ledgers share their time."""
 
     trials: int | None = None
     fits: int | None = None
     test_openings: int | None = None
+    overlapping: tuple[OtherLedger, ...] = ()
+    path: str | None = None
 
 
 class Provenance(Part):
@@ -237,12 +228,12 @@ class Fingerprints(Part):
     recipe: str | None = None
     code: str | None = None
     seed: int | None = None
-    stages: dict[str, str] = {}
-    bundles: dict[str, str] = {}
+    stages: dict[str, str] = Field(default_factory=dict[str, str])
+    bundles: dict[str, str] = Field(default_factory=dict[str, str])
 
 
 class Judgement(Part):
-    """All that a run found out."""
+    """All that a run found out; what was not asked for is None or empty."""
 
     format: int
     name: str
@@ -259,11 +250,15 @@ class Judgement(Part):
     splits: Splits = Splits()
     costs: Costs = Costs()
     models: tuple[ModelResult, ...] = ()
-    baselines: dict[str, Trading] = {}
+    baselines: dict[str, Trading] = Field(default_factory=dict[str, Trading])
     oracle: Oracle | None = None
     ledger: TrialCount = TrialCount()
     provenance: tuple[Provenance, ...] = ()
     fingerprints: Fingerprints = Fingerprints()
+    cross_validation: CrossValidation | None = None
+    overfitting: Overfitting | None = None
+    leakage: Leakage | None = None
+    tuning: tuple[Tuning, ...] = ()
 
     @property
     def selected(self) -> ModelResult | None:
@@ -274,7 +269,7 @@ class Judgement(Part):
 class Timings(Part):
     """How long it took, on what."""
 
-    stages: dict[str, float] = {}
+    stages: dict[str, float] = Field(default_factory=dict[str, float])
     wall_s: Number = None
     peak_memory_mb: Number = None
     estimated_memory_mb: Number = None
@@ -289,4 +284,4 @@ class Environment(Part):
     system: str | None = None
     machine: str | None = None
     cores: int | None = None
-    libraries: dict[str, str] = {}
+    libraries: dict[str, str] = Field(default_factory=dict[str, str])
