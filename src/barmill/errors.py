@@ -18,6 +18,7 @@
     ├── TrainingError          a fit that went wrong
     ├── ForecastError          a forecast that would not be finite or ordered
     ├── ProvenanceError        something fitted on what it is judged on
+    ├── LeakageError           a critical leakage finding that the recipe does not allow
     └── LedgerError            a trial ledger that was altered
 
 A message names the place, what was found, what was expected and the mend. The errors know
@@ -147,6 +148,10 @@ class ProvenanceError(BarmillError):
     """Something was fitted on rows on which it is judged."""
 
 
+class LeakageError(BarmillError):
+    """A critical leakage finding that the recipe does not allow: the run stops before anything is trained."""
+
+
 class LedgerError(BarmillError):
     """A trial ledger whose lines were altered or removed."""
 
@@ -161,6 +166,7 @@ __all__ = [
     "InputError",
     "InstrumentError",
     "LabelError",
+    "LeakageError",
     "LedgerError",
     "MissingDependency",
     "ProvenanceError",

@@ -23,6 +23,11 @@ _JUDGES = {
 }
 
 
+def judges_of(what: str) -> tuple[str, ...]:
+    """The blocks that judge something of which `what` is a part."""
+    return tuple(judge for judge, judged in _JUDGES.items() if what in judged)
+
+
 def provenance_of(data: Dataset) -> list[Provenance]:
     """One record for each thing that a run fits. Raises ProvenanceError if any shares a row, or an overlapping label, with a judge."""
     records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in FITTED_ON.items()}
