@@ -139,4 +139,16 @@ def _with_sister(market: Market) -> Bars:
     return Bars.from_columns(bars.instrument, bars.timeframe, bars.open_time, **columns, sister=market.sister)
 
 
-__all__ = ["EMBARGO", "EVERY", "Fitted", "HigherTimeframe", "SecondSeries", "Study", "honest_columns", "purged_blocks", "study", "study_of", "with_column"]
+__all__ = [
+    "EMBARGO",
+    "EVERY",
+    "Fitted",
+    "HigherTimeframe",
+    "SecondSeries",
+    "Study",
+    "honest_columns",
+    "purged_blocks",
+    "study",
+    "study_of",
+    "with_column",
+]
