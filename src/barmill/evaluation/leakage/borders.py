@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from barmill.evaluation.leakage.check import Looked, Missing, finding, need
 from barmill.evaluation.leakage.dossier import Dossier, Int64Array
@@ -95,6 +96,14 @@ def look_at_overlap(dossier: Dossier, _: LeakageSettings) -> Looked:
     return Looked(f"no label of {len(named)} blocks shares a bar with one of another block", tuple(findings))
 
 
+def meeting(t0: Int64Array, t1: Int64Array, rows: Int64Array, others: Int64Array) -> npt.NDArray[np.bool_]:
+    """Which labels of `rows` share a bar with any label of `others`: bool of shape (len(rows),), n log n."""
+    order = others[np.argsort(t0[others], kind="stable")]
+    reach = np.maximum.accumulate(t1[order])
+    n_begun = np.searchsorted(t0[order], t1[rows], side="right")
+    return (n_begun > 0) & (reach[np.maximum(n_begun, 1) - 1] >= t0[rows])
+
+
 def _shared(dossier: Dossier, name: str, rows: Int64Array, later: str, later_rows: Int64Array) -> Iterator[LeakageFinding]:
     assert dossier.t0 is not None
     assert dossier.t1 is not None
@@ -104,10 +113,7 @@ def _shared(dossier: Dossier, name: str, rows: Int64Array, later: str, later_row
         evidence: dict[str, float | int | str] = {"rows": int(both.size), "block": name, "other": later}
         yield finding("L204", "critical", later, reason, **where(dossier, int(both[0])), evidence=evidence)
     t0, t1 = dossier.t0, dossier.t1
-    order = later_rows[np.argsort(t0[later_rows], kind="stable")]
-    reach = np.maximum.accumulate(t1[order])
-    n_begun = np.searchsorted(t0[order], t1[rows], side="right")
-    meets = (n_begun > 0) & (reach[np.maximum(n_begun, 1) - 1] >= t0[rows])
+    meets = meeting(t0, t1, rows, later_rows)
     meets &= ~np.isin(rows, both, assume_unique=True)
     if meets.any():
         at = int(rows[np.argmax(meets)])
@@ -120,4 +126,4 @@ def _shared(dossier: Dossier, name: str, rows: Int64Array, later: str, later_row
         yield finding("L204", "critical", name, reason, **where(dossier, at), evidence=evidence)
 
 
-__all__ = ["look_at_embargo", "look_at_overlap"]
+__all__ = ["look_at_embargo", "look_at_overlap", "meeting"]

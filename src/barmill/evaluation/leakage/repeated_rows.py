@@ -1,0 +1,71 @@
+"""Rows of columns that stand in two blocks to the bit: copies, unless the columns are so coarse that rows repeat anyway."""
+
+import numpy as np
+
+from barmill.evaluation.leakage.check import Looked, Missing, finding, need, need_values
+from barmill.evaluation.leakage.dossier import Dossier, Int64Array
+from barmill.evaluation.leakage.report import LeakageFinding
+from barmill.evaluation.leakage.settings import LeakageSettings
+from barmill.evaluation.leakage.temporal_order import where
+
+COARSE = 0.2  # share of training rows that repeat within training, beyond which a repetition says nothing
+FEWEST = 3
+_CHUNK = 16_384
+
+
+def look_at_repeated_rows(dossier: Dossier, _: LeakageSettings) -> Looked:
+    """Judging rows whose values all are, to the bit, those of a training row, oftener than rows repeat within training."""
+    need(dossier, "blocks")
+    need_values(dossier)
+    training = [rows for _, rows in dossier.named_blocks(dossier.trained_on)]
+    judging = list(dossier.named_blocks(dossier.judged_by))
+    if not training or not judging:
+        raise Missing("needs a training block and one that judges")
+    train = np.unique(np.concatenate(training))
+    marks = _marks(dossier, train)
+    values, first, counts = np.unique(marks, return_index=True, return_counts=True)
+    within = float(counts[counts > 1].sum() / train.size)
+    if within > COARSE:
+        raise Missing(f"{within:.0%} of the training rows repeat each other: the columns are too coarse to tell a copy")
+    findings: list[LeakageFinding] = []
+    for name, judged in judging:
+        rows = np.setdiff1d(judged, train)
+        if not rows.size:
+            continue
+        seen = np.searchsorted(values, judged_marks := _marks(dossier, rows))
+        copied = values[np.minimum(seen, values.size - 1)] == judged_marks
+        expected = within * rows.size
+        if copied.sum() < FEWEST + 2 * expected + 5 * np.sqrt(expected):
+            continue
+        at = int(np.argmax(copied))
+        twin = int(train[first[seen[at]]])
+        reason = (
+            f"{int(copied.sum()):,} of the {rows.size:,} rows of {name} are copies of training rows, every column to the bit, the first of row "
+            f"{twin:,}; within training {within:.2%} of the rows repeat"
+        )
+        evidence: dict[str, float | int | str] = {
+            "rows": int(copied.sum()),
+            "share": float(copied.mean()),
+            "share_within_training": within,
+            "first_row": int(rows[at]),
+            "first_twin": twin,
+        }
+        findings.append(finding("L205", "critical", name, reason, **where(dossier, int(rows[at])), evidence=evidence))
+    return Looked(f"no row of the judging blocks is a copy of one of {train.size:,} training rows", tuple(findings))
+
+
+def _marks(dossier: Dossier, rows: Int64Array) -> np.ndarray:
+    """A 64-bit mark of each row's bits: multiply and mix, column by column."""
+    marks = np.empty(rows.size, dtype=np.uint64)
+    for start in range(0, rows.size, _CHUNK):
+        part = dossier.rows(rows[start : start + _CHUNK]) + 0.0  # a negative zero is a zero
+        bits = np.ascontiguousarray(part).view(np.uint64)
+        mixed = np.full(len(part), 0x9E3779B97F4A7C15, dtype=np.uint64)
+        for column in range(bits.shape[1]):
+            mixed = (mixed ^ bits[:, column]) * np.uint64(0xBF58476D1CE4E5B9)
+            mixed ^= mixed >> np.uint64(29)
+        marks[start : start + _CHUNK] = mixed
+    return marks
+
+
+__all__ = ["look_at_repeated_rows"]
