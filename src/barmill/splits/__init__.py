@@ -7,19 +7,23 @@ a fold holds them as ranges: a million labels are a few numbers.
 
 from barmill.splits.combinatorial import CPCV, CombinatorialPurgedCV, cpcv_counts, cpcv_path_ids, cpcv_paths, cpcv_splits
 from barmill.splits.config import SplitConfig
+from barmill.splits.cross_validation_config import CrossValidationConfig
 from barmill.splits.frequency import FrequencyDefaults, frequency_defaults
-from barmill.splits.holdout import HoldoutBlocks, holdout, validation_slices
+from barmill.splits.holdout import Holdout, HoldoutBlocks, holdout, validation_slices
 from barmill.splits.kfold import PurgedKFold, purged_kfold
 from barmill.splits.purging import purge, purge_embargo, purge_ranges
 from barmill.splits.ranges import Fold, Ranges
 from barmill.splits.spans import LabelSpans, OrderedSpans
 from barmill.splits.splitter import Splitter
+from barmill.splits.walk_forward import WalkForward, walk_forward
 
 __all__ = [
     "CPCV",
     "CombinatorialPurgedCV",
+    "CrossValidationConfig",
     "Fold",
     "FrequencyDefaults",
+    "Holdout",
     "HoldoutBlocks",
     "LabelSpans",
     "OrderedSpans",
@@ -27,6 +31,7 @@ __all__ = [
     "Ranges",
     "SplitConfig",
     "Splitter",
+    "WalkForward",
     "cpcv_counts",
     "cpcv_path_ids",
     "cpcv_paths",
@@ -38,4 +43,5 @@ __all__ = [
     "purge_ranges",
     "purged_kfold",
     "validation_slices",
+    "walk_forward",
 ]

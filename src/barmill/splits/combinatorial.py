@@ -122,7 +122,7 @@ class CombinatorialPurgedCV(Splitter):
     n_test_groups : int, from 1 to n_groups - 1; with 1 the splits are those of `PurgedKFold`
     purge : int, the least number of bars that a label is taken to span after its first, or "auto"
     embargo : int, bars after a test run's last label end in which no training label may begin, or "auto"
-    labels, or t0 and t1 : spans for scikit-learn's protocol, one for each row
+    labels, t0, t1, times : of the rows, for scikit-learn's protocol; see `Splitter`
 
     Examples
     --------
@@ -143,9 +143,10 @@ class CombinatorialPurgedCV(Splitter):
     labels: LabelSpans | None = None
     t0: npt.ArrayLike | None = None
     t1: npt.ArrayLike | None = None
+    times: npt.ArrayLike | None = None
 
     def __post_init__(self) -> None:
-        self.check_spans_and_lengths()
+        self.check()
         _check_groups("CombinatorialPurgedCV", self.n_groups, self.n_test_groups)
 
     @property
@@ -160,9 +161,8 @@ class CombinatorialPurgedCV(Splitter):
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         return cpcv_counts(self.n_groups, self.n_test_groups)[0]
 
-    def folds(self, labels: LabelSpans, times: npt.ArrayLike | None = None) -> Iterator[Fold]:
-        purge, embargo = self.lengths(labels.t0.size, times)
-        return _folds(OrderedSpans.of(labels.t0, labels.t1, purge), self.n_groups, self.n_test_groups, embargo)
+    def cut(self, spans: OrderedSpans, embargo: int, times: Int64Array | None) -> Iterator[Fold]:
+        return _folds(spans, self.n_groups, self.n_test_groups, embargo)
 
     def group_ranges(self, n_labels: int) -> list[Ranges]:
         """The positions of each group of `n_labels` labels."""

@@ -34,7 +34,7 @@ class SplitConfig(BaseModel):
     @classmethod
     def _is_a_duration(cls, value: int | str) -> int | str:
         if isinstance(value, str):
-            _milliseconds(value)
+            duration_ms(value)
         return value
 
     @model_validator(mode="after")
@@ -60,10 +60,11 @@ def bars_of(value: int | str, timeframe: "Timeframe") -> int:
     """
     if isinstance(value, int):
         return value
-    return -(-_milliseconds(value) // timeframe.ms)
+    return -(-duration_ms(value) // timeframe.ms)
 
 
-def _milliseconds(duration: str) -> int:
+def duration_ms(duration: str) -> int:
+    """The milliseconds of such as 90m, 4h or 1d; ValueError for another text, as Pydantic wants it."""
     from barmill.market import Timeframe
 
     try:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from barmill.errors import SplitError, nearest
 from barmill.splits.ranges import Int64Array
@@ -73,32 +72,6 @@ def auto_bars(which: Literal["purge", "embargo"], n: int, times: Int64Array | No
             which, "'auto' without the times of the rows", expected="times, which say how often a bar comes", mend="Give times=, or bars."
         )
     return share_of(getattr(_of_step(float(np.median(np.diff(times)))), which), n)
-
-
-def milliseconds(times: npt.ArrayLike, n: int) -> Int64Array:
-    """Times of `n` rows as int64 milliseconds, ascending: integers as they are, dates (NumPy, pandas) by their instant in UTC.
-
-    Raises: SplitError for another number of them, another type, missing or descending ones.
-    """
-    array = np.asarray(times)
-    if array.dtype.kind == "O":  # dates with a time zone, as pandas hands them out; NumPy turns them to UTC
-        array = np.asarray(times, dtype="datetime64[ns]")
-    if array.shape != (n,) or array.dtype.kind not in "iuM":
-        raise SplitError(
-            "times", f"an array of shape {array.shape} and type {array.dtype}", expected=f"times of shape ({n},), one for each row"
-        )
-    if array.dtype.kind == "M":
-        if np.isnat(array).any():
-            raise SplitError("times", f"no time at row {int(np.argmax(np.isnat(array)))}", expected="a time for each row")
-        array = array.astype("datetime64[ms]")
-    stamps = array.astype(np.int64)
-    early = stamps[1:] < stamps[:-1]
-    if early.any():
-        at = int(np.argmax(early)) + 1
-        raise SplitError(
-            f"times[{at}]", f"{stamps[at]} ms after {stamps[at - 1]} ms", expected="rows in the order of time", mend="Sort them."
-        )
-    return stamps
 
 
 def _of_step(step_ms: float) -> FrequencyDefaults:

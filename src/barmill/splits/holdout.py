@@ -1,7 +1,7 @@
 """The holdout: train, validation and test blocks in time order, and the validation block cut again into slices."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from barmill.errors import SplitError
 from barmill.splits.config import SplitConfig
-from barmill.splits.purging import purge
-from barmill.splits.ranges import Int64Array
+from barmill.splits.purging import blocks_of, purge, purge_ranges
+from barmill.splits.ranges import Fold, Int64Array, Ranges
 from barmill.splits.spans import LabelSpans, OrderedSpans
+from barmill.splits.splitter import BarsOrAuto, Splitter
 
 if TYPE_CHECKING:
     from barmill.market import Timeframe
@@ -137,6 +138,53 @@ def validation_slices(
                 mend=f"Give more bars, or raise validation.{name} or splits.validation.",
             )
     return slices
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Holdout(Splitter):
+    """One split: the earlier labels train, the latest judge.
+
+    The cheapest judge and the noisiest: one path through one stretch of time. It obeys the rules of `holdout`, which cuts a recipe's
+    three blocks.
+
+    Parameters
+    ----------
+    test_size : float, share of the labels that judges, above 0 and below 1
+    purge : int, the least number of bars that a label is taken to span after its first, or "auto"
+    embargo : int, bars after the last training label's end in which no judging label may begin, or "auto"
+    labels, t0, t1, times : of the rows, for scikit-learn's protocol; see `Splitter`
+
+    Examples
+    --------
+    >>> train, test = next(Holdout(test_size=0.3, purge=1, embargo=1).split([[0.0]] * 10))
+    >>> train.tolist(), test.tolist()
+    ([0, 1, 2, 3, 4, 5], [8, 9])
+    """
+
+    test_size: float = 0.15
+    purge: BarsOrAuto = 0
+    embargo: BarsOrAuto = 0
+    labels: LabelSpans | None = None
+    t0: npt.ArrayLike | None = None
+    t1: npt.ArrayLike | None = None
+    times: npt.ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        self.check()
+        if not 0 < self.test_size < 1:
+            raise SplitError("Holdout.test_size", f"{self.test_size}", expected="a share of the labels above 0 and below 1")
+
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
+        return 1
+
+    def cut(self, spans: OrderedSpans, embargo: int, times: Int64Array | None) -> Iterator[Fold]:
+        (cut,) = _cuts(len(spans), (1 - self.test_size, self.test_size))
+        if not 0 < cut < len(spans):
+            raise SplitError("Holdout", f"{len(spans)} labels", expected="a label to train and one to judge on", mend="Give more bars.")
+        judging = Ranges.between(cut, len(spans))
+        train = purge_ranges(Ranges.between(0, cut), blocks_of(judging, spans), spans)
+        test = purge_ranges(judging, blocks_of(train, spans), spans, embargo)
+        return iter((Fold(train, test, (0,)),))
 
 
 def _ordered_spans(labels: LabelSpans, at_least: int) -> tuple[Int64Array, Int64Array]:

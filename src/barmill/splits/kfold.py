@@ -45,7 +45,7 @@ class PurgedKFold(Splitter):
     n_splits : int, at least 2
     purge : int, the least number of bars that a label is taken to span after its first, or "auto"
     embargo : int, bars after a fold's last label end in which no training label may begin, or "auto"
-    labels, or t0 and t1 : spans for scikit-learn's protocol, one for each row
+    labels, t0, t1, times : of the rows, for scikit-learn's protocol; see `Splitter`
 
     Examples
     --------
@@ -65,18 +65,18 @@ class PurgedKFold(Splitter):
     labels: LabelSpans | None = None
     t0: npt.ArrayLike | None = None
     t1: npt.ArrayLike | None = None
+    times: npt.ArrayLike | None = None
 
     def __post_init__(self) -> None:
-        self.check_spans_and_lengths()
+        self.check()
         if self.n_splits < 2:
             raise SplitError("PurgedKFold.n_splits", f"{self.n_splits}", expected="2 folds or more")
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
         return self.n_splits
 
-    def folds(self, labels: LabelSpans, times: npt.ArrayLike | None = None) -> Iterator[Fold]:
-        purge, embargo = self.lengths(labels.t0.size, times)
-        return _folds(OrderedSpans.of(labels.t0, labels.t1, purge), self.n_splits, embargo, "PurgedKFold")
+    def cut(self, spans: OrderedSpans, embargo: int, times: Int64Array | None) -> Iterator[Fold]:
+        return _folds(spans, self.n_splits, embargo, "PurgedKFold")
 
 
 def group_bounds(n: int, n_groups: int, place: str) -> Int64Array:
