@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from barmill.evaluation.leakage.dossier import Dossier
+from barmill.market import Bars
 from planted_leaks.columns_of_bars import HORIZON
 from planted_leaks.leak import PlantedLeak
 from planted_leaks.markets import Market
@@ -137,6 +138,32 @@ def two_symbols(by_time: bool) -> Callable[[Market], Dossier]:
     return make
 
 
+def stamped(late_ms: int) -> Callable[[Market], Dossier]:
+    """Decisions stamped `late_ms` after the close of their bar."""
+
+    def make(market: Market) -> Dossier:
+        made = study(market)
+        return made.with_more(known_at=made.bars.close_time[made.t0] + late_ms).dossier()
+
+    return make
+
+
+def repeated(share: float) -> Callable[[Market], Dossier]:
+    """Bars to which a file was appended twice: the last `share` of the prices are those of earlier bars, under new times."""
+
+    def make(market: Market) -> Dossier:
+        bars, n = market.bars, len(market.bars)
+        source = np.arange(n)
+        again = int(share * n)
+        if again:
+            source[n - again :] = np.arange(n // 3, n // 3 + again)
+        taken = [bars.column(name)[source] for name in ("open", "high", "low", "close", "volume")]
+        copied = Bars.from_columns(bars.instrument, bars.timeframe, bars.open_time, *taken)
+        return study(Market(market.name, copied, market.sister[source])).dossier()
+
+    return make
+
+
 # ---- columns that tell the blocks apart
 
 
@@ -189,6 +216,9 @@ LEAKS = (
     PlantedLeak("later_taught", "rows", (), cut(trained_on_the_later), cut(in_order)),
     PlantedLeak("duplicates", "rows", (), doubled("before the split"), doubled("within train")),
     PlantedLeak("two_symbols", "rows", (), two_symbols(False), two_symbols(True)),
+    PlantedLeak("repeated_bars", "rows", (), repeated(0.15), repeated(0.0)),
+    PlantedLeak("stamped_at_open", "clock", (), stamped(-60_000), stamped(0)),
+    PlantedLeak("stamped_hour_early", "clock", (), stamped(-3_600_000), stamped(0)),
     PlantedLeak("row_index", "tells blocks apart", ("number",), told_apart(row_index, "number"), told_apart(minute_of_day, "number")),
     PlantedLeak("time_stamp", "tells blocks apart", ("stamp",), told_apart(time_stamp, "stamp"), told_apart(day_of_week, "stamp")),
     PlantedLeak(

@@ -6,11 +6,11 @@ import numpy as np
 from lightgbm import LGBMClassifier
 from sklearn.decomposition import PCA
 
-from barmill.evaluation.leakage.dossier import Dossier
+from barmill.evaluation.leakage.dossier import Dossier, Fitted
 from planted_leaks.columns_of_bars import HORIZON
 from planted_leaks.leak import PlantedLeak
 from planted_leaks.markets import Market
-from planted_leaks.study import Fitted, Study, study, with_column
+from planted_leaks.study import Study, study, with_column
 
 ALL = ("train", "early_stopping", "calibration", "test")
 Learned = dict[str, np.ndarray]

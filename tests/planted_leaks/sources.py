@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from barmill.evaluation.leakage.dossier import Dossier
+from barmill.evaluation.leakage.dossier import Dossier, HigherTimeframe, SecondSeries
 from planted_leaks.leak import PlantedLeak
 from planted_leaks.markets import Market
-from planted_leaks.study import HigherTimeframe, SecondSeries, Study, study, with_column
+from planted_leaks.study import Study, study, with_column
 
 HOUR = 3_600_000
 MINUTE = 60_000

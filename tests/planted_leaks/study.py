@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from barmill.evaluation import CallableTable
-from barmill.evaluation.leakage.dossier import Dossier, Fitted, HigherTimeframe, SecondSeries
+from barmill.evaluation.leakage.dossier import Dossier
 from barmill.market import Bars
 from planted_leaks.columns_of_bars import HORIZON, Column, log_close
 from planted_leaks.markets import Market, frame_of
@@ -93,7 +93,7 @@ class Study:
 
 def study(market: Market, **columns: Column) -> Study:
     """An honest study with further columns, each by its name."""
-    bars = _with_sister(market)
+    bars = with_sister(market)
 
     def features(df: pd.DataFrame) -> pd.DataFrame:
         return honest_columns(df).assign(**{name: made(df) for name, made in columns.items()})
@@ -139,16 +139,8 @@ def _with_sister(market: Market) -> Bars:
     return Bars.from_columns(bars.instrument, bars.timeframe, bars.open_time, **columns, sister=market.sister)
 
 
-__all__ = [
-    "EMBARGO",
-    "EVERY",
-    "Fitted",
-    "HigherTimeframe",
-    "SecondSeries",
-    "Study",
-    "honest_columns",
-    "purged_blocks",
-    "study",
-    "study_of",
-    "with_column",
-]
+def with_sister(market: Market) -> Bars:
+    """The market's bars with the sister's close as a further column."""
+    bars = market.bars
+    columns = {name: bars.column(name) for name in ("open", "high", "low", "close", "volume")}
+    return Bars.from_columns(bars.instrument, bars.timeframe, bars.open_time, **columns, sister=market.sister)
