@@ -11,6 +11,7 @@ from barmill.splits.cross_validation_config import CrossValidationConfig
 from barmill.splits.frequency import FrequencyDefaults, frequency_defaults
 from barmill.splits.holdout import Holdout, HoldoutBlocks, holdout, validation_slices
 from barmill.splits.kfold import PurgedKFold, purged_kfold
+from barmill.splits.out_of_fold import OofPiece, OofReport, check_out_of_fold, out_of_window
 from barmill.splits.purging import purge, purge_embargo, purge_ranges
 from barmill.splits.ranges import Fold, Ranges
 from barmill.splits.spans import LabelSpans, OrderedSpans
@@ -26,18 +27,22 @@ __all__ = [
     "Holdout",
     "HoldoutBlocks",
     "LabelSpans",
+    "OofPiece",
+    "OofReport",
     "OrderedSpans",
     "PurgedKFold",
     "Ranges",
     "SplitConfig",
     "Splitter",
     "WalkForward",
+    "check_out_of_fold",
     "cpcv_counts",
     "cpcv_path_ids",
     "cpcv_paths",
     "cpcv_splits",
     "frequency_defaults",
     "holdout",
+    "out_of_window",
     "purge",
     "purge_embargo",
     "purge_ranges",
