@@ -14,6 +14,7 @@ from barmill.market.describing import describe
 from barmill.market.findings import Finding
 from barmill.market.importing import ImportReport, import_bars
 from barmill.market.instrument import Fee, Instrument, Slippage, builtin_symbols
+from barmill.market.null_markets import NULL_MARKETS, NullMarket, null_market
 from barmill.market.repairs import REPAIRS, repairs_for
 from barmill.market.resampling import ResampledBars, mtf_align, resample, resample_ohlcv
 from barmill.market.second_series import KnownSeries, SeriesSource, join_series, read_series
@@ -22,6 +23,7 @@ from barmill.market.timeframe import Timeframe
 
 __all__ = [
     "BAR_COLUMNS",
+    "NULL_MARKETS",
     "REPAIRS",
     "Anchor",
     "Bar",
@@ -33,6 +35,7 @@ __all__ = [
     "ImportReport",
     "Instrument",
     "KnownSeries",
+    "NullMarket",
     "ResampledBars",
     "SeriesSource",
     "Simulation",
@@ -49,6 +52,7 @@ __all__ = [
     "join_series",
     "known_calendars",
     "mtf_align",
+    "null_market",
     "read_series",
     "repairs_for",
     "resample",

@@ -89,9 +89,9 @@ def simulate(
     _check(n_bars, seed, strength, horizon, missing_share)
     instrument = Instrument.builtin(symbol)
     random = np.random.Generator(np.random.PCG64(seed))
-    times = _open_times(random, n_bars, _start_ms(start), length, Calendar.named(instrument.calendar), missing_share)
-    pauses = np.concatenate([[0.0], np.minimum(np.diff(times) / length.ms - 1.0, 1440.0)])  # bars without trading before each bar
-    season = _season(times)
+    times = open_times(random, n_bars, _start_ms(start), length, Calendar.named(instrument.calendar), missing_share)
+    pauses = pauses_before(times, length)
+    season = hourly_volatility(times)
     made = advance(
         random.standard_normal((2, n_bars)),
         random.standard_t(TAIL_DF, n_bars) * np.sqrt((TAIL_DF - 2.0) / TAIL_DF),  # of unit variance
@@ -103,7 +103,7 @@ def simulate(
     )
     decimals = max(0, -int(np.floor(np.log10(instrument.tick_size)))) + 2
     prices, sigma, states = np.round(made[:4], decimals), made[4], made[5:]  # 1000.03, not 1000.0300000000001
-    bars = _with_volume(random, instrument, length, times, prices, sigma, season)
+    bars = with_volume(random, instrument, length, times, prices, sigma, season)
     weights = oracle_weights(strength, horizon)
     return Simulation(bars, weights[0] * states[0] + weights[1] * states[1], strength, horizon)
 
@@ -159,7 +159,7 @@ def _start_ms(start: str | date) -> int:
     return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 1000
 
 
-def _open_times(
+def open_times(
     random: np.random.Generator, n_bars: int, start_ms: int, timeframe: Timeframe, calendar: Calendar, missing_share: float
 ) -> Int64Array:
     """The first `n_bars` open times of the calendar, after a share of them was left out."""
@@ -172,7 +172,12 @@ def _open_times(
     return times[:n_bars]
 
 
-def _season(times: Int64Array) -> Float64Array:
+def pauses_before(times: Int64Array, timeframe: Timeframe) -> Float64Array:
+    """Bars without trading before each bar, a day of minutes at most."""
+    return np.concatenate([[0.0], np.minimum(np.diff(times) / timeframe.ms - 1.0, 1440.0)])
+
+
+def hourly_volatility(times: Int64Array) -> Float64Array:
     """Volatility of the hour: quiet in the Asian night, busiest at the American open; its mean square over a day is near 1."""
     hour = times % 86_400_000 / 3_600_000.0
     european = 0.25 * np.exp(-0.5 * ((hour - 8.0) / 1.5) ** 2)
@@ -193,7 +198,7 @@ def _parameters(instrument: Instrument, timeframe: Timeframe, strength: float) -
     return np.array([first_price, instrument.tick_size, sigma, 2.0 / (SPAN + 1), FLOW_MEMORY, strength * REVERSION, strength * FLOW])
 
 
-def _with_volume(
+def with_volume(
     random: np.random.Generator,
     instrument: Instrument,
     timeframe: Timeframe,
