@@ -102,10 +102,10 @@ def joined(name: str, made: Callable[[pd.DataFrame], pd.Series], rule: str) -> C
     return ColumnLeak(name, "higher timeframe", lambda df: at_label(made(df), df), lambda df: known_after(made(df), rule, df))
 
 
-def hour_one_bar_early(df: pd.DataFrame) -> pd.Series:
-    """Labelled right, yet shown at the last bar but one of its hour: one bar of the future."""
+def hour_two_bars_early(df: pd.DataFrame) -> pd.Series:
+    """Labelled right, yet shown from the last bar but two of its hour on: two bars of the future, every twentieth decision."""
     hourly = move_of("1h")(df)
-    hourly.index = hourly.index + pd.Timedelta("58min")
+    hourly.index = hourly.index + pd.Timedelta("57min")
     return hourly.reindex(df.index, method="ffill")
 
 
@@ -625,7 +625,7 @@ LEAKS = (
     joined("rsi_1h", rsi_of("1h"), "1h"),
     joined("move_4h", move_of("4h"), "4h"),
     joined("move_1d", move_of("1D"), "1D"),
-    ColumnLeak("move_1h_early", "higher timeframe", hour_one_bar_early, lambda df: known_after(move_of("1h")(df), "1h", df)),
+    ColumnLeak("move_1h_early", "higher timeframe", hour_two_bars_early, lambda df: known_after(move_of("1h")(df), "1h", df)),
     ColumnLeak("place_in_hour", "higher timeframe", forming_range_of_hour, range_of_hour_so_far),
     ColumnLeak("viterbi", "states", viterbi_states, filtered_state),
     ColumnLeak("smoothed", "states", smoothed_states, filtered_belief),

@@ -118,8 +118,8 @@ def values_of_last(begins: np.ndarray, values: np.ndarray, about: np.ndarray) ->
     return np.array([values[about == date][-1] for date in begins])
 
 
-def one_bar_early(early: int) -> Callable[[Study], tuple[np.ndarray, SecondSeries]]:
-    """Funding, known on the hour, shown at the bar that closes a minute before it."""
+def early_by(early: int) -> Callable[[Study], tuple[np.ndarray, SecondSeries]]:
+    """Funding, known on the hour, shown at the one decision before it."""
 
     def made_of(made: Study) -> tuple[np.ndarray, SecondSeries]:
         begins, values = publications(made, HOUR)
@@ -194,7 +194,7 @@ LEAKS = (
     PlantedLeak("label_date", "second series", ("figure",), recorded("figure", figure(True)), recorded("figure", figure(False))),
     PlantedLeak("revision", "second series", ("revised",), recorded("revised", revised(True)), recorded("revised", revised(False))),
     PlantedLeak(
-        "funding_early", "second series", ("funding",), recorded("funding", one_bar_early(MINUTE)), recorded("funding", one_bar_early(0))
+        "funding_early", "second series", ("funding",), recorded("funding", early_by(3 * MINUTE)), recorded("funding", early_by(0))
     ),
     PlantedLeak("later_fees", "second series", ("fee",), recorded("fee", fees(False)), recorded("fee", fees(True))),
     PlantedLeak("joined_early", "second series", ("joined",), recorded("joined", numbered(-15 * MINUTE)), recorded("joined", numbered(0))),
