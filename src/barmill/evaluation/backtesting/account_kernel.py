@@ -1,0 +1,386 @@
+"""The compiled loop of the backtest: one account, one position at a time, bar after bar, order by order.
+
+Within bar t, in this order: funding at the open; what was ordered at the close before fills (at the open, or at this close);
+a stop or target that the bar reaches, the stop first; the end of a session; the close, at which equity is marked and the next order is
+decided. Nothing that is decided at a close fills before the next bar. Signatures are explicit, so the loop is compiled once, when this module
+is first imported, which is done inside the functions that call it.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from numba.core.types import Array, boolean, float64, int8, int64, uint8, void
+
+from barmill.evaluation.backtesting.rule_vector import (
+    ALLOW_SHORT,
+    AT_CLOSE,
+    CAPITAL,
+    COOLDOWN,
+    FEE_FLAT,
+    FEE_POINTS,
+    FEE_SHARE,
+    HOLDING,
+    IGNORE,
+    MAX_DRAWDOWN,
+    MAX_TRADES,
+    MIN_CONFIDENCE,
+    MULTIPLIER,
+    ON_OPPOSITE,
+    RENEW,
+    REVERSE,
+    SLIP_POINTS,
+    SLIP_SHARE,
+    STOP_ATR,
+    STOP_SHARE,
+    TARGET_ATR,
+    TARGET_R,
+    TARGET_SHARE,
+    TICK,
+)
+from barmill.evaluation.backtesting.sizing import lots_for, risk_of_lot
+from barmill.evaluation.backtesting.tally import (
+    BARS_HELD,
+    BELOW_CONFIDENCE,
+    COST_FEES,
+    COST_FUNDING,
+    COST_SLIPPAGE,
+    DEEPEST_FALL,
+    FINAL_EQUITY,
+    GAINS,
+    GROSS,
+    LOSSES,
+    MAX_FALL,
+    N_BARS,
+    N_TRADES,
+    PEAK_PROFIT,
+    PROFIT,
+    STOPPED_AT,
+    STOPPED_BY,
+    SUM_DOWNSIDE,
+    SUM_EQUITY,
+    SUM_RETURNS,
+    SUM_SQUARES,
+    TOO_SMALL,
+    TRADED_VALUE,
+    WINS,
+)
+
+Float64Array = npt.NDArray[np.float64]
+Int8Array = npt.NDArray[np.int8]
+UInt8Array = npt.NDArray[np.uint8]
+
+# Signals.
+NONE, LEAVE = 0, 2  # +1 is long, -1 short
+# Marks of a bar.
+CLOSE_OUT, FIRST_OF_SESSION, NO_ENTRY = 1, 2, 4
+# Why a trade ended; names stand in `result.REASONS`.
+STILL_OPEN, SIGNAL, STOP, TARGET, HELD, SESSION, DRAWDOWN, WIPED_OUT = range(8)
+# The open trade, and with the same places a row of the trade list.
+(
+    T_DECIDED,
+    T_ENTRY,
+    T_EXIT,
+    T_SIDE,
+    T_LOTS,
+    T_ENTRY_QUOTE,
+    T_ENTRY_FILL,
+    T_EXIT_QUOTE,
+    T_EXIT_FILL,
+    T_GROSS,
+    T_FEES,
+    T_SLIPPAGE,
+    T_FUNDING,
+    T_RISK,
+    T_EQUITY,
+    T_CONFIDENCE,
+    T_ADVERSE,
+    T_FAVOURABLE,
+    T_REASON,
+    N_TRADE_COLUMNS,
+) = range(20)
+
+_prices = Array(float64, 1, "C", readonly=True)
+_bytes = Array(uint8, 1, "C", readonly=True)
+_signals = Array(int8, 1, "C", readonly=True)
+_out = float64[::1]
+_rows = float64[:, ::1]
+
+
+@njit(float64(float64, float64, _prices), cache=True, nogil=True, error_model="numpy")
+def filled_at(quote: float, side: float, rules: Float64Array) -> float:
+    """What a buyer (+1) or seller (-1) gets for the quoted price: worse by the slippage, and by what rounding to a tick adds."""
+    fill = quote + side * (quote * rules[SLIP_SHARE] + rules[SLIP_POINTS])
+    tick = rules[TICK]
+    if tick > 0.0:
+        steps = fill / tick
+        fill = (np.ceil(steps - 1e-6) if side > 0.0 else np.floor(steps + 1e-6)) * tick
+    return fill
+
+
+@njit(float64(float64, float64, _prices), cache=True, nogil=True, error_model="numpy")
+def fee_of(quote: float, lots: float, rules: Float64Array) -> float:
+    """Money for one side of a trade of `lots`."""
+    return lots * rules[MULTIPLIER] * (quote * rules[FEE_SHARE] + rules[FEE_POINTS]) + rules[FEE_FLAT]
+
+
+@njit(float64(float64, _prices), cache=True, nogil=True, error_model="numpy")
+def _level(price: float, rules: Float64Array) -> float:
+    tick = rules[TICK]
+    return np.floor(price / tick + 0.5) * tick if tick > 0.0 else price
+
+
+@njit(void(_out, _out), cache=True, nogil=True, error_model="numpy")
+def count_trade(trade: Float64Array, tally: Float64Array) -> None:
+    """Add a trade to the sums."""
+    net = trade[T_GROSS] - trade[T_FEES] - trade[T_SLIPPAGE] - trade[T_FUNDING]
+    tally[GROSS] += trade[T_GROSS]
+    tally[COST_FEES] += trade[T_FEES]
+    tally[COST_SLIPPAGE] += trade[T_SLIPPAGE]
+    tally[COST_FUNDING] += trade[T_FUNDING]
+    tally[PROFIT] += net
+    tally[PEAK_PROFIT] = max(tally[PEAK_PROFIT], tally[PROFIT])
+    tally[DEEPEST_FALL] = max(tally[DEEPEST_FALL], tally[PEAK_PROFIT] - tally[PROFIT])
+    if net > 0.0:
+        tally[WINS] += 1.0
+        tally[GAINS] += net
+    else:
+        tally[LOSSES] -= net
+
+
+@njit(float64(_out, _out, _prices, int64, float64), cache=True, nogil=True, error_model="numpy")
+def _enter(trade: Float64Array, tally: Float64Array, rules: Float64Array, bar: int, quote: float) -> float:
+    """Fill the entry of `trade`, whose decision, side, lots and risk stand. Returns what it takes from the cash."""
+    side, lots = trade[T_SIDE], trade[T_LOTS]
+    fill = filled_at(quote, side, rules)
+    fee = fee_of(quote, lots, rules)
+    slippage = lots * rules[MULTIPLIER] * side * (fill - quote)
+    trade[T_ENTRY], trade[T_ENTRY_QUOTE], trade[T_ENTRY_FILL] = bar, quote, fill
+    trade[T_FEES], trade[T_SLIPPAGE], trade[T_FUNDING] = fee, slippage, 0.0
+    trade[T_ADVERSE], trade[T_FAVOURABLE] = quote, quote
+    tally[N_TRADES] += 1.0
+    tally[TRADED_VALUE] += lots * rules[MULTIPLIER] * quote
+    return side * lots * rules[MULTIPLIER] * fill + fee
+
+
+@njit(float64(_out, _rows, _out, _prices, int64, float64, int64, boolean), cache=True, nogil=True, error_model="numpy")
+def _leave(
+    trade: Float64Array, trades: Float64Array, tally: Float64Array, rules: Float64Array, bar: int, quote: float, reason: int, store: bool
+) -> float:
+    """Fill the exit of `trade` (or mark it, where it is still open), and write it down. Returns what it brings to the cash."""
+    side, lots, multiplier = trade[T_SIDE], trade[T_LOTS], rules[MULTIPLIER]
+    fill, fee = quote, 0.0
+    if reason != STILL_OPEN:
+        fill = filled_at(quote, -side, rules)
+        fee = fee_of(quote, lots, rules)
+        tally[TRADED_VALUE] += lots * multiplier * quote
+    trade[T_EXIT], trade[T_EXIT_QUOTE], trade[T_EXIT_FILL], trade[T_REASON] = bar, quote, fill, reason
+    trade[T_FEES] += fee
+    trade[T_SLIPPAGE] += lots * multiplier * side * (quote - fill)
+    trade[T_GROSS] = side * lots * multiplier * (quote - trade[T_ENTRY_QUOTE])
+    if side > 0.0:
+        trade[T_ADVERSE], trade[T_FAVOURABLE] = min(trade[T_ADVERSE], quote), max(trade[T_FAVOURABLE], quote)
+    else:
+        trade[T_ADVERSE], trade[T_FAVOURABLE] = max(trade[T_ADVERSE], quote), min(trade[T_FAVOURABLE], quote)
+    if store:
+        trades[int(tally[N_TRADES]) - 1] = trade
+    count_trade(trade, tally)
+    return side * lots * multiplier * fill - fee
+
+
+@njit(
+    void(*(_prices,) * 6, _signals, _prices, _prices, _bytes, _prices, int64, int64, boolean, *(_out,) * 4, _rows, _out),
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+)
+def run_account(
+    open: Float64Array,
+    high: Float64Array,
+    low: Float64Array,
+    close: Float64Array,
+    atr: Float64Array,
+    volatility: Float64Array,
+    signal: Int8Array,
+    confidence: Float64Array,
+    funding: Float64Array,
+    marks: UInt8Array,
+    rules: Float64Array,
+    first: int,
+    stop_bar: int,
+    store: bool,
+    equity_out: Float64Array,
+    cash_out: Float64Array,
+    lots_out: Float64Array,
+    charged_out: Float64Array,
+    trades: Float64Array,
+    tally: Float64Array,
+) -> None:
+    """Trade the bars [first, stop_bar) and fill `tally`; with `store`, also the paths (one value per bar) and the trade list.
+
+    atr, volatility, confidence, funding and marks may be empty where no rule needs them. `charged_out` is what fees, slippage and funding have
+    taken so far.
+    """
+    with_confidence, with_funding, with_marks = confidence.size > 0, funding.size > 0, marks.size > 0
+    with_atr, with_volatility = atr.size > 0, volatility.size > 0
+    at_close, multiplier, holding = rules[AT_CLOSE] > 0.0, rules[MULTIPLIER], rules[HOLDING]
+    has_stop = rules[STOP_ATR] > 0.0 or rules[STOP_SHARE] > 0.0
+    has_target = rules[TARGET_ATR] > 0.0 or rules[TARGET_SHARE] > 0.0 or rules[TARGET_R] > 0.0
+    with_levels = has_stop or has_target
+    least_confidence, floor_share = rules[MIN_CONFIDENCE], 1.0 - rules[MAX_DRAWDOWN]
+    renew, cooldown, may_enter = rules[RENEW] > 0.0, int(rules[COOLDOWN]), True
+
+    trade, order = np.zeros(N_TRADE_COLUMNS), np.zeros(N_TRADE_COLUMNS)
+    cash, worth, side = rules[CAPITAL], 0.0, 0.0  # worth: money per point of price, with the sign of the side
+    equity, peak, fall_share = cash, cash, 1.0
+    stop, target, last_bar_held = 0.0, 0.0, np.inf
+    leave_because, entering, decide_from = STILL_OPEN, False, -1
+    distance, reach = 0.0, 0.0  # of the order's stop and target from its entry
+    sum_returns, sum_squares, sum_downside, sum_equity, bars_held = 0.0, 0.0, 0.0, 0.0, 0
+
+    for t in range(first, stop_bar):
+        if side == 0.0 and not entering and signal[t] == NONE:  # nothing is held, nothing is ordered, nothing is said
+            sum_equity += equity
+            if store:
+                equity_out[t], cash_out[t], lots_out[t] = equity, cash, 0.0
+                charged_out[t] = tally[COST_FEES] + tally[COST_SLIPPAGE] + tally[COST_FUNDING]
+            continue
+        if with_funding and side != 0.0 and funding[t] != 0.0:
+            paid = funding[t] * worth * open[t]
+            cash -= paid
+            trade[T_FUNDING] += paid
+        if with_marks and marks[t] & FIRST_OF_SESSION:
+            entering = False  # an order is not carried into another session
+            if side != 0.0:
+                leave_because = SESSION
+                cash += _leave(trade, trades, tally, rules, t, open[t], SESSION, store)
+                side, worth, leave_because, decide_from = 0.0, 0.0, STILL_OPEN, t + cooldown
+        if not at_close:
+            if side != 0.0 and leave_because != STILL_OPEN:
+                cash += _leave(trade, trades, tally, rules, t, open[t], leave_because, store)
+                side, worth, decide_from = 0.0, 0.0, t + cooldown
+            leave_because = STILL_OPEN
+            if entering:
+                trade[:] = order
+                entering = False
+                side = trade[T_SIDE]
+                worth = side * trade[T_LOTS] * multiplier
+                cash -= _enter(trade, tally, rules, t, open[t])
+                stop, target = _level(open[t] - side * distance, rules), _level(open[t] + side * reach, rules)
+        bars_held += side != 0.0
+        if side != 0.0 and with_levels:
+            quote, why = open[t], STILL_OPEN
+            if side > 0.0:
+                if has_stop and open[t] <= stop:
+                    why = STOP
+                elif has_target and open[t] >= target:
+                    why = TARGET
+                elif has_stop and low[t] <= stop:
+                    quote, why = stop, STOP
+                elif has_target and high[t] >= target:
+                    quote, why = target, TARGET
+            else:
+                if has_stop and open[t] >= stop:
+                    why = STOP
+                elif has_target and open[t] <= target:
+                    why = TARGET
+                elif has_stop and high[t] >= stop:
+                    quote, why = stop, STOP
+                elif has_target and low[t] <= target:
+                    quote, why = target, TARGET
+            if why != STILL_OPEN:
+                cash += _leave(trade, trades, tally, rules, t, quote, why, store)
+                side, worth, leave_because, decide_from = 0.0, 0.0, STILL_OPEN, t + cooldown
+        if store and side > 0.0:
+            trade[T_ADVERSE], trade[T_FAVOURABLE] = min(trade[T_ADVERSE], low[t]), max(trade[T_FAVOURABLE], high[t])
+        elif store and side < 0.0:
+            trade[T_ADVERSE], trade[T_FAVOURABLE] = max(trade[T_ADVERSE], high[t]), min(trade[T_FAVOURABLE], low[t])
+        if at_close:
+            if side != 0.0 and leave_because != STILL_OPEN:
+                cash += _leave(trade, trades, tally, rules, t, close[t], leave_because, store)
+                side, worth, decide_from = 0.0, 0.0, t + cooldown
+            leave_because = STILL_OPEN
+            if with_marks and marks[t] & CLOSE_OUT:
+                entering = False
+            if entering:
+                trade[:] = order
+                entering = False
+                side = trade[T_SIDE]
+                worth = side * trade[T_LOTS] * multiplier
+                cash -= _enter(trade, tally, rules, t, close[t])
+                stop, target = _level(close[t] - side * distance, rules), _level(close[t] + side * reach, rules)
+        if with_marks and marks[t] & CLOSE_OUT and side != 0.0:
+            cash += _leave(trade, trades, tally, rules, t, close[t], SESSION, store)
+            side, worth, leave_because, decide_from = 0.0, 0.0, STILL_OPEN, t + cooldown
+        before = equity
+        equity = cash + worth * close[t]
+        if equity <= 0.0 and side != 0.0:  # the account is empty: its holder is closed out at once
+            cash += _leave(trade, trades, tally, rules, t, close[t], WIPED_OUT, store)
+            side, worth, equity = 0.0, 0.0, cash
+            may_enter, tally[STOPPED_AT], tally[STOPPED_BY] = False, t, WIPED_OUT
+        if equity != before:
+            change = (equity - before) / before if before > 0.0 else 0.0
+            sum_returns += change
+            sum_squares += change * change
+            if change < 0.0:
+                sum_downside += change * change
+            if equity > peak:
+                peak = equity
+            elif equity < fall_share * peak:
+                fall_share = equity / peak
+        sum_equity += equity
+        if store:
+            equity_out[t], cash_out[t] = equity, cash
+            lots_out[t] = worth / multiplier
+            charged_out[t] = tally[COST_FEES] + tally[COST_SLIPPAGE] + tally[COST_FUNDING]
+            if side != 0.0:
+                charged_out[t] += trade[T_FEES] + trade[T_SLIPPAGE] + trade[T_FUNDING]
+
+        # What is decided at this close fills at the next open or close.
+        said = float(signal[t])
+        if (said == 1.0 or said == -1.0) and with_confidence and not confidence[t] >= least_confidence:
+            tally[BELOW_CONFIDENCE] += 1.0
+            said = 0.0
+        if may_enter and equity <= peak * floor_share:
+            may_enter, tally[STOPPED_AT], tally[STOPPED_BY] = False, t, DRAWDOWN
+        wanted = 0.0
+        if side != 0.0:
+            if not may_enter:
+                leave_because = int(tally[STOPPED_BY])
+            elif said == side:
+                if renew:
+                    last_bar_held = t + holding
+            elif said == LEAVE:
+                leave_because = SIGNAL
+            elif said == -side and rules[ON_OPPOSITE] != IGNORE:
+                leave_because = SIGNAL
+                if rules[ON_OPPOSITE] == REVERSE and cooldown == 0:
+                    wanted = said
+            if leave_because == STILL_OPEN and t >= last_bar_held:
+                leave_because = HELD
+        elif said != LEAVE and t >= decide_from:
+            wanted = said
+        if wanted == 0.0 or not may_enter or (wanted < 0.0 and rules[ALLOW_SHORT] == 0.0):
+            continue
+        if tally[N_TRADES] >= rules[MAX_TRADES] or (with_marks and marks[t] & (NO_ENTRY | CLOSE_OUT)):
+            continue
+        room = atr[t] if with_atr else 0.0
+        distance = rules[STOP_ATR] * room if rules[STOP_ATR] > 0.0 else rules[STOP_SHARE] * close[t]
+        reach = rules[TARGET_ATR] * room + rules[TARGET_SHARE] * close[t] + rules[TARGET_R] * distance
+        sigma = volatility[t] if with_volatility else np.nan
+        sure = confidence[t] if with_confidence else np.nan
+        lots, _, _ = lots_for(rules, equity, close[t], distance, sigma, sure)
+        if not (lots > 0.0) or (has_stop and not distance > 0.0) or (has_target and not reach > 0.0):
+            tally[TOO_SMALL] += 1.0
+            continue
+        entering, last_bar_held = True, t + holding
+        order[T_DECIDED], order[T_SIDE], order[T_LOTS], order[T_CONFIDENCE] = t, wanted, lots, sure
+        order[T_RISK], order[T_EQUITY] = lots * risk_of_lot(rules, distance), equity
+
+    if side != 0.0:
+        _leave(trade, trades, tally, rules, stop_bar - 1, close[stop_bar - 1], STILL_OPEN, store)
+    tally[FINAL_EQUITY], tally[N_BARS], tally[BARS_HELD] = equity, stop_bar - first, bars_held
+    tally[SUM_RETURNS], tally[SUM_SQUARES], tally[SUM_DOWNSIDE] = sum_returns, sum_squares, sum_downside
+    tally[SUM_EQUITY], tally[MAX_FALL] = sum_equity, fall_share - 1.0
+
+
+__all__ = ["count_trade", "fee_of", "filled_at", "run_account"]
