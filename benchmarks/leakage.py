@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the cases stand with the tests that they serve first
 
 from planted_leaks.cases import IN_THE_TABLE, LEAKS, PlantedLeak, table_alone  # noqa: E402
-from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, with_oracle  # noqa: E402
+from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, led, with_oracle  # noqa: E402
 from planted_leaks.markets import REAL, Market, real, simulated  # noqa: E402
 from planted_leaks.study import purged_blocks, study  # noqa: E402
 
@@ -104,6 +104,7 @@ def clean_dossiers(n_bars: int, seeds: int) -> Iterator[tuple[str, Dossier]]:
     for market in markets(n_bars):
         yield f"{market.name}, pandas", by_pandas(market).dossier()
         yield f"{market.name}, bouncing", by_pandas(bouncing(market)).dossier()
+        yield f"{market.name}, led by its sister", by_pandas(led(market)).dossier()
         for name in SETS:
             yield f"{market.name}, {name}", by_plan(market, name)
     for seed in range(100, 100 + seeds):

@@ -12,7 +12,7 @@ import pytest
 from barmill.evaluation.leakage import LeakageFinding, LeakageReport, run_leakage_checks
 from barmill.market import simulate
 from planted_leaks.cases import IN_THE_TABLE, LEAKS, PlantedLeak, table_alone
-from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, with_oracle
+from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, led, with_oracle
 from planted_leaks.markets import REAL, real, simulated
 from planted_leaks.study import study
 
@@ -118,6 +118,10 @@ def test_the_best_forecast_there_is_passes_since_it_is_honest(strength):
 
 def test_a_reversal_from_bar_to_bar_passes():
     assert not alarms(run_leakage_checks(by_pandas(bouncing(simulated())).dossier()))
+
+
+def test_a_market_that_leads_ours_passes():
+    assert not alarms(run_leakage_checks(by_pandas(led(simulated())).dossier()))
 
 
 @pytest.mark.parametrize("market", REAL)

@@ -18,7 +18,7 @@ from planted_leaks.markets import Market, frame_of
 from planted_leaks.study import Study, study_of, with_column, with_sister
 
 SETS = {"charter": None, "core": ("1m", "5m", "1h"), "alerts": None, "orpflow": None}
-BOUNCE = 2e-4
+BOUNCE = 4e-4  # half a spread, two thirds of a minute's volatility
 
 
 def pandas_columns(df: pd.DataFrame) -> pd.DataFrame:
@@ -151,15 +151,27 @@ def with_oracle(simulation: Simulation, made: Study) -> Dossier:
     return with_column(made, "oracle", simulation.oracle).dossier()
 
 
+def led(market: Market, share: float = 0.15) -> Market:
+    """The same market, of which each bar follows the sister's last: a leader forecasts, and is no leak."""
+    bars = market.bars
+    moves = np.diff(np.log(market.sister), prepend=np.log(market.sister[0]))
+    factor = np.exp(share * np.concatenate([[0.0], np.cumsum(moves)[:-1]]))
+    opens, close = bars.open * np.concatenate([[1.0], factor[:-1]]), bars.close * factor
+    high, low = np.maximum(bars.high * factor, opens), np.minimum(bars.low * factor, opens)
+    return Market(market.name, _bars_like(bars, opens, high, low, close), market.sister)
+
+
 def bouncing(market: Market, seed: int = 3) -> Market:
     """The same market seen through trades at bid and ask by turns: each close moves back, so that the last return forecasts the next."""
     bars, random = market.bars, np.random.default_rng(seed)
-    close = bars.close * np.exp(BOUNCE * np.sign(random.standard_normal(len(bars))) * 3.0)
+    close = bars.close * np.exp(BOUNCE * np.sign(random.standard_normal(len(bars))))
     opens = np.concatenate([bars.open[:1], close[:-1]])
     high, low = np.maximum(bars.high, np.maximum(opens, close)), np.minimum(bars.low, np.minimum(opens, close))
-    return Market(
-        "bouncing", Bars.from_columns(bars.instrument, bars.timeframe, bars.open_time, opens, high, low, close, bars.volume), market.sister
-    )
+    return Market(market.name, _bars_like(bars, opens, high, low, close), market.sister)
 
 
-__all__ = ["SETS", "bouncing", "by_pandas", "by_plan", "pandas_columns", "with_oracle"]
+def _bars_like(bars: Bars, *prices: np.ndarray) -> Bars:
+    return Bars.from_columns(bars.instrument, bars.timeframe, bars.open_time, *prices, bars.volume)
+
+
+__all__ = ["SETS", "bouncing", "by_pandas", "by_plan", "led", "pandas_columns", "with_oracle"]

@@ -24,12 +24,17 @@ def look_at_order(dossier: Dossier, _: LeakageSettings) -> Looked:
 
 
 def _backwards(dossier: Dossier, times: Int64Array) -> LeakageFinding:
+    """Out of order; or at the same time, as rows of two instruments honestly are, and rows that training draws twice.
+
+    A row that stands twice on two sides of a border is no matter of order: the borders and the label spans tell.
+    """
     steps = np.diff(times)
-    at = int(np.argmax(steps <= 0)) + 1
-    what = "at the same time as" if steps[at - 1] == 0 else "before"
-    count = int((steps <= 0).sum())
-    reason = f"{count:,} decisions fall {what} the one before them: rows are out of order, or a row is there twice"
-    return finding("L201", "critical", "", reason, **where(dossier, at), evidence={"rows": count, "first_row": at})
+    wrong = steps < 0 if (steps < 0).any() else steps <= 0
+    at, count = int(np.argmax(wrong)) + 1, int(wrong.sum())
+    severity = "critical" if steps[at - 1] < 0 else "info"
+    what = "before the one before them: rows are out of order" if severity == "critical" else "together with another"
+    reason = f"{count:,} decisions fall {what}"
+    return finding("L201", severity, "", reason, **where(dossier, at), evidence={"rows": count, "first_row": at})
 
 
 def _blocks_out_of_order(dossier: Dossier, times: Int64Array) -> Iterator[LeakageFinding]:
