@@ -11,7 +11,7 @@ import numpy.typing as npt
 from barmill.errors import ShapeError, SplitError
 from barmill.splits.frequency import share_of
 from barmill.splits.kfold import group_bounds
-from barmill.splits.purging import purge_ranges
+from barmill.splits.purging import check_embargo, purge_ranges
 from barmill.splits.ranges import Fold, Int64Array, Ranges
 from barmill.splits.spans import LabelSpans, OrderedSpans
 from barmill.splits.splitter import BarsOrAuto, Splitter, n_rows
@@ -222,6 +222,7 @@ class CPCV:
 
 def _folds(spans: OrderedSpans, n_groups: int, n_test_groups: int, embargo: int) -> Iterator[Fold]:
     bounds = group_bounds(len(spans), n_groups, "cpcv.n_groups")
+    check_embargo("cpcv.embargo_bars", embargo)
     first_bars = spans.t0[bounds[:-1]].tolist()
     last_bars = np.maximum.reduceat(spans.t1, bounds[:-1]).tolist()  # once for all splits: the one look at every label
     everything = Ranges.between(0, len(spans))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import SplitError
-from barmill.splits.purging import blocks_of, purge_ranges
+from barmill.splits.purging import blocks_of, check_embargo, purge_ranges
 from barmill.splits.ranges import Fold, Int64Array, Ranges
 from barmill.splits.spans import LabelSpans, OrderedSpans
 from barmill.splits.splitter import BarsOrAuto, Splitter
@@ -98,8 +98,7 @@ def group_bounds(n: int, n_groups: int, place: str) -> Int64Array:
 
 def _folds(spans: OrderedSpans, n_splits: int, embargo: int, place: str) -> Iterator[Fold]:
     bounds = group_bounds(len(spans), n_splits, f"{place}.n_splits").tolist()
-    if embargo < 0:
-        raise SplitError(f"{place}.embargo_bars", f"{embargo}", expected="0 or more bars")
+    check_embargo(f"{place}.embargo_bars", embargo)
     everything = Ranges.between(0, len(spans))
 
     def fold(number: int) -> Fold:

@@ -93,14 +93,19 @@ def blocks_of(tested: Ranges, spans: OrderedSpans) -> list[tuple[int, int]]:
     return list(zip(spans.t0[bounds[:, 0]].tolist(), last.tolist(), strict=True))
 
 
+def check_embargo(place: str, embargo: int) -> None:
+    """SplitError at `place` for an embargo below 0."""
+    if embargo < 0:
+        raise SplitError(place, f"{embargo}", expected="0 or more bars")
+
+
 def _runs(tested: Ranges) -> Ranges:
     return Ranges.union(tested.bounds[:, 0], tested.bounds[:, 1])
 
 
 def _zones(blocks: Iterable[tuple[int, int]], embargo: int) -> Ranges:
     """The bars of the blocks and of the embargo after each, as disjoint ranges of bars."""
-    if embargo < 0:
-        raise SplitError("purge.embargo", f"{embargo}", expected="0 or more bars")
+    check_embargo("purge.embargo", embargo)
     bars = np.array([(first, last) for first, last in blocks], dtype=np.int64).reshape(-1, 2)
     wrong = bars[:, 1] < bars[:, 0]
     if wrong.any():
