@@ -19,6 +19,7 @@ QUICK = {
     "features": ("--bars", "100000", "--rounds", "1"),
     "feature_kernels": ("--bars", "100000"),
     "labels": ("--bars", "100000", "--rounds", "2"),
+    "leakage": ("--bars", "9000", "--rows", "100000", "--only", "recall,cost"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),
 }

@@ -73,10 +73,9 @@ def recall(n_bars: int) -> None:
             names = [leak.name for leak in LEAKS if family in (leak.family, "all")]
             lines[family].append(f"{sum(whole[n] for n in names)}/{len(names)} | {sum(alone[n] for n in names)}/{len(names)}")
         missed += [f"{market.name}: {name}" for name, found in whole.items() if not found]
-        table = [name for name in IN_THE_TABLE if not alone[name]]
-        print(
-            f"  {market.name}: not to be seen in the table: {', '.join(sorted(table)) or 'none'}; alarms at clean sisters: {alarms or 'none'}"
-        )
+        unseen = sorted(name for name in IN_THE_TABLE if not alone[name])
+        print(f"  {market.name}: not seen in the table: {', '.join(unseen) or 'none'}", flush=True)
+        print(f"  {market.name}: alarms at clean sisters: {'; '.join(alarms) or 'none'}", flush=True)
     print(f"  {'family':<24}" + "".join(f"{market.name:>18}" for market in markets(n_bars)))
     for family, cells in lines.items():
         print(f"  {family:<24}" + "".join(f"{cell:>18}" for cell in cells))
@@ -244,9 +243,8 @@ def cost(n_rows: int) -> None:
         report = run_leakage_checks(dossier)
         took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         applied = sum(result.status != "not applicable" for result in report.results)
-        print(
-            f"  {dossier.n:>10,} decisions x {len(dossier.columns)} columns: {took:6.1f} s, {applied} checks, {(after - before) / 1024:,.0f} MiB more"
-        )
+        size, more = f"{dossier.n:>10,} decisions x {len(dossier.columns)} columns", (after - before) / 1024
+        print(f"  {size}: {took:6.1f} s, {applied} checks, {more:,.0f} MiB more", flush=True)
 
 
 def large(n_rows: int, n_columns: int | None) -> Dossier:

@@ -127,7 +127,7 @@ def _chain() -> GaussianHMM:
     model = GaussianHMM(3, covariance_type="diag")
     model.startprob_ = np.full(3, 1 / 3)
     model.transmat_ = np.array([[0.97, 0.02, 0.01], [0.01, 0.98, 0.01], [0.01, 0.02, 0.97]])
-    model.means_ = np.array([[-0.35], [0.0], [0.35]])
+    model.means_ = np.array([[-0.7], [0.0], [0.7]])
     model.covars_ = np.ones((3, 1))
     return model
 
