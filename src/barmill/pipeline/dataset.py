@@ -21,6 +21,7 @@ from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
 
 Positions = npt.NDArray[np.int64]
 
+DEVELOPMENT = "development"  # the block of all rows before the test block, where a run cross-validates
 VOLATILITY_FLOOR_QUANTILE = 0.01  # bars that stood still must not make a target infinite
 
 

@@ -45,6 +45,25 @@ class ForecastJob(BaseModel):
     forecasts: dict[str, StageRef]
 
 
+class CrossValidationJob(BaseModel):
+    """Splits of the cross-validation that one worker does, one after another.
+
+    root : the run folder
+    stages : those that it reads, by role
+    splits : number of the split to the stage of each model in it, by the model's name in the run
+    windows : bars that each model sees
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    recipe: Recipe
+    stages: dict[str, StageRef]
+    splits: dict[int, dict[str, StageRef]]
+    windows: dict[str, int | None]
+    volatility: str
+
+
 class ModelJob(BaseModel):
     """Everything that a worker needs to fit, calibrate and bundle one model.
 

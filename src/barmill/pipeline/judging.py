@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from safetensors.numpy import save as save_tensors
 
 import barmill
 from barmill.artefacts import read_json, readable_json, without_nan, write_new
@@ -51,9 +52,10 @@ def judge(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Lis
     began = time.perf_counter()
     data = dataset_of(inputs, stages, workspace)
     with workspace.writing(stage) as folder:
-        judgement, equity = _Judge(inputs, stages, workspace, data).judged(listener)
+        judgement, equity, returns = _Judge(inputs, stages, workspace, data).judged(listener)
         write_new(folder / "judgement.json", readable_json(judgement))
         equity.write_parquet(folder / "equity.parquet")
+        write_new(folder / "returns.safetensors", save_tensors(returns))
     listener.finished(stage.name, time.perf_counter() - began)
 
 
@@ -72,15 +74,16 @@ class _Judge:
         self.realised = data.labels.net_log_return[test]
         self.hold = inputs.recipe.rule.hold_bars or inputs.recipe.labels.horizon
 
-    def judged(self, listener: Listener) -> tuple[dict[str, Any], pl.DataFrame]:
+    def judged(self, listener: Listener) -> tuple[dict[str, Any], pl.DataFrame, dict[str, Float64Array]]:
         inputs, recipe, bars = self.inputs, self.inputs.recipe, self.inputs.bars
         models: list[dict[str, Any]] = []
         equity: dict[str, Float64Array] = {}
+        returns: dict[str, Float64Array] = {}
         selected = self._selected()
         for entry in recipe.base_models:
-            model, curve = self._model(entry)
+            model, result = self._model(entry)
             models.append({**model, "selected": entry.label == selected})
-            equity[entry.label] = curve
+            equity[entry.label], returns[entry.label] = result.equity_at_bars, result.net
             listener.progressed("judgement", len(models), len(recipe.base_models), entry.label)
         held = {
             name: backtest(self.bars.open, np.full(len(self.bars), position), self.rate, self.periods)
@@ -103,19 +106,24 @@ class _Judge:
             "baselines": {name: result.metrics for name, result in held.items()},
             "oracle": self._oracle(models),
         }
-        return without_nan(judgement), frame
+        return without_nan(judgement), frame, returns
 
     def _folder(self, label: str, role: str) -> Path:
         return self.workspace.path(getattr(self.stages.models[label], role))
 
     def _selected(self) -> str:
-        """The model that the selection slice chose by log loss; the test block has no say."""
+        """The model that the cross-validation chose by the mean log loss of its paths, or else the selection slice; the test block
+        has no say."""
+        if self.stages.cross_validation is not None:
+            judged = read_json(self.workspace.path(self.stages.cross_validation) / "cross_validation.json")
+            found = {model["name"]: model["distribution"]["log_loss"]["mean"] for model in judged["models"]}
+            return min(found, key=lambda label: found[label])
         losses = {
             label: read_json(self._folder(label, "calibrate") / "selection.json")["metrics"]["log_loss"] for label in self.stages.models
         }
         return min(losses, key=lambda label: losses[label])
 
-    def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], Float64Array]:
+    def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], BacktestResult]:
         spec, n_classes, label = spec_of(entry.name), self.inputs.recipe.labels.classes, entry.label
         calibrated, published = self._folder(label, "calibrate"), read_json(self._folder(label, "bundle") / "published.json")
         thresholds = read_json(calibrated / "thresholds.json")
@@ -155,7 +163,7 @@ class _Judge:
             "importance": read_json(calibrated / "importance.json"),
             "fit": read_json(self._folder(label, "fit") / "summary.json"),
         }
-        return model, result.equity_at_bars
+        return model, result
 
     def _block(self) -> int:
         """Samples in a bootstrap block: at least as many as a label overlaps."""

@@ -11,6 +11,7 @@ from barmill.pipeline.events import Plan, PlannedStage
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.memory import available_mb, estimate_mb
+from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
 
@@ -34,7 +35,9 @@ class Stages:
     splits: Stage
     fitted: Stage | None
     scaled: Stage
+    leakage: Stage
     models: dict[str, ModelStages]
+    cross_validation: Stage | None
     judgement: Stage
 
     @property
@@ -50,7 +53,8 @@ class Stages:
     @property
     def all(self) -> tuple[Stage, ...]:
         each = [stage for model in self.models.values() for stage in (model.fit, model.calibrate, model.bundle, model.forecast)]
-        return *self.shared, *each, self.judgement
+        validated = (self.cross_validation,) if self.cross_validation else ()
+        return *self.shared, self.leakage, *each, *validated, self.judgement
 
 
 def recipe_fingerprint(inputs: RunInputs) -> str:
@@ -100,6 +104,7 @@ def stages_of(inputs: RunInputs) -> Stages:
             labels=labels.key,
             splits=recipe.splits.model_dump(mode="json"),
             validation=recipe.validation.model_dump(mode="json"),
+            cross_validated=recipe.cross_validation is not None,
             code=code_fingerprint("splits", "pipeline"),
         ),
     )
@@ -109,12 +114,29 @@ def stages_of(inputs: RunInputs) -> Stages:
         fitted = Stage("fitted features", "data/fitted-features", key_of(features=features.key, splits=splits.key, code=code))
     table = fitted or features
     scaled = Stage("scaling", "data/scaled", key_of(features=table.key, splits=splits.key, code=code_fingerprint("views", "pipeline")))
+    leakage = Stage(
+        "leakage checks",
+        "data/leakage",
+        key_of(scaled=scaled.key, bars=bars.key, seed=recipe.seed, code=code_fingerprint("evaluation", "pipeline"), libraries=libraries),
+    )
     models = {entry.label: _model_stages(inputs, entry.label, scaled.key, labels.key) for entry in recipe.base_models}
+    cross_validation = None
+    if recipe.cross_validation is not None:
+        cross_validation = Stage(
+            "cross-validation",
+            "metrics/cross-validated",
+            key_of(
+                **_fold_parts(recipe, table.key, splits.key),
+                models={label: _fold_model(recipe, label) for label in models},
+                instrument=instrument,
+            ),
+        )
     judgement = Stage(
         "judgement",
         "metrics/judged",
         key_of(
             forecasts={label: model.forecast.key for label, model in models.items()},
+            cross_validation=cross_validation.key if cross_validation else None,
             rule=recipe.rule.model_dump(mode="json"),
             random_signals=recipe.random_signals,
             seed=recipe.seed,
@@ -122,7 +144,7 @@ def stages_of(inputs: RunInputs) -> Stages:
             code=code_fingerprint("evaluation", "uncertainty", "pipeline"),
         ),
     )
-    return Stages(bars, features, labels, splits, fitted, scaled, models, judgement)
+    return Stages(bars, features, labels, splits, fitted, scaled, leakage, models, cross_validation, judgement)
 
 
 def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> ModelStages:
@@ -159,6 +181,36 @@ def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> Mo
     )
     forecast = Stage(f"forecast {label}", f"metrics/forecasts-{label}", key_of(bundle=bundle.key, data=inputs.bars.fingerprint))
     return ModelStages(fit, calibrate, bundle, forecast)
+
+
+def split_stages(recipe: Recipe, stages: Stages, n_splits: int) -> dict[int, dict[str, Stage]]:
+    """The stage of each model in each split; a model more or less, or other settings of one, leaves those of the others alone."""
+    shared = _fold_parts(recipe, stages.table.key, stages.splits.key)
+    own = {label: _fold_model(recipe, label) for label in stages.models}
+
+    def stage(label: str, number: int) -> Stage:
+        return Stage(f"split {number} {label}", f"folds/{label}-{number:03d}", key_of(**shared, **own[label], split=number))
+
+    return {number: {label: stage(label, number) for label in stages.models} for number in range(n_splits)}
+
+
+def _fold_parts(recipe: Recipe, table: str, splits: str) -> dict[str, Any]:
+    """What the result of a split depends on, whatever the model."""
+    assert recipe.cross_validation is not None
+    return {
+        "table": table,
+        "splits": splits,
+        "cross_validation": recipe.cross_validation.model_dump(mode="json"),
+        "inference": recipe.inference.model_dump(mode="json"),
+        "rule": recipe.rule.model_dump(mode="json"),
+        "seed": recipe.seed,
+        "code": code_fingerprint("features", "labels", "splits", "views", "models", "training", "uncertainty", "evaluation", "pipeline"),
+    }
+
+
+def _fold_model(recipe: Recipe, label: str) -> dict[str, Any]:
+    entry = next(entry for entry in recipe.base_models if entry.label == label)
+    return {"entry": entry.model_dump(mode="json"), "libraries": family_versions(spec_of(entry.name).family)}
 
 
 def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:

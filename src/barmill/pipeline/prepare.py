@@ -11,7 +11,8 @@ from barmill.artefacts import readable_json, write_new
 from barmill.errors import SchemaError
 from barmill.features import FeaturePlan, warm_kernels
 from barmill.labels import check_classes, make_labels
-from barmill.pipeline.dataset import Dataset, floor_of, load_labels, load_positions, save_bars, save_labels, save_positions
+from barmill.pipeline.dataset import DEVELOPMENT, Dataset, floor_of, load_labels, load_positions, save_bars, save_labels, save_positions
+from barmill.pipeline.development import settled_before
 from barmill.pipeline.events import Listener, StageProgress
 from barmill.pipeline.facts import BLOCKS
 from barmill.pipeline.inputs import RunInputs
@@ -101,6 +102,8 @@ def _splits(inputs: RunInputs, labels_folder: Path, folder: Path) -> None:
     kept = sum(len(rows) for rows in blocks.values())
     dropped = dict(cut.dropped)
     dropped["between validation slices"] = len(labels.t0) - kept - sum(dropped.values())
+    if recipe.cross_validation is not None:
+        blocks[DEVELOPMENT] = settled_before(labels, cut.test, purge)
     save_positions(folder, blocks, dropped)
 
 

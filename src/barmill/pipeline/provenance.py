@@ -1,7 +1,7 @@
 """Where everything of a run was fitted: stated, and checked against every block that judges it."""
 
 from barmill.evaluation import Provenance, check_provenance, provenance
-from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.dataset import DEVELOPMENT, Dataset
 
 FITTED_ON = {
     "features": "train",  # those that learn; the others are the same whatever the rows
@@ -12,7 +12,7 @@ FITTED_ON = {
     "calibration": "calibration",
     "quantiles": "calibration",
     "thresholds": "selection",
-    "choice among the models": "selection",
+    "choice among the models": "selection",  # of a run that cross-validates: all that lies before the test block
 }
 # each block that judges something, and what must not have seen it
 _JUDGES = {
@@ -23,6 +23,11 @@ _JUDGES = {
 }
 
 
+def fitted_on(data: Dataset) -> dict[str, str]:
+    """The block on which each thing of this run is fitted."""
+    return {**FITTED_ON, "choice among the models": DEVELOPMENT} if DEVELOPMENT in data.positions else FITTED_ON
+
+
 def judges_of(what: str) -> tuple[str, ...]:
     """The blocks that judge something of which `what` is a part."""
     return tuple(judge for judge, judged in _JUDGES.items() if what in judged)
@@ -30,7 +35,7 @@ def judges_of(what: str) -> tuple[str, ...]:
 
 def provenance_of(data: Dataset) -> list[Provenance]:
     """One record for each thing that a run fits. Raises ProvenanceError if any shares a row, or an overlapping label, with a judge."""
-    records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in FITTED_ON.items()}
+    records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in fitted_on(data).items()}
     for judge, judged in _JUDGES.items():
         check_provenance([records[what] for what in judged], data.positions[judge], data.labels, judge)
     return list(records.values())

@@ -13,7 +13,7 @@ from barmill.evaluation import TradingRule
 from barmill.labels import LabelConfig
 from barmill.market import Instrument, SeriesSource
 from barmill.pipeline.tuning.config import TuneConfig
-from barmill.splits import SplitConfig
+from barmill.splits import CrossValidationConfig, SplitConfig
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -137,6 +137,19 @@ class InferenceConfig(Part):
     uncertainty: UncertaintyConfig | None = None
 
 
+class AllowedFinding(Part):
+    """A leakage finding that does not stop the run."""
+
+    code: str = Field(description="of the check, such as L209; see the reference of leakage findings")
+    reason: str = Field(min_length=10, description="why it is no leak; printed in the report and kept in the bundle")
+
+
+class LeakageConfig(Part):
+    """What becomes of the findings of the leakage checks, which every run makes."""
+
+    allow: tuple[AllowedFinding, ...] = Field(default=(), description="critical findings that do not stop the run, each with its reason")
+
+
 class PolicyConfig(Part):
     """A learned policy."""
 
@@ -165,6 +178,11 @@ class Recipe(Part):
     labels: LabelConfig = Field(default_factory=LabelConfig)
     splits: SplitConfig = Field(default_factory=SplitConfig)
     validation: ValidationConfig = Field(default_factory=ValidationConfig)
+    cross_validation: CrossValidationConfig | None = Field(
+        default=None,
+        description="judge every model on paths through the bars before the test block; left out: on the test block alone",
+    )
+    leakage: LeakageConfig = Field(default_factory=LeakageConfig)
     base_models: tuple[ModelEntry, ...] = Field(min_length=1, description="the models, all under the same controls")
     tune: TuneConfig | None = Field(
         default=None, description="look for the models' parameters on inner folds of the training block; the given ones if left out"

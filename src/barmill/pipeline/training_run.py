@@ -12,18 +12,22 @@ from barmill.errors import MissingDependency, RecipeError
 from barmill.evaluation import Ledger
 from barmill.market import Bars
 from barmill.models.catalogue import missing_requirements, spec_of
+from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, environment, family_versions
 from barmill.pipeline.inputs import RunInputs, gather_inputs
 from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
+from barmill.pipeline.leakage import check_leakage, leakage_section
 from barmill.pipeline.memory_watch import MemoryWatch
 from barmill.pipeline.plan import Stages, plan_run, portable_recipe, recipe_fingerprint, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe
+from barmill.pipeline.returns import TYPICAL, path_returns, test_returns
 from barmill.pipeline.run import Run
+from barmill.pipeline.trials import Trials
 from barmill.pipeline.workspace import Stage, Workspace
 
 
@@ -112,13 +116,18 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         for note in (*inputs.bars.notes, *(finding.message for finding in inputs.bars.findings)):
             clock.said(f"bars: {note}")
         prepare(inputs, stages, workspace, clock)
+        check_leakage(inputs, stages, workspace, clock)
+        trials = Trials.of(inputs, stages)
         _fit_models(inputs, stages, workspace, plan.workers, clock)
-        ledger = Ledger.of(inputs.bars.fingerprint)
         if workspace.record(stages.judgement) is None:
-            _enter_trials(ledger, inputs, stages, workspace)
+            trials.enter()
+            cross_validate_models(inputs, stages, workspace, plan.workers, clock)
+            trials.open_test({label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()})
             _forecast_test(stages, workspace, clock)
-        judge(inputs, stages, workspace, clock)
-    _publish(inputs, stages, workspace, ledger)
+            judge(inputs, stages, workspace, clock)
+            trials.close("cross_validation", path_returns(stages, workspace, TYPICAL))
+            trials.close("test", test_returns(stages, workspace))
+    _publish(inputs, stages, workspace, trials.ledger)
     timings = {
         "stages": {**_earlier_seconds(root), **clock.seconds},
         "wall_s": time.perf_counter() - began,
@@ -215,14 +224,6 @@ def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers
     run_jobs(_fit_jobs(inputs, stages, workspace), workers, listener)
 
 
-def _enter_trials(ledger: Ledger, inputs: RunInputs, stages: Stages, workspace: Workspace) -> None:
-    """Write to the ledger, before the test block is looked at, what is about to be judged on it."""
-    for label, model in stages.models.items():
-        ledger.append("fit", {"fit": model.fit.key}, {"model": label, "run": inputs.recipe.name})
-    bundles = {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()}
-    ledger.append("test_opened", {"bundles": bundles}, {"run": inputs.recipe.name})
-
-
 def _forecast_test(stages: Stages, workspace: Workspace, listener: Listener) -> None:
     """Forecast with every bundle in one process: the bars are read, and their features computed, once."""
     to_do = {label: model for label, model in stages.models.items() if workspace.record(model.forecast) is None}
@@ -258,10 +259,16 @@ def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Le
         "results": {stage.name: (workspace.record(stage) or {})["digest"] for stage in stages.all},
         "bundles": {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()},
     }
-    judgement["ledger"] = ledger.summary()
+    judgement |= {
+        "cross_validation": cross_validation_section(stages, workspace),
+        "leakage": leakage_section(inputs, stages, workspace),
+        "ledger": {**ledger.counts().to_json(), "overlapping": [overlap.to_json() for overlap in ledger.overlapping()]},
+    }
     judgement["fingerprints"] = {name: fingerprints[name] for name in ("data", "recipe", "code", "seed", "stages", "bundles")}
     write_json(root / "metrics" / "judgement.json", judgement)
     write_bytes(root / "metrics" / "equity.parquet", (judged / "equity.parquet").read_bytes())
+    if stages.cross_validation is not None:
+        write_bytes(root / "metrics" / "paths.parquet", (workspace.path(stages.cross_validation) / "paths.parquet").read_bytes())
     places = {"bars": f"{stages.bars.folder}/bars.parquet", "features": stages.table.folder, "labels": stages.labels.folder}
     write_json(root / "fingerprints.json", {**fingerprints, "files": {**places, "splits": stages.splits.folder}})
 

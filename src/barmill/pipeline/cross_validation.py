@@ -1,0 +1,96 @@
+"""The parent's side of the cross-validation: which splits there are to do, who does them, and what they come to together."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from barmill.artefacts import read_json, readable_json, write_bytes
+from barmill.pipeline.development import Development
+from barmill.pipeline.events import Listener, Plan
+from barmill.pipeline.executor import Job, run_jobs
+from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.job import CrossValidationJob, StageRef
+from barmill.pipeline.path_judging import write_judgement
+from barmill.pipeline.plan import Stages, split_stages
+from barmill.pipeline.prepare import dataset_of
+from barmill.pipeline.workspace import Stage, Workspace
+
+JOBS_PER_WORKER = 4  # so that the last one to end does not keep the others waiting long
+
+
+def cross_validate_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
+    """Fit and judge every model in every split, and put the paths together, as far as that is not done."""
+    whole = stages.cross_validation
+    if whole is None or workspace.record(whole) is not None:
+        return
+    listener.started(whole.name)
+    began = time.perf_counter()
+    data = dataset_of(inputs, stages, workspace)
+    development = Development.of(data, inputs.recipe, inputs.bars)
+    splits = split_stages(inputs.recipe, stages, len(development.folds))
+    _fit_splits(inputs, stages, workspace, splits, workers, listener)
+    with workspace.writing(whole) as folder:
+        write_judgement(folder, inputs, data, development, {number: _folders(workspace, models) for number, models in splits.items()})
+    listener.finished(whole.name, time.perf_counter() - began)
+
+
+def cross_validation_section(stages: Stages, workspace: Workspace) -> dict[str, Any] | None:
+    """What the report tells of the paths; None for a run without them."""
+    if stages.cross_validation is None:
+        return None
+    return read_json(workspace.path(stages.cross_validation) / "cross_validation.json")
+
+
+def _fit_splits(
+    inputs: RunInputs, stages: Stages, workspace: Workspace, splits: dict[int, dict[str, Stage]], workers: int, listener: Listener
+) -> None:
+    missing = {number: models for number, models in splits.items() if any(workspace.record(stage) is None for stage in models.values())}
+    total = sum(len(models) for models in splits.values())
+    done = total - sum(workspace.record(stage) is None for models in missing.values() for stage in models.values())
+    shared = {"bars": stages.bars, "features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
+    size = math.ceil(len(missing) / (workers * JOBS_PER_WORKER)) if missing else 1
+    jobs: list[Job] = []
+    for first in range(0, len(missing), size):
+        numbers = list(missing)[first : first + size]
+        job = CrossValidationJob(
+            root=workspace.root.absolute(),
+            recipe=inputs.recipe,
+            stages={role: StageRef.of(stage) for role, stage in shared.items()},
+            splits={number: {label: StageRef.of(stage) for label, stage in splits[number].items()} for number in numbers},
+            windows=inputs.windows,
+            volatility=inputs.volatility,
+        )
+        name = f"splits {numbers[0]} to {numbers[-1]}"
+        file = workspace.root / ".scratch" / f"{name.replace(' ', '-')}.json"
+        write_bytes(file, readable_json(job.model_dump(mode="json")))
+        jobs.append(Job(name, "barmill.pipeline.cross_validating", file, workspace.root / "logs" / "cross-validation.log"))
+    run_jobs(jobs, workers, _Counting(listener, done, total))
+
+
+def _folders(workspace: Workspace, models: dict[str, Stage]) -> dict[str, Path]:
+    return {label: workspace.path(stage) for label, stage in models.items()}
+
+
+class _Counting:
+    """Counts the stages that workers finish, instead of telling each of hundreds."""
+
+    def __init__(self, listener: Listener, done: int, total: int) -> None:
+        self._listener, self._done, self._total = listener, done, total
+
+    def planned(self, plan: Plan) -> None:
+        self._listener.planned(plan)
+
+    def said(self, text: str) -> None:
+        self._listener.said(text)
+
+    def started(self, stage: str) -> None:
+        del stage
+
+    def progressed(self, stage: str, done: int, total: int, note: str) -> None:
+        del stage, done, total, note
+
+    def finished(self, stage: str, seconds: float) -> None:
+        del seconds
+        self._done += 1
+        self._listener.progressed("cross-validation", self._done, self._total, stage)

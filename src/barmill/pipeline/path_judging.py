@@ -1,0 +1,218 @@
+"""What the splits of a cross-validation come to together: backtest paths, their metrics, and how far they spread.
+
+Of N groups, k of which judge at a time, every group is forecast by C(N - 1, k - 1) models that did not see it. The j-th forecast of
+each group makes path j: a walk through all bars, each of them forecast once, out of sample. Folds and walk-forward make one.
+"""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from barmill.artefacts import read_json, readable_json, without_nan, write_new
+from barmill.evaluation import BacktestResult, Thresholds, classification_scores
+from barmill.pipeline.dataset import Dataset, Positions
+from barmill.pipeline.development import Development
+from barmill.pipeline.facts import moment
+from barmill.pipeline.folds import stretches_of
+from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.model_fit import up_of
+from barmill.pipeline.returns import MEAN, TYPICAL
+from barmill.pipeline.trading_path import Float64Array, signal_of
+from barmill.splits import OofPiece, Ranges, check_out_of_fold, cpcv_paths, out_of_window
+
+DRAWN_ROWS = 1500  # of an equity curve: more than a page has pixels
+SPREAD_OF = ("sharpe", "sortino", "calmar", "max_drawdown", "total_return", "gross_total_return", "n_trades", "auc", "log_loss", "brier")
+
+
+@dataclass(frozen=True, slots=True)
+class SplitResult:
+    """What one model did in one split.
+
+    positions : int64 (n_test,), labels of the run that judged; p_up : float64 (n_test,); thresholds : of its trading rule
+    fitted_on : labels of the run that anything of it was fitted on
+    summary : as the worker wrote it
+    """
+
+    positions: Positions
+    p_up: Float64Array
+    thresholds: Thresholds
+    fitted_on: Ranges
+    summary: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "SplitResult":
+        tensors = load_tensors((folder / "forecasts.safetensors").read_bytes())
+        summary = read_json(folder / "summary.json")
+        thresholds = Thresholds(summary["thresholds"]["short_below"], summary["thresholds"]["long_above"])
+        return cls(tensors["positions"], up_of(tensors["p"]), thresholds, Ranges(tensors["fitted_on"]), summary)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The figures of one split."""
+        sharpes = {name: self.summary[name] for name in ("is_sharpe", "oos_sharpe")}
+        return {**sharpes, "auc": self.summary["scores"]["auc"]}
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastPath:
+    """One walk through the development bars: what was forecast at each of its labels, and the signal that it gave.
+
+    positions : int64 (n,), ascending; p_up, signal : float64 (n,)
+    """
+
+    positions: Positions
+    p_up: Float64Array
+    signal: Float64Array
+
+
+def write_judgement(
+    folder: Path, inputs: RunInputs, data: Dataset, development: Development, folders: Mapping[int, Mapping[str, Path]]
+) -> None:
+    """Write what the splits in `folders` (number -> model -> folder) come to: JSON, equity curves to draw, and returns per bar."""
+    judged = _Paths(inputs, data, development)
+    models: list[dict[str, Any]] = []
+    curves: dict[str, Float64Array] = {}
+    returns: dict[str, Float64Array] = {}
+    for entry in inputs.recipe.base_models:
+        results = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
+        told, backtests = judged.model(entry.label, results)
+        models.append(told)
+        curves |= {f"{entry.label}|{number}": result.equity_at_bars for number, result in enumerate(backtests)}
+        returns[f"{MEAN}|{entry.label}"] = np.mean([result.net for result in backtests], axis=0)
+        returns[f"{TYPICAL}|{entry.label}"] = backtests[_typical([result.metrics["sharpe"] for result in backtests])].net
+    write_new(folder / "cross_validation.json", readable_json(without_nan({**judged.cut(), "models": models})))
+    write_new(folder / "paths.parquet", _drawn(judged.path.bars.open_time, curves))
+    write_new(folder / "returns.safetensors", save_tensors({name: np.ascontiguousarray(row) for name, row in returns.items()}))
+
+
+class _Paths:
+    """What all models of a cross-validation share."""
+
+    def __init__(self, inputs: RunInputs, data: Dataset, development: Development) -> None:
+        self.inputs, self.data, self.development = inputs, data, development
+        self.path = development.path(inputs.bars, inputs.recipe)
+        self.up = (data.labels.classes(data.n_classes) == data.n_classes - 1).astype(np.int8)
+
+    def cut(self) -> dict[str, Any]:
+        """The groups and the splits, as a map shows them."""
+        development, labels, bars = self.development, self.data.labels, self.inputs.bars
+        config = self.inputs.recipe.cross_validation
+        assert config is not None
+        splitter = development.combinatorial
+        groups = [development.positions[group.positions()] for group in development.groups]
+        return {
+            "method": config.method,
+            "n_groups": len(groups),
+            "n_test_groups": splitter.n_test_groups if splitter else 1,
+            "n_splits": len(development.folds),
+            "n_paths": splitter.n_paths if splitter else 1,
+            "purge_bars": development.purge_bars,
+            "embargo_bars": development.embargo_bars,
+            "n_labels": len(development.positions),
+            "first_time": moment(int(bars.open_time[development.first_bar])),
+            "last_time": moment(int(bars.open_time[development.last_bar])),
+            "groups": [
+                {
+                    "number": number,
+                    "first_bar": int(labels.t0[rows[0]]),
+                    "last_bar": int(labels.t1[rows].max()),
+                    "first_time": moment(int(bars.open_time[labels.t0[rows[0]]])),
+                    "last_time": moment(int(bars.open_time[labels.t0[rows[-1]]])),
+                    "n": len(rows),
+                }
+                for number, rows in enumerate(groups)
+            ],
+            "splits": [self._split(number) for number in range(len(development.folds))],
+        }
+
+    def _split(self, number: int) -> dict[str, Any]:
+        development, labels = self.development, self.data.labels
+        fold = development.folds[number]
+        train, test = development.train(fold), development.test(fold)
+        return {
+            "number": number,
+            "test_groups": list(fold.test_groups),
+            "n_train": len(train),
+            "n_test": len(test),
+            "n_purged": development.n_candidates(fold) - len(train),
+            "train": [list(stretch) for stretch in stretches_of(labels, train)],
+            "test": [list(stretch) for stretch in stretches_of(labels, test)],
+        }
+
+    def model(self, label: str, results: list[SplitResult]) -> tuple[dict[str, Any], list[BacktestResult]]:
+        """What is told of one model, and the backtest of each of its paths."""
+        paths = self._paths(results)
+        out_of_fold = self._out_of_fold(label, results)
+        backtests = [self._backtest(path) for path in paths]
+        rows = [{"path": number, **result.metrics, **self._scores(paths[number])} for number, result in enumerate(backtests)]
+        splits = [{"number": number, **result.told} for number, result in enumerate(results)]
+        told = {
+            "name": label,
+            "paths": rows,
+            "distribution": {metric: spread([row[metric] for row in rows]) for metric in SPREAD_OF},
+            "splits": splits,
+            "oof": out_of_fold,
+        }
+        return told, backtests
+
+    def _paths(self, results: list[SplitResult]) -> list[ForecastPath]:
+        """The splits' forecasts, put together so that each path holds every judged label once."""
+        said = [np.column_stack((result.p_up, signal_of(result.p_up, result.thresholds))) for result in results]
+        splitter = self.development.combinatorial
+        walks = cpcv_paths(said, splitter.n_groups, splitter.n_test_groups) if splitter else np.concatenate(said)[np.newaxis]
+        return [ForecastPath(self.development.covered, *np.ascontiguousarray(walk.T)) for walk in walks]
+
+    def _out_of_fold(self, label: str, results: list[SplitResult]) -> dict[str, Any]:
+        """The proof that no forecast comes from a model that saw its label, and none is missing; raises ProvenanceError."""
+        development, labels = self.development, self.data.labels
+        splitter = development.combinatorial
+        pieces: list[OofPiece] = []
+        for number, (fold, result) in enumerate(zip(development.folds, results, strict=True)):
+            path_ids = splitter.path_ids[number].tolist() if splitter else [0]
+            blocks = [development.groups[group] for group in fold.test_groups] if splitter else [fold.test]
+            for path, block in zip(path_ids, blocks, strict=True):
+                forecast = Ranges.of(development.positions[block.positions()])
+                pieces.append(OofPiece(path, forecast, result.fitted_on, f"{label}, split {number}"))
+        lengths = {"purge_bars": development.purge_bars, "embargo_bars": development.embargo_bars}
+        beyond = out_of_window(labels, development.covered, self.inputs.windows[label] or 1)
+        report = check_out_of_fold(labels, development.covered, pieces, out_of_reach=beyond, **lengths)
+        return {**report.to_json(), "not_labelled": dict(labels.excluded)}
+
+    def _backtest(self, path: ForecastPath) -> BacktestResult:
+        return self.path.traded(self.path.column(path.signal, self.data.labels.t0[path.positions]))
+
+    def _scores(self, path: ForecastPath) -> dict[str, float]:
+        scores = classification_scores(path.p_up, self.up[path.positions])
+        return {"auc": scores.roc_auc, "log_loss": scores.log_loss, "brier": scores.brier}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Mean, deviation and percentiles of a metric over the paths; paths on which it is undefined are left out."""
+    known = np.array([value for value in values if np.isfinite(value)])
+    if not known.size:
+        return dict.fromkeys(("mean", "std", "min", "p05", "p50", "p95", "max"), float("nan"))
+    p05, p50, p95 = (float(value) for value in np.percentile(known, (5.0, 50.0, 95.0)))
+    deviation = float(known.std(ddof=1)) if known.size > 1 else float("nan")
+    low, high = float(known.min()), float(known.max())
+    return {"mean": float(known.mean()), "std": deviation, "min": low, "p05": p05, "p50": p50, "p95": p95, "max": high}
+
+
+def _typical(sharpes: list[float]) -> int:
+    """The path whose Sharpe ratio is the median one (the lower of the two middle ones); undefined ones come first."""
+    order = np.argsort(np.nan_to_num(np.array(sharpes), nan=-np.inf), kind="stable")
+    return int(order[(len(sharpes) - 1) // 2])
+
+
+def _drawn(open_time: Positions, curves: Mapping[str, Float64Array]) -> bytes:
+    """Equity curves with few enough rows to draw: evenly chosen, the first and the last among them."""
+    rows = np.unique(np.linspace(0, len(open_time) - 1, DRAWN_ROWS).round().astype(np.int64))
+    buffer = io.BytesIO()
+    pl.DataFrame({"open_time": open_time[rows], **{name: curve[rows] for name, curve in curves.items()}}).write_parquet(buffer)
+    return buffer.getvalue()
