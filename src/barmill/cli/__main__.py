@@ -12,6 +12,7 @@ from barmill.cli.exit_codes import INTERRUPTED, exit_code
 from barmill.cli.predict import predict
 from barmill.cli.report import report
 from barmill.cli.train import train
+from barmill.cli.tune import tune
 from barmill.errors import BarmillError
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ app.add_typer(models.app, name="models", help="The models of the catalogue: list
 app.add_typer(recipe.app, name="recipe", help="Recipes: check, schema.")
 app.command()(audit)
 app.command()(train)
+app.command()(tune)
 app.command()(predict)
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
 app.command()(report)

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from barmill.cli.plain_table import print_table
+
 if TYPE_CHECKING:
     from barmill.models import ModelSpec
 
@@ -22,7 +24,7 @@ def list_(json_: Json = False) -> None:
         return
     headings = ("name", "family", "view", "outputs", "causal", "needs", "installed")
     rows = [[_cell(_described(spec)[heading]) for heading in headings] for spec in MODELS.values()]
-    _print_table(headings, rows)
+    print_table(headings, rows)
 
 
 @app.command(epilog="Example: barmill models show lightgbm")
@@ -56,7 +58,7 @@ def show(
         ]
         for parameter in parameters
     ]
-    _print_table(("parameter", "default", "range", "tuned over", "meaning"), rows)
+    print_table(("parameter", "default", "range", "tuned over", "meaning"), rows)
     print("\nq05, q50 and q95 are added to every model in the same way. Set parameters under `config:` of the model's entry in a recipe.")
 
 
@@ -92,9 +94,3 @@ def _print_json(value: Any) -> None:
     import json
 
     print(json.dumps(value, indent=2))
-
-
-def _print_table(headings: tuple[str, ...], rows: list[list[str]]) -> None:
-    widths = [max(len(heading), *(len(row[i]) for row in rows)) for i, heading in enumerate(headings)]
-    for row in (list(headings), ["-" * width for width in widths], *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -93,14 +93,15 @@ def _read_bars(
     timeframe = Timeframe.parse(recipe.timeframe) if recipe.timeframe else None
     name = symbol or (recipe.symbol if bars is None else None)
     instrument: Instrument | None = recipe.instrument if bars is None and symbol is None else None
-    return Bars.read(_find(Path(place), beside), symbol=name, instrument=instrument, timeframe=timeframe), None
+    return Bars.read(find_file(Path(place), beside), symbol=name, instrument=instrument, timeframe=timeframe), None
 
 
 def _read_series(source: SeriesSource, beside: Path | None) -> KnownSeries:
-    return read_series(source.model_copy(update={"file": str(_find(Path(source.file), beside).absolute())}))
+    return read_series(source.model_copy(update={"file": str(find_file(Path(source.file), beside).absolute())}))
 
 
-def _find(path: Path, beside: Path | None) -> Path:
+def find_file(path: Path, beside: Path | None) -> Path:
+    """Where a file that a recipe names lies: from the current folder, beside the recipe, or in `data_folder`. Raises DataError."""
     candidates = [path] if path.is_absolute() else [path, *([beside / path] if beside else []), data_folder() / path]
     for candidate in candidates:
         if candidate.exists():

@@ -14,13 +14,14 @@ class TrialBook:
     Parameters
     ----------
     ledger : of the data; None where nothing is counted, which is right only for data that nothing else is judged on
-    identity : plain JSON of what all trials share: model, data, rows, folds, seed. A trial is that and its parameters, not its
-        number: what was tried before, in this tuning or another, is the same trial.
+    identity : plain JSON of what all trials share: model, data, rows, folds, seed
+    config : the model's parameters where a trial says nothing. A trial is `identity` and all its parameters, not its number: what
+        was tried before, in this tuning or another, is the same trial.
     note : what stands beside each entry
     """
 
-    def __init__(self, ledger: Ledger | None, identity: Mapping[str, Any], note: Mapping[str, Any]) -> None:
-        self._ledger, self._identity, self._note = ledger, identity, note
+    def __init__(self, ledger: Ledger | None, identity: Mapping[str, Any], config: Mapping[str, Any], note: Mapping[str, Any]) -> None:
+        self._ledger, self._identity, self._config, self._note = ledger, identity, config, note
         entries = ledger.entries if ledger is not None else ()
         self._fits = {entry.trial_id for entry in entries if entry.kind == "fit"}
         self._outcomes = {entry.trial["trial"] for entry in entries if entry.kind == "outcome" and entry.trial["block"] == "tuning"}
@@ -40,7 +41,7 @@ class TrialBook:
             self._outcomes.add(trial_id)
 
     def _trial(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        return {"tuning": {**self._identity, "params": dict(params)}}
+        return {"tuning": {**self._identity, "params": {**self._config, **params}}}
 
 
 __all__ = ["TrialBook"]

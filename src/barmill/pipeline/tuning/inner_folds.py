@@ -16,7 +16,7 @@ from barmill.models.catalogue import spec_of
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts
 from barmill.pipeline.recipe import ModelEntry, Recipe
-from barmill.pipeline.trading_path import TradingPath
+from barmill.pipeline.trading_path import TradingPath, signal_of
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.pipeline.tuning.spaces import tuned_entry
 from barmill.splits import LabelSpans, purged_kfold, walk_forward
@@ -120,10 +120,10 @@ class InnerFolds:
         """What these parameters come to in fold `number`: a function of the fold's rows, the parameters and the recipe's seed."""
         fold, data, path = self.folds[number], self._data_of(number), self._paths[number]
         model = fit_entry(tuned_entry(self._entry, dict(params)), dict(fold.parts), data, self._recipe, self._window)
-        p_up = model.p_up(data.samples(fold.test, self._window, self._entry.inputs).view)
+        p_up = model.p_up(data.view(fold.test, self._window, self._entry.inputs))
         up = (data.labels.classes(data.n_classes)[fold.test] == data.n_classes - 1).astype(np.int8)
         scores = classification_scores(p_up, up)
-        signals = path.signals(p_up, data.labels.t0[fold.test], model.thresholds)
+        signals = path.column(signal_of(p_up, model.thresholds), data.labels.t0[fold.test])
         return FoldOutcome(len(up), scores.log_loss, scores.roc_auc, path.traded(signals).net, path.periods)
 
     def _path(self, number: int) -> TradingPath:

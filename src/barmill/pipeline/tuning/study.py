@@ -11,6 +11,7 @@ Algorithms for hyper-parameter optimization, NeurIPS 24 (the sampler).
 import contextlib
 import importlib
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,6 +131,11 @@ def open_study(name: str, storage: str | None, space: Space, config: TuneConfig,
             kept.engine.dispose()
 
 
+def sqlite_url(path: Path) -> str:
+    """The URL of a database in a file, whose folder must be there."""
+    return f"sqlite:///{path.absolute()}"
+
+
 def check_storage(storage: str | None) -> None:
     """Connect once, before any work. Raises as `open_study` does."""
     if storage is None:
@@ -205,4 +211,4 @@ def _told(frozen: "optuna.trial.FrozenTrial") -> Trial:
     return Trial(frozen.number, frozen.params, state, frozen.value, steps, told["sharpe"], told["n_obs"], told["reason"])
 
 
-__all__ = ["Study", "check_storage", "open_study", "require_optuna"]
+__all__ = ["Study", "check_storage", "open_study", "require_optuna", "sqlite_url"]

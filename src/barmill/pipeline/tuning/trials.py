@@ -81,17 +81,12 @@ class Tuned:
         return self.returns[:, [trial.state == "completed" for trial in self.trials]]
 
     @property
-    def history(self) -> list[list[float | int | None]]:
-        """Number, value and best value so far of each trial that has one; the value of a pruned trial is never the best."""
-        rows: list[list[float | int | None]] = []
-        best: float | None = None
-        better = max if MAXIMISED[self.metric] else min
-        for trial in self.trials:
-            if trial.state == "completed":
-                best = _value(trial) if best is None else better(best, _value(trial))
-            if trial.value is not None:
-                rows.append([trial.number, trial.value, best])
-        return rows
+    def history(self) -> list[list[float | int]]:
+        """Number, value and best value so far of each completed trial; a pruned one has no value over all inner folds."""
+        completed = [trial for trial in self.trials if trial.state == "completed"]
+        better = np.maximum if MAXIMISED[self.metric] else np.minimum
+        best = better.accumulate([_value(trial) for trial in completed])
+        return [[trial.number, _value(trial), float(so_far)] for trial, so_far in zip(completed, best, strict=True)]
 
     def to_json(self) -> dict[str, Any]:
         """As the judgement tells it."""

@@ -1,7 +1,7 @@
 """Tune one model: propose a setting, count it, judge it on inner folds, remember it; so many times."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -54,20 +54,37 @@ class Tuning:
     purge_bars: int
     embargo_bars: int
 
-    def identity(self, train: Positions) -> dict[str, Any]:
-        """What all trials of this tuning share: they are the same trials again wherever it is equal."""
+    def identity(self, train: Positions | None) -> dict[str, Any]:
+        """What all trials of this tuning share: they are the same trials again wherever it is equal. None where `keys` name the rows."""
+        recipe = self.recipe
         return {
             "model": self.entry.name,
-            "entry": self.entry.model_dump(mode="json", exclude={"alias"}),
+            "entry": self.entry.model_dump(mode="json", include={"view", "outputs", "inputs"}),
             "keys": dict(self.keys),
-            "rows": sha256(np.ascontiguousarray(train, dtype="<i8").tobytes()),
-            "inner": {"folds": self.config.folds, "method": self.config.method},
-            "gaps": {"purge": self.purge_bars, "embargo": self.embargo_bars},
-            "shares": self.recipe.validation.model_dump(mode="json") | {"train": self.recipe.splits.train},
-            "rule": self.recipe.rule.model_dump(mode="json"),
-            "calibrate": list(self.recipe.inference.calibrate or ()),
-            "seed": self.recipe.seed,
+            "rows": None if train is None else sha256(np.ascontiguousarray(train, dtype="<i8").tobytes()),
+            "folds": [self.config.method, self.config.folds, self.purge_bars, self.embargo_bars],
+            "shares": {"train": recipe.splits.train, **recipe.validation.shares},
+            "calibrate": list(recipe.inference.calibrate or ()),
+            "rule": recipe.rule.model_dump(mode="json"),
+            "seed": recipe.seed,
         }
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """How it is looked for: with `identity`, all that the trials of a study depend on but their number."""
+        config = self.config
+        space = {name: asdict(search) for name, search in space_of(self.entry, config).items()}
+        return {
+            "config": dict(self.entry.config),
+            "space": space,
+            "metric": config.metric,
+            "sampler": config.sampler,
+            "pruner": config.pruner,
+        }
+
+    def name(self, train: Positions) -> str:
+        """Of its study."""
+        return f"{self.entry.label}-{sha256(canonical_json({**self.identity(train), **self.how}))[:16]}"
 
 
 def tune_model(
@@ -101,18 +118,14 @@ def tune_model(
 
     Raises: SplitError for too few rows, TrainingError if no trial was completed, StorageError, MissingDependency.
     """
-    config, recipe = tuning.config, tuning.recipe
+    config, recipe, label = tuning.config, tuning.recipe, tuning.entry.label
     folds = inner_folds(data.labels, train, config, recipe, tuning.purge_bars, tuning.embargo_bars)
     judge = InnerFolds(tuning.entry, data, bars, recipe, folds, tuning.window, scratch)
-    identity = tuning.identity(train)
-    book = TrialBook(ledger, identity, {"model": tuning.entry.label, "run": recipe.name})
-    space = space_of(tuning.entry, config)
-    searched = {name: [search.low, search.high, search.log, search.step, list(search.choices)] for name, search in space.items()}
-    how = {"space": searched, "metric": config.metric, "sampler": config.sampler, "pruner": config.pruner}
-    name = f"{tuning.entry.label}-{sha256(canonical_json({**identity, **how}))[:16]}"
+    book = TrialBook(ledger, tuning.identity(train), tuning.entry.config, {"model": label, "run": recipe.name})
+    name = tuning.name(train)
     own = keep / name if keep is not None else None
-    with open_study(name, storage, space, config, recipe.seed) as study:
-        return run_trials(tuning.entry.label, config, trials or config.trials, study, judge, book, own, progress)
+    with open_study(name, storage, space_of(tuning.entry, config), config, recipe.seed) as study:
+        return run_trials(label, config, trials or config.trials, study, judge, book, own, progress)
 
 
 def run_trials(

@@ -1,0 +1,35 @@
+"""What the worker that tunes one model is told."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from barmill.pipeline.job import StageRef
+from barmill.pipeline.recipe import ModelEntry, Recipe
+
+
+class TuneJob(BaseModel):
+    """One model to tune on the training block of a run.
+
+    root : the run folder
+    label : the model's name in the run
+    data : fingerprint of the bars, which names the ledger
+    keys : what names the prepared data and the code, part of what a trial is
+    stages : the prepared data and the bars, by role, and `tuned`, the stage that this job makes
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    label: str
+    recipe: Recipe
+    data: str
+    keys: dict[str, Any]
+    stages: dict[str, StageRef]
+    window: int | None
+    volatility: str
+
+    @property
+    def entry(self) -> ModelEntry:
+        return next(entry for entry in self.recipe.base_models if entry.label == self.label)
