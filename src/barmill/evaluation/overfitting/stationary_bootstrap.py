@@ -1,0 +1,106 @@
+"""Resamples of a series that keep how its rows hang together: blocks of random length from random places.
+
+Politis & Romano (1994), "The stationary bootstrap", JASA 89. The series is taken for a circle, a block's length is geometric,
+so that the resample of a stationary series is stationary too.
+"""
+
+import math
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from barmill.errors import ShapeError
+from barmill.evaluation.overfitting.autocovariance import autocovariances
+
+Float64Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class Blocks(NamedTuple):
+    """One resample of n rows: block i begins at row starts[i] and is lengths[i] rows long, the end of the series meeting its
+    beginning. int64 (n_blocks,); the lengths sum to n."""
+
+    starts: IntArray
+    lengths: IntArray
+
+    def resample(self, values: Float64Array) -> Float64Array:
+        """The resample of `values`, float64 (n,)."""
+        return _gathered(values, self.starts, self.lengths)
+
+    def counts(self, n: int) -> IntArray:
+        """How often each row stands in the resample, int64 (n,)."""
+        rounds, ends = np.divmod(self.starts + self.lengths, n)
+        begun = np.bincount(self.starts, minlength=n) - np.bincount(ends, minlength=n)
+        return np.cumsum(begun) + rounds.sum()
+
+
+@numba.njit(cache=True)
+def _gathered(values: Float64Array, starts: IntArray, lengths: IntArray) -> Float64Array:
+    n = values.size
+    out = np.empty(n)
+    filled = 0
+    for start, length in zip(starts, lengths):  # noqa: B905 (Numba knows no `strict`)
+        row = start
+        for _ in range(length):
+            out[filled] = values[row]
+            filled += 1
+            row += 1
+            if row == n:
+                row = 0
+    return out
+
+
+def draw_blocks(draw: np.random.Generator, n: int, block: float) -> Blocks:
+    """One resample of `n` rows in blocks of mean length `block`, the last one cut."""
+    lengths = np.empty(0, dtype=np.int64)
+    covered = 0
+    while covered < n:  # nearly always once: the blocks asked for are more than enough but for a chance in millions
+        missing = (n - covered) / block
+        more = draw.geometric(1 / block, size=math.ceil(missing + 5 * math.sqrt(missing) + 1))
+        lengths = np.concatenate([lengths, more])
+        covered = int(lengths.sum())
+    ends = np.cumsum(lengths)
+    used = int(np.searchsorted(ends, n)) + 1
+    lengths = lengths[:used]
+    lengths[-1] -= ends[used - 1] - n
+    return Blocks(draw.integers(0, n, size=used), lengths)
+
+
+def require_block(block: float, n: int) -> float:
+    """A mean block length for n rows. Raises ShapeError."""
+    if not 1 <= block <= n:
+        raise ShapeError("block", f"is {block}", expected=f"a mean length from 1 to the {n} rows")
+    return float(block)
+
+
+def optimal_block_length(x: npt.NDArray[np.float64]) -> float:
+    """The mean block length that serves the mean of a series best, from its autocovariances.
+
+    x : float64 (n,), finite; gives 1 for a series without variation or fewer than 8 rows, at most min(3 sqrt(n), n/3)
+
+    The lag beyond which nothing is significant is the first one that is followed by max(5, log10 n) lags with autocorrelations below
+    2 sqrt(log10(n) / n); twice as many, weighted by a flat-topped kernel, give the bias and the variance to be balanced.
+    Source: Politis & White (2004), Econometric Reviews 23(1), with the correction of Patton, Politis & White (2009), 28(4).
+    """
+    n = x.size
+    if n < 8 or x.max() == x.min():
+        return 1.0
+    run = max(5, int(math.log10(n)))
+    most = math.ceil(math.sqrt(n)) + run
+    covariances = autocovariances(x, min(most + run, n - 1))
+    small = np.abs(covariances[1:] / covariances[0]) < 2 * math.sqrt(math.log10(n) / n)
+    quiet = [lag for lag in range(min(most, small.size - run + 1)) if small[lag : lag + run].all()]
+    last = min(2 * max(quiet[0], 1) if quiet else most, most, covariances.size - 1)
+    lags = np.arange(1, last + 1)
+    weights = np.minimum(1.0, 2 * (1 - lags / last))
+    bias = 2 * float((weights * lags) @ covariances[1 : last + 1])
+    spectrum = float(covariances[0] + 2 * (weights @ covariances[1 : last + 1]))
+    if spectrum == 0:
+        return 1.0
+    best = (bias * bias / (spectrum * spectrum)) ** (1 / 3) * n ** (1 / 3)
+    return min(max(best, 1.0), math.ceil(min(3 * math.sqrt(n), n / 3)))
+
+
+__all__ = ["Blocks", "draw_blocks", "optimal_block_length", "require_block"]
