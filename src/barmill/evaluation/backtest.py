@@ -90,7 +90,7 @@ def backtest_net_returns(open: npt.ArrayLike, position: npt.ArrayLike, fee_rate:
 
 
 @dataclass(frozen=True, slots=True)
-class BacktestResult:
+class JudgedPath:
     """What came of one path of positions over n bars.
 
     net, gross, cost : float64 (n - 2,), per decision; net = gross - cost
@@ -114,7 +114,7 @@ class BacktestResult:
         return np.concatenate([np.ones(2), self.equity])
 
 
-def backtest(bars_open: npt.ArrayLike, position: npt.ArrayLike, cost_rate: npt.ArrayLike, periods_per_year: float) -> BacktestResult:
+def backtest(bars_open: npt.ArrayLike, position: npt.ArrayLike, cost_rate: npt.ArrayLike, periods_per_year: float) -> JudgedPath:
     """Run `position` through `bars_open` and judge it.
 
     Parameters
@@ -124,7 +124,7 @@ def backtest(bars_open: npt.ArrayLike, position: npt.ArrayLike, cost_rate: npt.A
 
     Returns
     -------
-    BacktestResult with metrics (floats; NaN and +inf by the rules of definitions.md, section 1)
+    JudgedPath with metrics (floats; NaN and +inf by the rules of definitions.md, section 1)
 
     - sharpe, sortino, calmar, max_drawdown : of the net returns per bar
     - win_rate, profit_factor, recovery_factor : of the trades, profits being shares of a fixed capital
@@ -159,7 +159,7 @@ def backtest(bars_open: npt.ArrayLike, position: npt.ArrayLike, cost_rate: npt.A
         "total_return": float(equity[-1] - 1.0) if n else 0.0,
         "gross_total_return": float(np.prod(1.0 + gross) - 1.0),
     }
-    return BacktestResult(net, gross, cost, equity, path.position, trades, metrics)
+    return JudgedPath(net, gross, cost, equity, path.position, trades, metrics)
 
 
-__all__ = ["BacktestResult", "Path", "backtest", "backtest_net_returns"]
+__all__ = ["JudgedPath", "Path", "backtest", "backtest_net_returns"]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import ShapeError
-from barmill.evaluation.backtest import BacktestResult, Path, backtest
+from barmill.evaluation.backtest import JudgedPath, Path, backtest
 from barmill.evaluation.performance import sharpe_ratio
 
 Float64Array = npt.NDArray[np.float64]
@@ -53,8 +53,8 @@ class RandomBand:
 class Baselines:
     """buy_and_hold, always_flat : what they came to, at the same costs; random : the band; above_chance : its verdict"""
 
-    buy_and_hold: BacktestResult
-    always_flat: BacktestResult
+    buy_and_hold: JudgedPath
+    always_flat: JudgedPath
     random: RandomBand
 
     @property

@@ -16,7 +16,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import read_json, readable_json, without_nan, write_new
-from barmill.evaluation import BacktestResult, Thresholds, classification_scores
+from barmill.evaluation import JudgedPath, Thresholds, classification_scores
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
 from barmill.pipeline.facts import moment
@@ -146,7 +146,7 @@ class _Paths:
             "test": [list(stretch) for stretch in stretches_of(labels, test)],
         }
 
-    def model(self, label: str, results: list[SplitResult]) -> tuple[dict[str, Any], list[BacktestResult]]:
+    def model(self, label: str, results: list[SplitResult]) -> tuple[dict[str, Any], list[JudgedPath]]:
         """What is told of one model, and the backtest of each of its paths."""
         paths = self._paths(results)
         out_of_fold = self._out_of_fold(label, results)
@@ -185,7 +185,7 @@ class _Paths:
         report = check_out_of_fold(labels, development.covered, pieces, out_of_reach=beyond, **lengths)
         return {**report.to_json(), "not_labelled": dict(labels.excluded)}
 
-    def _backtest(self, path: ForecastPath) -> BacktestResult:
+    def _backtest(self, path: ForecastPath) -> JudgedPath:
         return self.path.traded(self.path.column(path.signal, self.data.labels.t0[path.positions]))
 
     def _scores(self, path: ForecastPath) -> dict[str, float]:

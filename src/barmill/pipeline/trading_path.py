@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from barmill.evaluation import BacktestResult, Thresholds, backtest, positions
+from barmill.evaluation import JudgedPath, Thresholds, backtest, positions
 from barmill.market import Bars, Calendar, cost_rate
 from barmill.pipeline.dataset import Positions
 from barmill.pipeline.recipe import Recipe
@@ -50,6 +50,6 @@ class TradingPath:
         column[rows - self.first] = signals
         return column
 
-    def traded(self, signals: Float64Array) -> BacktestResult:
+    def traded(self, signals: Float64Array) -> JudgedPath:
         """The backtest of a column of signals."""
         return backtest(self.bars.open, positions(signals, FLAT, FLAT, self.hold), self.rate, self.periods)

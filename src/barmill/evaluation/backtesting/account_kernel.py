@@ -2,8 +2,8 @@
 
 Within bar t, in this order: funding at the open; what was ordered at the close before fills (at the open, or at this close);
 a stop or target that the bar reaches, the stop first; the end of a session; the close, at which equity is marked and the next order is
-decided. Nothing that is decided at a close fills before the next bar. Signatures are explicit, so the loop is compiled once, when this module
-is first imported, which is done inside the functions that call it.
+decided. Nothing that is decided at a close fills before the next bar. Signatures are explicit, so the loop is compiled once, when this
+module is first imported, which is done inside the functions that call it.
 """
 
 import numpy as np
@@ -217,8 +217,8 @@ def run_account(
 ) -> None:
     """Trade the bars [first, stop_bar) and fill `tally`; with `store`, also the paths (one value per bar) and the trade list.
 
-    atr, volatility, confidence, funding and marks may be empty where no rule needs them. `charged_out` is what fees, slippage and funding have
-    taken so far.
+    atr, volatility, confidence, funding and marks may be empty where no rule needs them. `charged_out` is what fees, slippage and funding
+    have taken so far.
     """
     with_confidence, with_funding, with_marks = confidence.size > 0, funding.size > 0, marks.size > 0
     with_atr, with_volatility = atr.size > 0, volatility.size > 0
@@ -237,12 +237,19 @@ def run_account(
     distance, reach = 0.0, 0.0  # of the order's stop and target from its entry
     sum_returns, sum_squares, sum_downside, sum_equity, bars_held = 0.0, 0.0, 0.0, 0.0, 0
 
-    for t in range(first, stop_bar):
-        if side == 0.0 and not entering and signal[t] == NONE:  # nothing is held, nothing is ordered, nothing is said
-            sum_equity += equity
+    plain = not (store or with_funding or with_marks)  # then a bar on which nothing can happen needs its close alone
+    t = first - 1
+    while t + 1 < stop_bar:
+        t += 1
+        if side == 0.0 and not entering and signal[t] == NONE:
+            ahead = t + 1
+            while ahead < stop_bar and signal[ahead] == NONE:
+                ahead += 1
+            sum_equity += equity * (ahead - t)
             if store:
-                equity_out[t], cash_out[t], lots_out[t] = equity, cash, 0.0
-                charged_out[t] = tally[COST_FEES] + tally[COST_SLIPPAGE] + tally[COST_FUNDING]
+                equity_out[t:ahead], cash_out[t:ahead], lots_out[t:ahead] = equity, cash, 0.0
+                charged_out[t:ahead] = tally[COST_FEES] + tally[COST_SLIPPAGE] + tally[COST_FUNDING]
+            t = ahead - 1
             continue
         if with_funding and side != 0.0 and funding[t] != 0.0:
             paid = funding[t] * worth * open[t]
@@ -317,16 +324,12 @@ def run_account(
             cash += _leave(trade, trades, tally, rules, t, close[t], WIPED_OUT, store)
             side, worth, equity = 0.0, 0.0, cash
             may_enter, tally[STOPPED_AT], tally[STOPPED_BY] = False, t, WIPED_OUT
-        if equity != before:
-            change = (equity - before) / before if before > 0.0 else 0.0
-            sum_returns += change
-            sum_squares += change * change
-            if change < 0.0:
-                sum_downside += change * change
-            if equity > peak:
-                peak = equity
-            elif equity < fall_share * peak:
-                fall_share = equity / peak
+        change = (equity - before) / before if before > 0.0 else 0.0
+        fall = min(change, 0.0)
+        sum_returns, sum_squares, sum_downside = sum_returns + change, sum_squares + change * change, sum_downside + fall * fall
+        peak = max(peak, equity)
+        if equity < fall_share * peak:
+            fall_share = equity / peak
         sum_equity += equity
         if store:
             equity_out[t], cash_out[t] = equity, cash
@@ -336,6 +339,32 @@ def run_account(
                 charged_out[t] += trade[T_FEES] + trade[T_SLIPPAGE] + trade[T_FUNDING]
 
         # What is decided at this close fills at the next open or close.
+        if signal[t] == NONE and side != 0.0 and t < last_bar_held and may_enter and equity > peak * floor_share:
+            if not plain:
+                continue
+            below, above = (stop if has_stop else -np.inf), (target if has_target else np.inf)
+            if side < 0.0:
+                below, above = (target if has_target else -np.inf), (stop if has_stop else np.inf)
+            until = int(min(float(stop_bar), last_bar_held))
+            ahead = t + 1
+            while ahead < until and signal[ahead] == NONE:
+                if with_levels and not (min(low[ahead], open[ahead]) > below and max(high[ahead], open[ahead]) < above):
+                    break
+                marked = cash + worth * close[ahead]
+                if marked <= 0.0 or marked <= peak * floor_share:
+                    break
+                change = (marked - equity) / equity
+                fall = min(change, 0.0)
+                sum_returns, sum_squares, sum_downside = sum_returns + change, sum_squares + change * change, sum_downside + fall * fall
+                equity = marked
+                peak = max(peak, equity)
+                if equity < fall_share * peak:
+                    fall_share = equity / peak
+                sum_equity += equity
+                ahead += 1
+            bars_held += ahead - t - 1
+            t = ahead - 1
+            continue
         said = float(signal[t])
         if (said == 1.0 or said == -1.0) and with_confidence and not confidence[t] >= least_confidence:
             tally[BELOW_CONFIDENCE] += 1.0

@@ -1,4 +1,7 @@
-"""The net return of one bar of a position that is a share of equity: said once, for the judging of models, its random band and the account."""
+"""The net return of one bar of a position that is a share of equity.
+
+Said once, for the judging of models, its random band and the account.
+"""
 
 from numba import njit
 

@@ -64,8 +64,12 @@ class BacktestConfig(BaseModel):
 
     sizing: Sizing = Field(default="fraction", description="how a position is sized; see the next fields")
     lots: float = Field(default=1.0, gt=0, description="lots: contracts of each trade")
-    fraction: float = Field(default=1.0, gt=0, le=100, description="fraction: value of the position as a share of equity; share: of a signal of 1")
-    target_volatility: float = Field(default=0.2, gt=0, description="volatility: yearly volatility that a position aims at, as a share of equity")
+    fraction: float = Field(
+        default=1.0, gt=0, le=100, description="fraction: value of the position as a share of equity; share: of a signal of 1"
+    )
+    target_volatility: float = Field(
+        default=0.2, gt=0, description="volatility: yearly volatility that a position aims at, as a share of equity"
+    )
     volatility_span: int = Field(default=60, ge=2, description="volatility: span in bars of the exponentially weighted volatility")
     kelly_fraction: float = Field(default=0.5, gt=0, le=1, description="kelly: share of the Kelly fraction that is staked")
     payoff_ratio: float = Field(default=1.0, gt=0, description="kelly: average gain over average loss")
@@ -74,7 +78,9 @@ class BacktestConfig(BaseModel):
     max_leverage: float | None = Field(default=None, gt=0, description="most value of a position, in multiples of equity")
 
     account_size: float = Field(default=100_000.0, gt=0, description="money at the start")
-    margin_per_lot: float | None = Field(default=None, gt=0, description="money that a contract ties up; no more contracts than equity carries")
+    margin_per_lot: float | None = Field(
+        default=None, gt=0, description="money that a contract ties up; no more contracts than equity carries"
+    )
     max_risk_per_trade: float | None = Field(
         default=None, gt=0, le=1, description="most of equity that a trade may lose at its stop (without a stop: its margin)"
     )

@@ -155,7 +155,9 @@ def stop_words(tally: Float64Array, market: MarketArrays) -> str:
     return f"{REASONS[int(tally[sums.STOPPED_BY])]} at {when}: nothing was traded after it"
 
 
-def _at_close(market: MarketArrays, entry: Int64Array, left: Int64Array, reason: npt.NDArray[np.int8], *, at_close: bool) -> tuple[Any, Any]:
+def _at_close(
+    market: MarketArrays, entry: Int64Array, left: Int64Array, reason: npt.NDArray[np.int8], *, at_close: bool
+) -> tuple[Any, Any]:
     """Which entries and which exits fell at the close of their bar, not at its open or within it."""
     from barmill.evaluation.backtesting import account_kernel as k
 

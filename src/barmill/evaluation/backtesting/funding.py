@@ -38,8 +38,8 @@ def funding_at_bars(bars: Bars, rates: FundingRates | None, hours: int) -> Float
     """float64 (n_bars,): the rate charged at each bar's open, on what is held before any fill there; empty if none is known.
 
     A settlement is charged at the first open at or after it; two before one open add up. Without `rates`, the column funding_rate says what
-    was in force: at each whole multiple of `hours` from midnight UTC, the value of the last bar that had closed by then. A settlement before
-    that, or while the column has no value, charges nothing.
+    was in force: at each whole multiple of `hours` from midnight UTC, the value of the last bar that had closed by then. A settlement
+    before that, or while the column has no value, charges nothing.
     """
     if rates is not None:
         return _charged(bars.open_time, np.asarray(rates.time, dtype=np.int64), np.asarray(rates.rate, dtype=np.float64))

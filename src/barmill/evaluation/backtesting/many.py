@@ -59,8 +59,8 @@ def backtest_many(
     Returns
     -------
     Polars frame of k rows, in order: net_return, net_total_pnl, gross_total_pnl, sharpe, sortino, calmar, max_drawdown, n_trades, hit_rate,
-    profit_factor, recovery_factor, avg_trade_pnl, cost_per_trade, fees, slippage, funding, turnover, exposure, final_equity, stopped (words).
-    Each is what `BacktestEngine.run` gives for that column, to rounding.
+    profit_factor, recovery_factor, avg_trade_pnl, cost_per_trade, fees, slippage, funding, turnover, exposure, final_equity, stopped
+    (words). Each is what `BacktestEngine.run` gives for that column, to rounding.
 
     Raises: as `BacktestEngine.run`; InputError for configs that need different arrays.
     Cost: one pass per column, about 4 ms for a million bars; no path is stored.

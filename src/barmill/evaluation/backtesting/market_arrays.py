@@ -14,7 +14,17 @@ Float64Array = npt.NDArray[np.float64]
 UInt8Array = npt.NDArray[np.uint8]
 
 # Fields of a config that decide what the arrays below hold.
-SHARED_FIELDS = ("symbol", "start", "end", "funding", "funding_hours", "atr_window", "volatility_span", "session_close_out", "close_out_minutes")
+SHARED_FIELDS = (
+    "symbol",
+    "start",
+    "end",
+    "funding",
+    "funding_hours",
+    "atr_window",
+    "volatility_span",
+    "session_close_out",
+    "close_out_minutes",
+)
 
 
 @dataclass(frozen=True, eq=False)

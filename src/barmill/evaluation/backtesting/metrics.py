@@ -22,7 +22,8 @@ def figures(
     - sharpe, gross_sharpe, sortino, calmar, volatility : for a year, of returns from close to close
     - max_drawdown, gross_max_drawdown : shares, 0 or less; time_under_water : share of the bars below an earlier peak;
       longest_under_water_days : the longest such stretch, in days of the clock
-    - n_trades, n_long, n_short, hit_rate, avg_trade_pnl, avg_win, avg_loss, profit_factor, recovery_factor, avg_r, cost_per_trade : of the trades
+    - n_trades, n_long, n_short, hit_rate, avg_trade_pnl, avg_win, avg_loss, profit_factor, recovery_factor, avg_r, cost_per_trade : of
+      the trades
     - avg_duration_bars, avg_duration_minutes : from entry to exit
     - turnover : value traded in a year, in multiples of mean equity; exposure : share of the bars with a position
     """

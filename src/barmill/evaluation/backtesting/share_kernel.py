@@ -1,6 +1,7 @@
 """The compiled loop for positions that are shares of equity, brought back to that share at each open: the rule by which models are judged.
 
-The value of the account moves from open to open by `net_of_bar`, as a judged path of positions does; the drift within a trade is not charged.
+The value of the account moves from open to open by `net_of_bar`, as a judged path of positions does; the drift within a trade is not
+charged.
 """
 
 import numpy as np

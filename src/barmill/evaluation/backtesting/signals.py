@@ -56,9 +56,7 @@ class Signals:
         return cls.of(given, confidence, leave=given == 0)
 
     @classmethod
-    def of_forecast(
-        cls, p_up: npt.ArrayLike, long_above: float, short_below: float, p_down: npt.ArrayLike | None = None
-    ) -> Self:
+    def of_forecast(cls, p_up: npt.ArrayLike, long_above: float, short_below: float, p_down: npt.ArrayLike | None = None) -> Self:
         """Long where p_up is above one threshold, short where it is below the other: the rule by which models are judged.
 
         The confidence is the probability of the side taken: p_up of a long; of a short p_down, or 1 - p_up in two classes.
