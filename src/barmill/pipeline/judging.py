@@ -12,17 +12,22 @@ from safetensors.numpy import save as save_tensors
 import barmill
 from barmill.artefacts import read_json, readable_json, without_nan, write_new
 from barmill.evaluation import (
-    BacktestResult,
+    JudgedPath,
     auc_interval,
     average_ranks,
     backtest,
+    bootstrap_intervals,
+    calmar_ratio,
     classification_metrics,
     classification_scores,
     expected_calibration_error,
     forecast_metrics,
+    max_drawdown,
     positions,
     random_band,
     reliability_curve,
+    sharpe_ratio,
+    sortino_ratio,
 )
 from barmill.labels import CLASS_NAMES, decision_bars
 from barmill.market import Bars, Calendar, cost_rate
@@ -41,6 +46,8 @@ REFERENCES = {"buy_and_hold": 1.0, "always_flat": 0.0}
 TIMES = ("open_time", "known_at")
 NOT_OUTPUTS = (*TIMES, "p_up_uncalibrated")
 CURVE_BINS = 10
+N_BOOT = 500  # resamples behind an interval
+LEAST_BLOCK = 20  # bars
 
 
 def judge(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Listener) -> None:
@@ -123,7 +130,7 @@ class _Judge:
         }
         return min(losses, key=lambda label: losses[label])
 
-    def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], BacktestResult]:
+    def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], JudgedPath]:
         spec, n_classes, label = spec_of(entry.name), self.inputs.recipe.labels.classes, entry.label
         calibrated, published = self._folder(label, "calibrate"), read_json(self._folder(label, "bundle") / "published.json")
         thresholds = read_json(calibrated / "thresholds.json")
@@ -174,13 +181,27 @@ class _Judge:
         labels, every = self.data.labels, self.inputs.recipe.labels.every
         return max(1.0, float((labels.t1 - labels.t0).mean()) / every)
 
-    def _trading(self, p_up: Float64Array, thresholds: dict[str, float]) -> tuple[BacktestResult, dict[str, Any]]:
+    def _trading(self, p_up: Float64Array, thresholds: dict[str, float]) -> tuple[JudgedPath, dict[str, Any]]:
         recipe = self.inputs.recipe
         decided = np.where(decision_bars(self.bars, recipe.labels.every), p_up, np.nan)
         position = positions(decided, thresholds["short_below"], thresholds["long_above"], self.hold)
         result = backtest(self.bars.open, position, self.rate, self.periods)
         band = random_band(self.bars.open, position, self.rate, self.periods, recipe.seed, recipe.random_signals)
-        return result, {**result.metrics, "random": band.to_json(), "above_chance": band.above_chance, **thresholds}
+        told = {**result.metrics, "intervals": self._intervals(result), "random": band.to_json(), "above_chance": band.above_chance}
+        return result, {**told, **thresholds}
+
+    def _intervals(self, result: BacktestResult) -> dict[str, list[float]]:
+        """Bootstrap intervals of the headline figures; blocks are as long as a position is held at least."""
+        metrics = {
+            "sharpe": lambda net: sharpe_ratio(net, self.periods),
+            "sortino": lambda net: sortino_ratio(net, self.periods),
+            "calmar": lambda net: calmar_ratio(net, self.periods),
+            "max_drawdown": max_drawdown,
+            "total_return": lambda net: float(np.prod(1.0 + net) - 1.0),
+        }
+        block = float(min(max(self.hold, LEAST_BLOCK), max(1, result.net.size // 2)))
+        found = bootstrap_intervals(result.net, metrics, block=block, n_boot=N_BOOT, seed=self.inputs.recipe.seed)
+        return {name: list(interval) for name, interval in found.items()}
 
     def _oracle(self, models: list[dict[str, Any]]) -> dict[str, Any] | None:
         """How much of a simulated market's planted edge the models found; None for real bars."""
