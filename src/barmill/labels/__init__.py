@@ -1,4 +1,4 @@
-"""The outcome of a decision: triple barrier and fixed horizon, net of costs, with weights by uniqueness.
+"""The outcome of a decision: triple barrier and fixed horizon, net of costs, with weights by uniqueness, return and age.
 
 A decision falls at the close of bar t0, is filled at the next open, and is settled at bar t1; nothing before t0 + 1 but
 the ATR at t0 goes into it, and nothing after t1. What the data do not cover is not labelled, and counted. `make_labels`
@@ -14,6 +14,7 @@ from barmill.labels.make import decision_bars, make_labels
 from barmill.labels.outcomes import BARRIERS, CLASS_NAMES, Labels, check_classes
 from barmill.labels.triple_barrier import CloseOutcome, NetOutcome, triple_barrier_close, triple_barrier_net
 from barmill.labels.uniqueness import average_uniqueness, concurrency
+from barmill.labels.weights import return_attribution_weights, sequential_bootstrap, sequential_bootstrap_sample, time_decay_weights
 
 __all__ = [
     "BARRIERS",
@@ -32,6 +33,10 @@ __all__ = [
     "explain_label",
     "fixed_horizon",
     "make_labels",
+    "return_attribution_weights",
+    "sequential_bootstrap",
+    "sequential_bootstrap_sample",
+    "time_decay_weights",
     "triple_barrier_close",
     "triple_barrier_net",
 ]

@@ -184,14 +184,14 @@ def scan_cusum(x: Float64Array, threshold: float, out: Int64Array) -> int:
     return n_events
 
 
-@njit((_positions, _positions, _positions, _out), cache=True, error_model="numpy", nogil=True)
-def mean_inverse_concurrency(t0: Int64Array, t1: Int64Array, concurrency: Int64Array, out: Float64Array) -> None:
-    """Mean of 1/concurrency over each label's bars, from two-part prefix sums.
+@njit((_prices, _positions, _positions, _out), cache=True, error_model="numpy", nogil=True)
+def sums_over_labels(terms: Float64Array, t0: Int64Array, t1: Int64Array, out: Float64Array) -> None:
+    """Sum of `terms`, one a bar, over each label's bars, from two-part prefix sums.
 
-    A plain prefix sum over a million bars has lost twelve digits of a short label's mean; carrying what each
+    A plain prefix sum over a million bars has lost twelve digits of a short label's sum; carrying what each
     addition rounds away (Knuth's two-sum) keeps every difference exact to the last digits.
     """
-    n_bars = len(concurrency)
+    n_bars = len(terms)
     head = np.empty(n_bars + 1)
     tail = np.empty(n_bars + 1)
     total = 0.0
@@ -199,7 +199,7 @@ def mean_inverse_concurrency(t0: Int64Array, t1: Int64Array, concurrency: Int64A
     head[0] = 0.0
     tail[0] = 0.0
     for t in range(n_bars):
-        term = 1.0 / concurrency[t] if concurrency[t] > 0 else 0.0
+        term = terms[t]
         new = total + term
         back = new - total
         lost += (total - (new - back)) + (term - back)
@@ -209,4 +209,4 @@ def mean_inverse_concurrency(t0: Int64Array, t1: Int64Array, concurrency: Int64A
     for i in range(len(t0)):
         first = t0[i]
         last = t1[i] + 1
-        out[i] = ((head[last] - head[first]) + (tail[last] - tail[first])) / (last - first)
+        out[i] = (head[last] - head[first]) + (tail[last] - tail[first])

@@ -37,8 +37,9 @@ def average_uniqueness(t0: npt.ArrayLike, t1: npt.ArrayLike, n_bars: int) -> Flo
 
     starts, ends = checked_spans("average_uniqueness", t0, t1, n_bars)
     out = np.empty(starts.size)
-    _kernels.mean_inverse_concurrency(starts, ends, _concurrency(starts, ends, n_bars), out)
-    return out
+    # a bar without a label is in no label's sum; any number would do for it
+    _kernels.sums_over_labels(1.0 / np.maximum(_concurrency(starts, ends, n_bars), 1), starts, ends, out)
+    return out / (ends - starts + 1)
 
 
 def checked_spans(place: str, t0: npt.ArrayLike, t1: npt.ArrayLike, n_bars: int) -> tuple[Int64Array, Int64Array]:
