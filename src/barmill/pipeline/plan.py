@@ -11,14 +11,17 @@ from barmill.pipeline.events import Plan, PlannedStage
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.memory import available_mb, estimate_mb
-from barmill.pipeline.recipe import Recipe
+from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.pipeline.tuning.spaces import tuned_entries
+from barmill.pipeline.tuning.stage import tuned_stages
 from barmill.pipeline.workspace import Stage, Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class ModelStages:
-    """From samples to forecasts of the test block, for one model."""
+    """From samples to forecasts of the test block, for one model; `tuned` where the recipe tunes it."""
 
+    tuned: Stage | None
     fit: Stage
     calibrate: Stage
     bundle: Stage
@@ -51,8 +54,19 @@ class Stages:
         return self.fitted or self.features
 
     @property
+    def tuned(self) -> dict[str, Stage]:
+        """The tuning of each model that the recipe tunes."""
+        return {label: model.tuned for label, model in self.models.items() if model.tuned is not None}
+
+    @property
+    def prepared(self) -> dict[str, Stage]:
+        """What a worker needs of the stages that models share, by role."""
+        return {"bars": self.bars, "features": self.table, "labels": self.labels, "splits": self.splits, "scaled": self.scaled}
+
+    @property
     def all(self) -> tuple[Stage, ...]:
         each = [stage for model in self.models.values() for stage in (model.fit, model.calibrate, model.bundle, model.forecast)]
+        each = [*self.tuned.values(), *each]
         validated = (self.cross_validation,) if self.cross_validation else ()
         return *self.shared, self.leakage, *each, *validated, self.judgement
 
@@ -69,6 +83,8 @@ def portable_recipe(inputs: RunInputs) -> dict[str, Any]:
         recipe["bars"] = None
     for series in recipe["series"]:
         series["file"] = Path(series["file"]).name
+    if inputs.recipe.tune is not None:
+        recipe["tune"] = inputs.recipe.tune.portable()
     recipe["symbol"] = inputs.bars.instrument.symbol
     recipe["timeframe"] = str(inputs.bars.timeframe)
     return recipe
@@ -119,7 +135,8 @@ def stages_of(inputs: RunInputs) -> Stages:
         "data/leakage",
         key_of(scaled=scaled.key, bars=bars.key, seed=recipe.seed, code=code_fingerprint("evaluation", "pipeline"), libraries=libraries),
     )
-    models = {entry.label: _model_stages(inputs, entry.label, scaled.key, labels.key) for entry in recipe.base_models}
+    tuned = tuned_stages(inputs, scaled.key, labels.key)
+    models = {entry.label: _model_stages(inputs, entry, scaled.key, labels.key, tuned.get(entry.label)) for entry in recipe.base_models}
     cross_validation = None
     if recipe.cross_validation is not None:
         cross_validation = Stage(
@@ -147,9 +164,8 @@ def stages_of(inputs: RunInputs) -> Stages:
     return Stages(bars, features, labels, splits, fitted, scaled, leakage, models, cross_validation, judgement)
 
 
-def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> ModelStages:
-    recipe = inputs.recipe
-    entry = next(entry for entry in recipe.base_models if entry.label == label)
+def _model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str, tuned: Stage | None) -> ModelStages:
+    recipe, label = inputs.recipe, entry.label
     family = spec_of(entry.name).family
     fit = Stage(
         f"fit {label}",
@@ -158,6 +174,7 @@ def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> Mo
             scaled=scaled,
             labels=labels,
             entry=entry.model_dump(mode="json"),
+            tuned=tuned.key if tuned else None,
             seed=recipe.seed,
             code=code_fingerprint("models", "training", "views", "pipeline"),
             libraries=family_versions(family),
@@ -180,7 +197,7 @@ def _model_stages(inputs: RunInputs, label: str, scaled: str, labels: str) -> Mo
         key_of(calibrate=calibrate.key, recipe=recipe_fingerprint(inputs), code=code_fingerprint()),
     )
     forecast = Stage(f"forecast {label}", f"metrics/forecasts-{label}", key_of(bundle=bundle.key, data=inputs.bars.fingerprint))
-    return ModelStages(fit, calibrate, bundle, forecast)
+    return ModelStages(tuned, fit, calibrate, bundle, forecast)
 
 
 def split_stages(recipe: Recipe, stages: Stages, n_splits: int) -> dict[int, dict[str, Stage]]:
@@ -210,7 +227,8 @@ def _fold_parts(recipe: Recipe, table: str, splits: str) -> dict[str, Any]:
 
 def _fold_model(recipe: Recipe, label: str) -> dict[str, Any]:
     entry = next(entry for entry in recipe.base_models if entry.label == label)
-    return {"entry": entry.model_dump(mode="json"), "libraries": family_versions(spec_of(entry.name).family)}
+    tune = recipe.tune.portable() if recipe.tune is not None and entry in tuned_entries(recipe) else None
+    return {"entry": entry.model_dump(mode="json"), "tune": tune, "libraries": family_versions(spec_of(entry.name).family)}
 
 
 def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:

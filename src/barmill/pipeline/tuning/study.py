@@ -10,7 +10,7 @@ Algorithms for hyper-parameter optimization, NeurIPS 24 (the sampler).
 
 import contextlib
 import importlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +44,7 @@ class Study:
     One process at a time works on a study. (Two would propose the same settings to each other, not wrong ones.)
     """
 
-    def __init__(self, name: str, storage: "optuna.storages.BaseStorage", space: Space, config: TuneConfig, seed: int) -> None:
+    def __init__(self, name: str, storage: "optuna.storages.BaseStorage", space: Space, config: TuneConfig, seed: Sequence[int]) -> None:
         import optuna
 
         self._name, self._storage, self._config, self._seed = name, storage, config, seed
@@ -102,7 +102,7 @@ class Study:
         """Optuna's own study, with the sampler of trial `number`; made anew, for it remembers which trials it has seen."""
         import optuna
 
-        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([*self._seed, number]).generate_state(1)[0])
         sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
         if self._config.sampler == "tpe":
             sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)  # it would look at trials that run beside
@@ -110,7 +110,7 @@ class Study:
 
 
 @contextlib.contextmanager
-def open_study(name: str, storage: str | None, space: Space, config: TuneConfig, seed: int) -> Generator[Study]:
+def open_study(name: str, storage: str | None, space: Space, config: TuneConfig, seed: Sequence[int]) -> Generator[Study]:
     """The study `name` in the database at `storage`, begun or gone on with; in memory if None.
 
     Raises: StorageError for a database that cannot be reached, MissingDependency for one whose driver is not installed.

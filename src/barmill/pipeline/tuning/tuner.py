@@ -124,7 +124,7 @@ def tune_model(
     book = TrialBook(ledger, tuning.identity(train), tuning.entry.config, {"model": label, "run": recipe.name})
     name = tuning.name(train)
     own = keep / name if keep is not None else None
-    with open_study(name, storage, space_of(tuning.entry, config), config, recipe.seed) as study:
+    with open_study(name, storage, space_of(tuning.entry, config), config, [recipe.seed, int(sha256(label.encode())[:8], 16)]) as study:
         return run_trials(label, config, trials or config.trials, study, judge, book, own, progress)
 
 

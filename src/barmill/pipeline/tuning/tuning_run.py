@@ -22,7 +22,7 @@ from barmill.pipeline.recipe_reading import read_recipe
 from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.pipeline.tuning.spaces import tuning_problems
-from barmill.pipeline.tuning.stage import tuned_recipe, tuned_stages, tuning_jobs
+from barmill.pipeline.tuning.stage import tuned_recipe, tuning_jobs
 from barmill.pipeline.tuning.worker import FOLDER
 from barmill.pipeline.workspace import Stage, Workspace
 
@@ -89,15 +89,13 @@ def tune_recipe(
     if resume and not (root / FOLDER).is_dir():
         raise RecipeError(str(root), "there is no tuning to resume", mend="Leave --resume out to begin one.")
     workspace, stages = Workspace(root), stages_of(inputs)
-    tuned = tuned_stages(inputs, stages.scaled.key, stages.labels.key)
-    shared = {"bars": stages.bars, "features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
     with workspace.locked():
         prepare(inputs, stages, workspace, telling)
         ledger = _described(inputs)
-        run_jobs(tuning_jobs(inputs, shared, tuned, workspace), plan_run(inputs, stages, workspace).workers, telling)
+        run_jobs(tuning_jobs(inputs, stages.prepared, stages.tuned, workspace), plan_run(inputs, stages, workspace).workers, telling)
         file = root / TUNED_RECIPE
-        write_bytes(file, _as_yaml(_portable(tuned_recipe(inputs.recipe, workspace, tuned), bars, symbol, beside), tuned))
-    return TuningRun(root, file, tuned, ledger.summary())
+        write_bytes(file, _as_yaml(_portable(tuned_recipe(inputs.recipe, workspace, stages.tuned), bars, symbol, beside), stages.tuned))
+    return TuningRun(root, file, stages.tuned, ledger.summary())
 
 
 def _begin(
