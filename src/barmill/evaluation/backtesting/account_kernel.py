@@ -9,7 +9,7 @@ module is first imported, which is done inside the functions that call it.
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from numba.core.types import Array, boolean, float64, int8, int64, uint8, void
+from numba.core.types import Array, Tuple, boolean, float64, int8, int64, uint8, void
 
 from barmill.evaluation.backtesting.rule_vector import (
     ALLOW_SHORT,
@@ -187,6 +187,66 @@ def _leave(
     return side * lots * multiplier * fill - fee
 
 
+@njit(Tuple((float64, int64))(*(float64,) * 6), cache=True, nogil=True, error_model="numpy")
+def reached(side: float, stop: float, target: float, open: float, high: float, low: float) -> tuple[float, int]:
+    """At which price, and why, a bar ends a trade that is held from its open; STILL_OPEN if it does not.
+
+    A bar that opens at or beyond a level leaves at its open. Otherwise a level is reached when it is touched, and the stop comes first.
+    """
+    near, far = (low, high) if side > 0.0 else (high, low)
+    if side * open <= side * stop:
+        return open, STOP
+    if side * open >= side * target:
+        return open, TARGET
+    if side * near <= side * stop:
+        return stop, STOP
+    if side * far >= side * target:
+        return target, TARGET
+    return open, STILL_OPEN
+
+
+@njit(Tuple((int64, float64))(float64, float64, _prices), cache=True, nogil=True, error_model="numpy")
+def _answer(said: float, side: float, rules: Float64Array) -> tuple[int, float]:
+    """What a signal does to the position that is held: why to leave it (or STILL_OPEN), and the side to enter instead (or 0)."""
+    if said == LEAVE:
+        return SIGNAL, 0.0
+    if said != -side or said == 0.0 or rules[ON_OPPOSITE] == IGNORE:
+        return STILL_OPEN, 0.0
+    return SIGNAL, said if rules[ON_OPPOSITE] == REVERSE and rules[COOLDOWN] == 0.0 else 0.0
+
+
+@njit(Tuple((float64,) * 5)(*(float64,) * 7), cache=True, nogil=True, error_model="numpy")
+def _marked(
+    equity: float, before: float, peak: float, fall_share: float, returns: float, squares: float, downside: float
+) -> tuple[float, float, float, float, float]:
+    """Peak, deepest share of a peak, and the sums of returns, after a close."""
+    change = (equity - before) / before if before > 0.0 else 0.0
+    fall = min(change, 0.0)
+    peak = max(peak, equity)
+    if equity < fall_share * peak:
+        fall_share = equity / peak
+    return peak, fall_share, returns + change, squares + change * change, downside + fall * fall
+
+
+@njit(Tuple((float64, float64))(_prices, float64, float64), cache=True, nogil=True, error_model="numpy")
+def _distances(rules: Float64Array, price: float, atr: float) -> tuple[float, float]:
+    """How far from the entry stop and target are to lie, as known at the decision; 0 for none."""
+    stop = rules[STOP_ATR] * atr if rules[STOP_ATR] > 0.0 else rules[STOP_SHARE] * price
+    if rules[TARGET_ATR] > 0.0:
+        return stop, rules[TARGET_ATR] * atr
+    return stop, rules[TARGET_SHARE] * price + rules[TARGET_R] * stop
+
+
+@njit(Tuple((float64, float64))(float64, float64, float64, float64, boolean, boolean, _prices), cache=True, nogil=True, error_model="numpy")
+def _levels(
+    quote: float, side: float, distance: float, reach: float, has_stop: bool, has_target: bool, rules: Float64Array
+) -> tuple[float, float]:
+    """Stop and target of an entry at `quote`; infinitely far where there is none."""
+    stop = _level(quote - side * distance, rules) if has_stop else -side * np.inf
+    target = _level(quote + side * reach, rules) if has_target else side * np.inf
+    return stop, target
+
+
 @njit(
     void(*(_prices,) * 6, _signals, _prices, _prices, _bytes, _prices, int64, int64, boolean, *(_out,) * 4, _rows, _out),
     cache=True,
@@ -272,28 +332,10 @@ def run_account(
                 side = trade[T_SIDE]
                 worth = side * trade[T_LOTS] * multiplier
                 cash -= _enter(trade, tally, rules, t, open[t])
-                stop, target = _level(open[t] - side * distance, rules), _level(open[t] + side * reach, rules)
+                stop, target = _levels(open[t], side, distance, reach, has_stop, has_target, rules)
         bars_held += side != 0.0
         if side != 0.0 and with_levels:
-            quote, why = open[t], STILL_OPEN
-            if side > 0.0:
-                if has_stop and open[t] <= stop:
-                    why = STOP
-                elif has_target and open[t] >= target:
-                    why = TARGET
-                elif has_stop and low[t] <= stop:
-                    quote, why = stop, STOP
-                elif has_target and high[t] >= target:
-                    quote, why = target, TARGET
-            else:
-                if has_stop and open[t] >= stop:
-                    why = STOP
-                elif has_target and open[t] <= target:
-                    why = TARGET
-                elif has_stop and high[t] >= stop:
-                    quote, why = stop, STOP
-                elif has_target and low[t] <= target:
-                    quote, why = target, TARGET
+            quote, why = reached(side, stop, target, open[t], high[t], low[t])
             if why != STILL_OPEN:
                 cash += _leave(trade, trades, tally, rules, t, quote, why, store)
                 side, worth, leave_because, decide_from = 0.0, 0.0, STILL_OPEN, t + cooldown
@@ -314,7 +356,7 @@ def run_account(
                 side = trade[T_SIDE]
                 worth = side * trade[T_LOTS] * multiplier
                 cash -= _enter(trade, tally, rules, t, close[t])
-                stop, target = _level(close[t] - side * distance, rules), _level(close[t] + side * reach, rules)
+                stop, target = _levels(close[t], side, distance, reach, has_stop, has_target, rules)
         if with_marks and marks[t] & CLOSE_OUT and side != 0.0:
             cash += _leave(trade, trades, tally, rules, t, close[t], SESSION, store)
             side, worth, leave_because, decide_from = 0.0, 0.0, STILL_OPEN, t + cooldown
@@ -324,12 +366,9 @@ def run_account(
             cash += _leave(trade, trades, tally, rules, t, close[t], WIPED_OUT, store)
             side, worth, equity = 0.0, 0.0, cash
             may_enter, tally[STOPPED_AT], tally[STOPPED_BY] = False, t, WIPED_OUT
-        change = (equity - before) / before if before > 0.0 else 0.0
-        fall = min(change, 0.0)
-        sum_returns, sum_squares, sum_downside = sum_returns + change, sum_squares + change * change, sum_downside + fall * fall
-        peak = max(peak, equity)
-        if equity < fall_share * peak:
-            fall_share = equity / peak
+        peak, fall_share, sum_returns, sum_squares, sum_downside = _marked(
+            equity, before, peak, fall_share, sum_returns, sum_squares, sum_downside
+        )
         sum_equity += equity
         if store:
             equity_out[t], cash_out[t] = equity, cash
@@ -342,9 +381,7 @@ def run_account(
         if signal[t] == NONE and side != 0.0 and t < last_bar_held and may_enter and equity > peak * floor_share:
             if not plain:
                 continue
-            below, above = (stop if has_stop else -np.inf), (target if has_target else np.inf)
-            if side < 0.0:
-                below, above = (target if has_target else -np.inf), (stop if has_stop else np.inf)
+            below, above = min(stop, target), max(stop, target)
             until = int(min(float(stop_bar), last_bar_held))
             ahead = t + 1
             while ahead < until and signal[ahead] == NONE:
@@ -353,13 +390,10 @@ def run_account(
                 marked = cash + worth * close[ahead]
                 if marked <= 0.0 or marked <= peak * floor_share:
                     break
-                change = (marked - equity) / equity
-                fall = min(change, 0.0)
-                sum_returns, sum_squares, sum_downside = sum_returns + change, sum_squares + change * change, sum_downside + fall * fall
+                peak, fall_share, sum_returns, sum_squares, sum_downside = _marked(
+                    marked, equity, peak, fall_share, sum_returns, sum_squares, sum_downside
+                )
                 equity = marked
-                peak = max(peak, equity)
-                if equity < fall_share * peak:
-                    fall_share = equity / peak
                 sum_equity += equity
                 ahead += 1
             bars_held += ahead - t - 1
@@ -375,15 +409,10 @@ def run_account(
         if side != 0.0:
             if not may_enter:
                 leave_because = int(tally[STOPPED_BY])
-            elif said == side:
-                if renew:
+            else:
+                leave_because, wanted = _answer(said, side, rules)
+                if renew and said == side:
                     last_bar_held = t + holding
-            elif said == LEAVE:
-                leave_because = SIGNAL
-            elif said == -side and rules[ON_OPPOSITE] != IGNORE:
-                leave_because = SIGNAL
-                if rules[ON_OPPOSITE] == REVERSE and cooldown == 0:
-                    wanted = said
             if leave_because == STILL_OPEN and t >= last_bar_held:
                 leave_because = HELD
         elif said != LEAVE and t >= decide_from:
@@ -392,9 +421,7 @@ def run_account(
             continue
         if tally[N_TRADES] >= rules[MAX_TRADES] or (with_marks and marks[t] & (NO_ENTRY | CLOSE_OUT)):
             continue
-        room = atr[t] if with_atr else 0.0
-        distance = rules[STOP_ATR] * room if rules[STOP_ATR] > 0.0 else rules[STOP_SHARE] * close[t]
-        reach = rules[TARGET_ATR] * room + rules[TARGET_SHARE] * close[t] + rules[TARGET_R] * distance
+        distance, reach = _distances(rules, close[t], atr[t] if with_atr else 0.0)
         sigma = volatility[t] if with_volatility else np.nan
         sure = confidence[t] if with_confidence else np.nan
         lots, _, _ = lots_for(rules, equity, close[t], distance, sigma, sure)
@@ -412,4 +439,4 @@ def run_account(
     tally[SUM_EQUITY], tally[MAX_FALL] = sum_equity, fall_share - 1.0
 
 
-__all__ = ["count_trade", "fee_of", "filled_at", "run_account"]
+__all__ = ["count_trade", "fee_of", "filled_at", "reached", "run_account"]

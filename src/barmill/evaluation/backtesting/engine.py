@@ -65,7 +65,7 @@ class BacktestEngine:
         else:
             said = checked_signals(signals, len(bars), self.config)
         n_trades = int(run_rules(market, said, rules, None)[sums.N_TRADES])
-        paths = _Paths.empty(market, n_trades)
+        paths = _Paths.empty(len(bars), n_trades)
         tally = run_rules(market, said, rules, paths)
         return self._result(market, paths, tally)
 
@@ -109,11 +109,11 @@ class _Paths:
     trades: Float64Array
 
     @classmethod
-    def empty(cls, market: MarketArrays, n_trades: int) -> "_Paths":
+    def empty(cls, n_bars: int, n_trades: int) -> "_Paths":
         from barmill.evaluation.backtesting.account_kernel import N_TRADE_COLUMNS
 
-        paths = (np.empty(len(market.bars)) for _ in range(4))
-        return cls(*paths, np.empty((n_trades, N_TRADE_COLUMNS)))
+        equity, cash, lots, charged = (np.empty(n_bars) for _ in range(4))
+        return cls(equity, cash, lots, charged, np.empty((n_trades, N_TRADE_COLUMNS)))
 
 
 def checked_signals(signals: Signals | npt.ArrayLike, n_bars: int, config: BacktestConfig) -> Signals:
@@ -129,21 +129,20 @@ def checked_signals(signals: Signals | npt.ArrayLike, n_bars: int, config: Backt
 
 def run_rules(market: MarketArrays, said: Signals | Float64Array, rules: Float64Array, paths: _Paths | None) -> Float64Array:
     """One pass of the compiled loop; returns the sums of `tally`. Nothing else is stored if `paths` is None."""
-    from barmill.evaluation.backtesting.account_kernel import N_TRADE_COLUMNS, run_account
+    from barmill.evaluation.backtesting.account_kernel import run_account
     from barmill.evaluation.backtesting.share_kernel import run_shares
 
-    bars = market.bars
+    bars, store, out = market.bars, paths is not None, paths or _Paths.empty(0, 0)
+    first, stop = market.first, market.stop
+    written = (out.equity, out.cash, out.lots, out.charged, out.trades)
     tally = np.zeros(sums.N_SUMS)
     tally[sums.STOPPED_AT] = -1.0
-    nowhere, no_trades = np.empty(0), np.empty((0, N_TRADE_COLUMNS))
-    out = (nowhere,) * 4 + (no_trades,) if paths is None else (paths.equity, paths.cash, paths.lots, paths.charged, paths.trades)
-    span = (market.first, market.stop, paths is not None, *out, tally)
     if not isinstance(said, Signals):
-        run_shares(bars.open, bars.high, bars.low, bars.close, said, market.funding, rules, *span)
+        run_shares(bars.open, bars.high, bars.low, bars.close, said, market.funding, rules, first, stop, store, *written, tally)
         return tally
-    sure = nowhere if said.confidence is None else said.confidence
+    sure = np.empty(0) if said.confidence is None else said.confidence
     prices = (bars.open, bars.high, bars.low, bars.close, market.atr, market.volatility)
-    run_account(*prices, said.side, sure, market.funding, market.marks, rules, *span)
+    run_account(*prices, said.side, sure, market.funding, market.marks, rules, first, stop, store, *written, tally)
     return tally
 
 
