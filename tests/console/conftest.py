@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from barmill.artefacts import write_bytes, write_json
+from console.validated import path_curves, validated
 
 RECIPE = """name: crypto-1m
 symbol: FILUSDT
@@ -352,6 +353,15 @@ def write_run(folder: Path, judgement: dict[str, Any], equity_frame: pl.DataFram
 def usual_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = ["logistic", "lightgbm", "xgboost", "lstm"]
     return write_run(tmp_path_factory.mktemp("usual") / "run", usual_judgement(), equity(names, 25_618))
+
+
+@pytest.fixture(scope="session")
+def validated_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Cross-validated, tuned, checked for leakage and held against luck."""
+    names = ["logistic", "lightgbm", "xgboost", "lstm"]
+    run = write_run(tmp_path_factory.mktemp("validated") / "run", validated(usual_judgement()), equity(names, 25_618))
+    path_curves().write_parquet(run / "metrics" / "paths.parquet")
+    return run
 
 
 @pytest.fixture(scope="session")

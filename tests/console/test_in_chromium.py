@@ -20,7 +20,14 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.mark.parametrize(
     ("run", "width", "dark"),
-    [("usual_run", 360, False), ("simulated_run", 390, True), ("degenerate_run", 390, False), ("usual_run", 1280, True)],
+    [
+        ("usual_run", 360, False),
+        ("simulated_run", 390, True),
+        ("degenerate_run", 390, False),
+        ("usual_run", 1280, True),
+        ("validated_run", 360, True),
+        ("validated_run", 1280, False),
+    ],
 )
 def test_opens_without_errors_loads_nothing_and_fits(
     run: str, width: int, dark: bool, request: pytest.FixtureRequest, tab: Browser, tmp_path: Path

@@ -1,58 +1,17 @@
-"""Charts as plain Plotly figures. Colours are names of the style sheet's variables ("$ink"), so that a chart follows the theme."""
+"""Charts of a run's data and models, as plain Plotly figures."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from barmill.console.chart_frame import Figure, axis, framed, plain, series_colour
 from barmill.console.figures import instant, percent, whole
 from barmill.console.judgement import Judgement, ModelResult
 from barmill.console.learning_curves import Curve
 
 if TYPE_CHECKING:
     from barmill.console.equity import EquityCurves
-
-Figure = dict[str, Any]
-
-SERIES_COLOURS = 8  # --series-0 to --series-7 in the style sheet
-
-
-def plain(text: str) -> str:
-    """`text` as Plotly shows it unchanged; left alone, Plotly reads tags in it."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def series_colour(number: int) -> str:
-    """The colour of the model that stands at `number` in the recipe, the same in all charts and tables."""
-    return f"$series-{number % SERIES_COLOURS}"
-
-
-def _axis(**settings: Any) -> dict[str, Any]:
-    base: dict[str, Any] = {
-        "gridcolor": "$grid",
-        "linecolor": "$rule",
-        "zerolinecolor": "$rule",
-        "tickfont": {"color": "$muted"},
-        "automargin": True,
-    }
-    title = settings.pop("title", None)
-    if title:
-        base["title"] = {"text": title, "font": {"color": "$muted", "size": 12}, "standoff": 8}
-    return {**base, **settings}
-
-
-def _layout(height: int, **settings: Any) -> dict[str, Any]:
-    return {
-        "height": height,
-        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
-        "paper_bgcolor": "$clear",
-        "plot_bgcolor": "$clear",
-        "font": {"color": "$ink", "size": 12},
-        "hoverlabel": {"bgcolor": "$surface", "bordercolor": "$rule", "font": {"color": "$ink"}},
-        "legend": {"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top", "font": {"color": "$ink"}},
-        "showlegend": False,
-        **settings,
-    }
 
 
 def split_map(judgement: Judgement) -> Figure | None:
@@ -69,12 +28,12 @@ def split_map(judgement: Judgement) -> Figure | None:
     pairs = [(before, after) for (_, _, before), (_, after, _) in pairwise(blocks) if after > before]
     bars += [_stretch(aside, first, last, "$muted", "purged or embargoed") for first, last in pairs]
     rows = [_title(block.name) for block, _, _ in blocks] + ([aside] if pairs else [])
-    layout = _layout(
+    layout = framed(
         60 + 34 * len(rows),
         barmode="overlay",
         bargap=0.3,
-        xaxis=_axis(type="date", showgrid=True, nticks=6),
-        yaxis=_axis(autorange="reversed", categoryorder="array", categoryarray=rows, showgrid=False, fixedrange=True),
+        xaxis=axis(type="date", showgrid=True, nticks=6),
+        yaxis=axis(autorange="reversed", categoryorder="array", categoryarray=rows, showgrid=False, fixedrange=True),
     )
     return {"data": bars, "layout": layout}
 
@@ -110,19 +69,19 @@ def equity_and_drawdown(judgement: Judgement, curves: "EquityCurves") -> Figure:
         held = name not in numbers
         title = "Buy and hold" if name == "buy_and_hold" else name
         line = {"color": "$muted" if held else series_colour(numbers[name]), "width": 2.6 if name == thick else 1.5}
-        shared = {"type": "scatter", "mode": "lines", "name": plain(title), "x": curves.time, "line": line, "legendgroup": plain(name)}
+        shared = {"type": "scatter", "mode": "lines", "name": plain(title), "line": line, "legendgroup": plain(name)}
         data.append({**shared, "y": curves.net_return[name], "legendrank": 900 if held else numbers[name] + 1, "hovertemplate": "%{y:.2%}"})
         data.append({**shared, "y": curves.drawdown[name], "yaxis": "y2", "showlegend": False, "hovertemplate": "%{y:.2%}"})
-    layout = _layout(
+    layout = framed(
         480,
         showlegend=True,
         hovermode="x unified",
-        xaxis=_axis(type="date", anchor="y2", nticks=6),
-        yaxis=_axis(domain=[0.38, 1], tickformat=".1~%", zeroline=True, zerolinewidth=2, title="net return"),
-        yaxis2=_axis(domain=[0, 0.32], tickformat=".1~%", title="drawdown"),
+        xaxis=axis(type="date", anchor="y2", nticks=6),
+        yaxis=axis(domain=[0.38, 1], tickformat=".1~%", zeroline=True, zerolinewidth=2, title="net return"),
+        yaxis2=axis(domain=[0, 0.32], tickformat=".1~%", title="drawdown"),
     )
     layout["legend"] |= {"y": -0.1}
-    return {"data": data, "layout": layout}
+    return {"x": curves.time, "data": data, "layout": layout}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +166,11 @@ def reliability(model: ModelResult, number: int, extent: Extent) -> Figure | Non
         },
     ]
     data[0]["hoverinfo"] = data[1]["hoverinfo"] = "skip"
-    layout = _layout(
+    layout = framed(
         340,
-        xaxis=_axis(range=list(extent.p), tickformat=_percents(extent.p), nticks=7, anchor="y2", title="forecast p_up"),
-        yaxis=_axis(range=list(extent.share), tickformat=_percents(extent.share), nticks=6, domain=[0.3, 1], title="share that went up"),
-        yaxis2=_axis(domain=[0, 0.22], nticks=3, tickformat="~s", title="rows"),
+        xaxis=axis(range=list(extent.p), tickformat=_percents(extent.p), nticks=7, anchor="y2", title="forecast p_up"),
+        yaxis=axis(range=list(extent.share), tickformat=_percents(extent.share), nticks=6, domain=[0.3, 1], title="share that went up"),
+        yaxis2=axis(domain=[0, 0.22], nticks=3, tickformat="~s", title="rows"),
         bargap=0,
     )
     return {"data": data, "layout": layout}
@@ -241,15 +200,15 @@ def learning(curves: list[Curve], number: int) -> Figure:
             }
             data.append({**shared, **dot, "x": [curve.step[best]], "y": [curve.loss[best]]})
     alone = f"loss, {curves[0].name}" if len(curves) == 1 else "loss"
-    layout = _layout(
+    layout = framed(
         260 if len(curves) > 1 else 230,
         showlegend=len(curves) > 1,
         hovermode="x unified",
-        xaxis=_axis(nticks=6, title="step of the fit"),
-        yaxis=_axis(nticks=5, title=alone),
+        xaxis=axis(nticks=6, title="step of the fit"),
+        yaxis=axis(nticks=5, title=alone),
     )
     layout["legend"] |= {"y": -0.32}
     return {"data": data, "layout": layout}
 
 
-__all__ = ["Extent", "equity_and_drawdown", "learning", "plain", "reliability", "reliability_extent", "series_colour", "split_map"]
+__all__ = ["Extent", "equity_and_drawdown", "learning", "reliability", "reliability_extent", "split_map"]

@@ -30,10 +30,11 @@ class LeakageFinding(Part):
 
 
 class Allowed(Part):
-    """A code that the recipe lets pass, and why."""
+    """A code that the recipe lets pass, and why; whether anything of that code was found."""
 
     code: str
     reason: str = ""
+    found: bool | None = None
 
 
 class Leakage(Part):

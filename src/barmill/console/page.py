@@ -1,18 +1,28 @@
 """The report page: a run folder in, one self-contained HTML file out."""
 
 from pathlib import Path
+from typing import Any
 
-from barmill.console import charts
+from barmill.console import charts, luck_sections
+from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
 from barmill.console.equity import equity_curves
 from barmill.console.feature_folder import FEATURES_FILE, has_features
 from barmill.console.feature_page import render_run_features
+from barmill.console.fold_map import map_of_folds
+from barmill.console.fold_picture import fold_picture
 from barmill.console.glossary import GLOSSARY
+from barmill.console.judgement import Judgement
 from barmill.console.key_figures import calibration_gain, key_figures
 from barmill.console.learning_curves import fit_parts
+from barmill.console.luck_charts import degradation, logit_histogram, search
+from barmill.console.luck_sections import luck_rows, pbo_facts, reality_sentence, trial_facts
 from barmill.console.model_sections import confusion_tables, importance_charts, oracle_rows
 from barmill.console.model_table import HEADINGS, all_figures, baseline_rows, model_rows
+from barmill.console.path_charts import fans, split_scatters
+from barmill.console.path_sections import HEADLINES, SPREADS, cut_sentences, path_rows, stability_note
+from barmill.console.process_sections import leakage_sentence, permitted, tuned_models
 from barmill.console.run_folder import RunFolder
 from barmill.console.templating import rendered
 from barmill.console.verdict import random_band_sentence, verdict_on
@@ -20,6 +30,8 @@ from barmill.console.verdict import random_band_sentence, verdict_on
 SECTIONS = (
     ("verdict", "Verdict"),
     ("figures", "Key figures"),
+    ("paths", "Cross-validation"),
+    ("luck", "Skill or luck"),
     ("data", "Data"),
     ("splits", "Split map"),
     ("labels", "Labels"),
@@ -31,12 +43,26 @@ SECTIONS = (
     ("confusion", "Confusion"),
     ("training", "Training"),
     ("oracle", "Oracle"),
+    ("tuning", "Tuning"),
+    ("leakage", "Leakage"),
     ("ledger", "Trial ledger"),
     ("provenance", "Provenance"),
     ("fingerprints", "Fingerprints"),
     ("recipe", "Recipe"),
     ("glossary", "Glossary"),
 )
+
+
+def sections_of(judgement: Judgement) -> list[tuple[str, str]]:
+    """The sections that this run has, in order."""
+    found = {
+        "paths": judgement.cross_validation,
+        "luck": judgement.overfitting,
+        "oracle": judgement.oracle,
+        "tuning": judgement.tuning,
+        "leakage": judgement.leakage,
+    }
+    return [(anchor, title) for anchor, title in SECTIONS if found.get(anchor, True)]
 
 
 def render_report(run_folder: Path) -> bytes:
@@ -66,7 +92,7 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
     context = {
         "run": run,
         "judgement": judgement,
-        "sections": [(anchor, title) for anchor, title in SECTIONS if anchor != "oracle" or judgement.oracle],
+        "sections": sections_of(judgement),
         "verdict": verdict_on(judgement),
         "band": random_band_sentence(judgement.selected),
         "calibration_gain": calibration_gain,
@@ -86,15 +112,61 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "glossary": GLOSSARY,
         "drawn": drawn,
         "features_page": features_page,
+        **_of_paths(judgement, drawn),
+        **_of_luck(judgement),
+        **_of_process(judgement),
     }
     scripts = (chart_library(), own_file("frame.js") + own_file("report.js"))
     return rendered("report.html.j2", context, styles=["report.css"], scripts=scripts, markup={"chart_data": embedded_json(drawn)})
 
 
-def _charts(run: RunFolder) -> dict[str, charts.Figure]:
+def _of_paths(judgement: Judgement, drawn: dict[str, Figure]) -> dict[str, Any]:
+    """What the section on cross-validation tells."""
+    found = judgement.cross_validation
+    if found is None:
+        return {}
+    mapped, rows = map_of_folds(found), path_rows(judgement)
+    return {
+        "cut": cut_sentences(found),
+        "folds": mapped and fold_picture(mapped),
+        "fold_rows": mapped.rows if mapped else (),
+        "path_rows": rows,
+        "with_fan": [row for row in rows if f"fan-{row.number}" in drawn],
+        "with_splits": [row for row in rows if f"splits-{row.number}" in drawn],
+        "path_headlines": HEADLINES,
+        "path_spreads": SPREADS,
+        "stability_note": stability_note,
+    }
+
+
+def _of_luck(judgement: Judgement) -> dict[str, Any]:
+    """What the section on skill and luck tells."""
+    found = judgement.overfitting
+    if found is None:
+        return {}
+    return {
+        "trial_facts": trial_facts(found),
+        "luck_rows": luck_rows(judgement),
+        "luck_headings": luck_sections.HEADINGS,
+        "sure": luck_sections.SURE,
+        "pbo": found.pbo,
+        "pbo_facts": found.pbo and pbo_facts(found.pbo),
+        "reality": found.reality_check and reality_sentence(found.reality_check),
+    }
+
+
+def _of_process(judgement: Judgement) -> dict[str, Any]:
+    """What the sections on tuning and leakage tell."""
+    told: dict[str, Any] = {"tuned_models": tuned_models(judgement)}
+    if judgement.leakage is not None:
+        told |= {"leakage_sentence": leakage_sentence(judgement.leakage), "permitted": permitted(judgement.leakage)}
+    return told
+
+
+def _charts(run: RunFolder) -> dict[str, Figure]:
     """Every chart of the page, by the id of its place."""
     judgement = run.judgement
-    drawn: dict[str, charts.Figure | None] = {"split-map": charts.split_map(judgement)}
+    drawn: dict[str, Figure | None] = {"split-map": charts.split_map(judgement)}
     curves = None if run.equity is None else equity_curves(run.equity)
     drawn["equity-curves"] = None if curves is None else charts.equity_and_drawdown(judgement, curves)
     extent = charts.reliability_extent(judgement.models)
@@ -102,4 +174,21 @@ def _charts(run: RunFolder) -> dict[str, charts.Figure]:
         drawn[f"reliability-{number}"] = charts.reliability(model, number, extent)
         for part, found in enumerate(fit_parts(model.fit)):
             drawn[f"learning-{number}-{part}"] = charts.learning(found.curves, number) if found.curves else None
+    drawn |= _charts_of_proof(run)
     return {place: figure for place, figure in drawn.items() if figure is not None}
+
+
+def _charts_of_proof(run: RunFolder) -> dict[str, Figure | None]:
+    """The charts of paths, luck and tuning, by the id of their place."""
+    judgement = run.judgement
+    names = tuple(model.name for model in judgement.models)
+    drawn: dict[str, Figure | None] = {}
+    if judgement.cross_validation is not None:
+        drawn |= {f"fan-{names.index(name)}": figure for name, figure in fans(names, run.paths).items()}
+        drawn |= {f"splits-{names.index(name)}": figure for name, figure in split_scatters(judgement.cross_validation, names).items()}
+    if judgement.overfitting is not None and judgement.overfitting.pbo is not None:
+        pbo = judgement.overfitting.pbo
+        drawn |= {"pbo-logits": logit_histogram(pbo), "pbo-degradation": degradation(pbo)}
+    for place, tuned in enumerate(tuned_models(judgement)):
+        drawn[f"tuning-{place}"] = search(judgement.tuning[place], tuned.number)
+    return drawn

@@ -23,12 +23,15 @@ class RunFolder:
 
     equity : frame with `open_time` (int64, ms) and a float64 equity column per model, "buy_and_hold" and "price"; it
         starts at 1. None if the run has none
+    paths : frame with `open_time` and a float64 equity column for each path of each model, "<model>|<path>"; None if the run
+        was not cross-validated
     recipe : str, recipe.yaml as it stands
     timings : None if the run did not write them
     """
 
     judgement: Judgement
     equity: "pl.DataFrame | None"
+    paths: "pl.DataFrame | None"
     recipe: str
     environment: Environment
     timings: Timings | None
@@ -45,7 +48,8 @@ class RunFolder:
         timings, environment = folder / "timings.json", folder / "environment.json"
         return cls(
             judgement=judgement,
-            equity=_read_equity(folder / "metrics" / "equity.parquet"),
+            equity=_read_curves(folder / "metrics" / "equity.parquet"),
+            paths=_read_curves(folder / "metrics" / "paths.parquet"),
             recipe=_bytes_of(folder / "recipe.yaml").decode("utf-8", errors="replace"),
             environment=_read(environment, Environment) if environment.exists() else Environment(),
             timings=_read(timings, Timings) if timings.exists() else None,
@@ -72,7 +76,7 @@ def _read(path: Path, kind: type[Content]) -> Content:
         raise DataError.gathered(problems) from error
 
 
-def _read_equity(path: Path) -> "pl.DataFrame | None":
+def _read_curves(path: Path) -> "pl.DataFrame | None":
     import polars as pl
 
     if not path.exists():

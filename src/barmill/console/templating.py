@@ -27,6 +27,7 @@ FILTERS = (
     figures.whole,
     figures.duration,
     figures.plural,
+    figures.sentence,
     breakable,
 )
 

@@ -29,6 +29,7 @@
     for (const [place, figure] of Object.entries(figures)) {
       const box = document.getElementById(place);
       const { data, layout } = coloured(figure, "");
+      for (const trace of data) trace.x ??= figure.x; /* curves that share their times */
       layout.font.family = family;
       layout.dragmode = touch.matches ? false : "zoom";
       if (paper) layout.width = box.closest(".multiples") ? paper / 2 - 20 : paper;
