@@ -190,7 +190,7 @@ class _Judge:
         told = {**result.metrics, "intervals": self._intervals(result), "random": band.to_json(), "above_chance": band.above_chance}
         return result, {**told, **thresholds}
 
-    def _intervals(self, result: BacktestResult) -> dict[str, list[float]]:
+    def _intervals(self, result: JudgedPath) -> dict[str, list[float]]:
         """Bootstrap intervals of the headline figures; blocks are as long as a position is held at least."""
         metrics = {
             "sharpe": lambda net: sharpe_ratio(net, self.periods),

@@ -5,6 +5,7 @@ each group makes path j: a walk through all bars, each of them forecast once, ou
 """
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import read_json, readable_json, without_nan, write_new
-from barmill.evaluation import JudgedPath, Thresholds, classification_scores
+from barmill.evaluation import JudgedPath, Thresholds, classification_scores, stability
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
 from barmill.pipeline.facts import moment
@@ -56,8 +57,8 @@ class SplitResult:
     @property
     def told(self) -> dict[str, Any]:
         """The figures of one split."""
-        sharpes = {name: self.summary[name] for name in ("is_sharpe", "oos_sharpe")}
-        return {**sharpes, "auc": self.summary["scores"]["auc"]}
+        known = {name: math.nan if self.summary[name] is None else self.summary[name] for name in ("is_sharpe", "oos_sharpe")}
+        return {**known, "auc": self.summary["scores"]["auc"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class _Paths:
             "paths": rows,
             "distribution": {metric: spread([row[metric] for row in rows]) for metric in SPREAD_OF},
             "splits": splits,
+            "is_oos": stability(*([split[name] for split in splits] for name in ("is_sharpe", "oos_sharpe"))).to_json(),
             "oof": out_of_fold,
         }
         return told, backtests
