@@ -46,7 +46,7 @@ from barmill.evaluation.calibration_error import (
     top_label_calibration_error,
 )
 from barmill.evaluation.classification import ClassificationScores, average_ranks, classification_metrics, classification_scores
-from barmill.evaluation.drift import kolmogorov_smirnov, psi
+from barmill.evaluation.drift import kl_divergence, kl_divergence_samples, kolmogorov_smirnov, psi, wasserstein_1
 from barmill.evaluation.feature_correlation import Correlations
 from barmill.evaluation.feature_flags import FLAG_KINDS, FeatureFlag, FlagKind, feature_flags, worst_first
 from barmill.evaluation.feature_profile import FeatureProfile, Histogram, TableProfile, profile_features
@@ -220,6 +220,8 @@ __all__ = [
     "haircut_sharpe",
     "information_coefficient",
     "interpretation",
+    "kl_divergence",
+    "kl_divergence_samples",
     "kolmogorov_smirnov",
     "ledger_folder",
     "ledgers_in",
@@ -256,5 +258,6 @@ __all__ = [
     "trading_hours",
     "underwater",
     "volatility_regimes",
+    "wasserstein_1",
     "worst_first",
 ]
