@@ -11,14 +11,18 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import readable_json, without_nan, write_new
-from barmill.evaluation import classification_metrics, sharpe_ratio
+from barmill.evaluation import Ledger, classification_metrics, sharpe_ratio
 from barmill.market import Bars
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData, load_bars
 from barmill.pipeline.development import Development
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts, stretches_of
 from barmill.pipeline.job import CrossValidationJob, StageRef
 from barmill.pipeline.model_fit import CalibratedModel
+from barmill.pipeline.recipe import ModelEntry
 from barmill.pipeline.trading_path import Float64Array, signal_of
+from barmill.pipeline.tuning.spaces import tuned_entries, tuned_entry
+from barmill.pipeline.tuning.stage import tuning_of
+from barmill.pipeline.tuning.tuner import tune_model
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 from barmill.splits import Ranges
@@ -47,6 +51,7 @@ class _Folds:
         self.bars: Bars = load_bars(self.workspace.path(stages["bars"]))
         self.development = Development.of(self.data, self.recipe, self.bars)
         self.path = self.development.path(self.bars, self.recipe)
+        self.tuned = {entry.label for entry in tuned_entries(self.recipe)}
 
     def judge(self, number: int, stages: dict[str, StageRef], teller: Teller) -> None:
         """Fit each model on what split `number` lets it learn from, and forecast its test rows."""
@@ -58,10 +63,20 @@ class _Folds:
             began = time.perf_counter()
             entry = next(entry for entry in self.recipe.base_models if entry.label == label)
             window = self.job.windows[label]
+            if label in self.tuned:
+                entry = self._tuned(entry, self.development.train(fold))
             model = fit_entry(entry, parts, scaled, self.recipe, window)
             with self.workspace.writing(ref.stage) as folder:
                 self._write(folder, model, scaled, parts, test, window, entry.inputs)
             teller.finished(ref.stage.name, time.perf_counter() - began)
+
+    def _tuned(self, entry: ModelEntry, train: Positions) -> ModelEntry:
+        """The model with parameters that were looked for among the split's own training rows, and counted."""
+        prepared = {role: ref.stage for role, ref in self.job.stages.items()}
+        tuning = tuning_of(self.recipe, entry, self.bars.timeframe, self.job.windows[entry.label], prepared)
+        ledger = Ledger.of(self.bars.fingerprint)
+        found = tune_model(tuning, self.data, self.bars, train, trials=tuning.config.fold_trials, ledger=ledger)
+        return tuned_entry(entry, dict(found.best.params))
 
     def _write(
         self,

@@ -135,7 +135,7 @@ def stages_of(inputs: RunInputs) -> Stages:
         "data/leakage",
         key_of(scaled=scaled.key, bars=bars.key, seed=recipe.seed, code=code_fingerprint("evaluation", "pipeline"), libraries=libraries),
     )
-    tuned = tuned_stages(inputs, scaled.key, labels.key)
+    tuned = tuned_stages(inputs, {"features": table, "labels": labels, "splits": splits})
     models = {entry.label: _model_stages(inputs, entry, scaled.key, labels.key, tuned.get(entry.label)) for entry in recipe.base_models}
     cross_validation = None
     if recipe.cross_validation is not None:

@@ -14,9 +14,9 @@ class TrialBook:
     Parameters
     ----------
     ledger : of the data; None where nothing is counted, which is right only for data that nothing else is judged on
-    identity : plain JSON of what all trials share: model, data, rows, folds, seed
-    config : the model's parameters where a trial says nothing. A trial is `identity` and all its parameters, not its number: what
-        was tried before, in this tuning or another, is the same trial.
+    identity : plain JSON of what a trial is beside its parameters: a model on this data. Neither its number nor the rows that judge
+        it are part of it: what was tried before, in this tuning or in a split of the cross-validation, is the same trial.
+    config : the model's parameters where a trial says nothing
     note : what stands beside each entry
     """
 

@@ -1,7 +1,6 @@
 """What the worker that tunes one model is told."""
 
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -14,8 +13,6 @@ class TuneJob(BaseModel):
 
     root : the run folder
     label : the model's name in the run
-    data : fingerprint of the bars, which names the ledger
-    keys : what names the prepared data and the code, part of what a trial is
     stages : the prepared data and the bars, by role, and `tuned`, the stage that this job makes
     """
 
@@ -24,8 +21,6 @@ class TuneJob(BaseModel):
     root: Path
     label: str
     recipe: Recipe
-    data: str
-    keys: dict[str, Any]
     stages: dict[str, StageRef]
     window: int | None
     volatility: str

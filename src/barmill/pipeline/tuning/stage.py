@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from barmill.artefacts import read_json, readable_json, write_bytes
+from barmill.market import Timeframe
 from barmill.models.catalogue import spec_of
 from barmill.pipeline.executor import Job
 from barmill.pipeline.fingerprints import code_fingerprint, family_versions, key_of, library_versions
@@ -16,49 +17,48 @@ from barmill.pipeline.tuning.tuner import Tuning
 from barmill.pipeline.workspace import Stage, Workspace
 
 
-def tuning_of(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str) -> Tuning:
-    """The tuning of one model of a run, whose prepared data have the keys `scaled` and `labels`."""
-    recipe, timeframe = inputs.recipe, inputs.bars.timeframe
+def tuning_of(recipe: Recipe, entry: ModelEntry, timeframe: Timeframe, window: int | None, prepared: Mapping[str, Stage]) -> Tuning:
+    """The tuning of one model of a recipe.
+
+    window : bars that the model sees, None for one row
+    prepared : stages of the prepared data, `features` and `labels` among them
+    """
     assert recipe.tune is not None
-    libraries = {**family_versions(spec_of(entry.name).family), **library_versions(("optuna",))}
     keys = {
-        "scaled": scaled,
-        "labels": labels,
+        "features": prepared["features"].key,
+        "labels": prepared["labels"].key,
         "code": code_fingerprint("models", "training", "views", "splits", "uncertainty", "evaluation", "pipeline"),
-        "libraries": libraries,
+        "libraries": {**family_versions(spec_of(entry.name).family), **library_versions(("optuna",))},
     }
     purge, embargo = recipe.splits.purge_bars(timeframe), recipe.splits.embargo_bars(timeframe)
-    return Tuning(entry, recipe.tune, recipe, keys, inputs.windows[entry.label], purge, embargo)
+    return Tuning(entry, recipe.tune, recipe, keys, window, purge, embargo)
 
 
-def tuned_stages(inputs: RunInputs, scaled: str, labels: str) -> dict[str, Stage]:
+def tuned_stages(inputs: RunInputs, prepared: Mapping[str, Stage]) -> dict[str, Stage]:
     """The stage of each model that the recipe tunes, by its label; none without `tune`."""
     stages: dict[str, Stage] = {}
     for entry in tuned_entries(inputs.recipe):
-        tuning = tuning_of(inputs, entry, scaled, labels)
-        # the rows are the training block, which the key of the scaling names
-        key = key_of(tuning=tuning.identity(None), how=tuning.how, trials=tuning.config.trials)
+        tuning = tuning_of(inputs.recipe, entry, inputs.bars.timeframe, inputs.windows[entry.label], prepared)
+        # which rows train is what the splits say
+        key = key_of(trials=tuning.identity, rows=prepared["splits"].key, how=tuning.how, n_trials=tuning.config.trials)
         stages[entry.label] = Stage(f"tune {entry.label}", f"models/{entry.label}-tuned", key)
     return stages
 
 
-def tuning_jobs(inputs: RunInputs, shared: Mapping[str, Stage], tuned: Mapping[str, Stage], workspace: Workspace) -> list[Job]:
+def tuning_jobs(inputs: RunInputs, prepared: Mapping[str, Stage], tuned: Mapping[str, Stage], workspace: Workspace) -> list[Job]:
     """One job for each model that is not tuned yet.
 
-    shared : the prepared data, as `Dataset.of` takes them, and the bars
+    prepared : the stages of the prepared data, as `Dataset.of` takes them, and of the bars
     """
     jobs: list[Job] = []
     for label, stage in tuned.items():
         if workspace.record(stage) is not None:
             continue
-        entry = next(entry for entry in inputs.recipe.base_models if entry.label == label)
         job = TuneJob(
             root=workspace.root.absolute(),
             label=label,
             recipe=inputs.recipe,
-            data=inputs.bars.fingerprint,
-            keys=dict(tuning_of(inputs, entry, shared["scaled"].key, shared["labels"].key).keys),
-            stages={role: StageRef.of(each) for role, each in {**shared, "tuned": stage}.items()},
+            stages={role: StageRef.of(each) for role, each in {**prepared, "tuned": stage}.items()},
             window=inputs.windows[label],
             volatility=inputs.volatility,
         )

@@ -54,37 +54,36 @@ class Tuning:
     purge_bars: int
     embargo_bars: int
 
-    def identity(self, train: Positions | None) -> dict[str, Any]:
-        """What all trials of this tuning share: they are the same trials again wherever it is equal. None where `keys` name the rows."""
-        recipe = self.recipe
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its trials are of, beside their parameters: a model on this data, whatever rows and folds it is judged on."""
         return {
             "model": self.entry.name,
             "entry": self.entry.model_dump(mode="json", include={"view", "outputs", "inputs"}),
             "keys": dict(self.keys),
-            "rows": None if train is None else sha256(np.ascontiguousarray(train, dtype="<i8").tobytes()),
-            "folds": [self.config.method, self.config.folds, self.purge_bars, self.embargo_bars],
-            "shares": {"train": recipe.splits.train, **recipe.validation.shares},
-            "calibrate": list(recipe.inference.calibrate or ()),
-            "rule": recipe.rule.model_dump(mode="json"),
-            "seed": recipe.seed,
+            "calibrate": list(self.recipe.inference.calibrate or ()),
+            "rule": self.recipe.rule.model_dump(mode="json"),
+            "seed": self.recipe.seed,
         }
 
     @property
     def how(self) -> dict[str, Any]:
-        """How it is looked for: with `identity`, all that the trials of a study depend on but their number."""
-        config = self.config
-        space = {name: asdict(search) for name, search in space_of(self.entry, config).items()}
+        """How it is looked for: with `identity` and the rows, all that a study depends on but the number of its trials."""
+        config, recipe = self.config, self.recipe
         return {
             "config": dict(self.entry.config),
-            "space": space,
+            "space": {name: asdict(search) for name, search in space_of(self.entry, config).items()},
             "metric": config.metric,
             "sampler": config.sampler,
             "pruner": config.pruner,
+            "folds": [config.method, config.folds, self.purge_bars, self.embargo_bars],
+            "shares": {"train": recipe.splits.train, **recipe.validation.shares},
         }
 
-    def name(self, train: Positions) -> str:
-        """Of its study."""
-        return f"{self.entry.label}-{sha256(canonical_json({**self.identity(train), **self.how}))[:16]}"
+    def study(self, train: Positions) -> str:
+        """The name under which the trials are kept."""
+        rows = sha256(np.ascontiguousarray(train, dtype="<i8").tobytes())
+        return f"{self.entry.label}-{sha256(canonical_json({'trials': self.identity, 'how': self.how, 'rows': rows}))[:16]}"
 
 
 def tune_model(
@@ -121,8 +120,8 @@ def tune_model(
     config, recipe, label = tuning.config, tuning.recipe, tuning.entry.label
     folds = inner_folds(data.labels, train, config, recipe, tuning.purge_bars, tuning.embargo_bars)
     judge = InnerFolds(tuning.entry, data, bars, recipe, folds, tuning.window, scratch)
-    book = TrialBook(ledger, tuning.identity(train), tuning.entry.config, {"model": label, "run": recipe.name})
-    name = tuning.name(train)
+    book = TrialBook(ledger, tuning.identity, tuning.entry.config, {"model": label, "run": recipe.name})
+    name = tuning.study(train)
     own = keep / name if keep is not None else None
     with open_study(name, storage, space_of(tuning.entry, config), config, [recipe.seed, int(sha256(label.encode())[:8], 16)]) as study:
         return run_trials(label, config, trials or config.trials, study, judge, book, own, progress)

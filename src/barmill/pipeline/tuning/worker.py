@@ -10,9 +10,10 @@ from barmill.market import Bars
 from barmill.pipeline.dataset import Dataset, load_bars
 from barmill.pipeline.events import StageProgress
 from barmill.pipeline.tuning.job import TuneJob
+from barmill.pipeline.tuning.stage import tuning_of
 from barmill.pipeline.tuning.study import sqlite_url
 from barmill.pipeline.tuning.trials import Tuned
-from barmill.pipeline.tuning.tuner import Tuning, tune_model
+from barmill.pipeline.tuning.tuner import tune_model
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 
@@ -39,19 +40,18 @@ def _tune(job: TuneJob, workspace: Workspace, teller: Teller) -> Tuned:
     assert config is not None
     bars: Bars = load_bars(workspace.path(stages["bars"]))
     data = Dataset.of(workspace, stages, recipe.labels.classes, recipe.labels.horizon, job.volatility)
-    purge, embargo = recipe.splits.purge_bars(bars.timeframe), recipe.splits.embargo_bars(bars.timeframe)
     keep = job.root / FOLDER
     with storage_errors(keep):
         keep.mkdir(parents=True, exist_ok=True)
     return tune_model(
-        Tuning(job.entry, config, recipe, job.keys, job.window, purge, embargo),
+        tuning_of(recipe, job.entry, bars.timeframe, job.window, stages),
         data,
         bars,
         data.positions["train"],
         storage=config.storage or sqlite_url(keep / f"{job.label}.sqlite"),
         keep=keep,
         scratch=workspace.scratch(stages["tuned"]),
-        ledger=Ledger.of(job.data),
+        ledger=Ledger.of(bars.fingerprint),
         progress=StageProgress(teller, stages["tuned"].name),
     )
 
