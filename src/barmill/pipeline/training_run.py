@@ -2,32 +2,37 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from barmill.artefacts import read_json, readable_json, write_bytes, write_json
-from barmill.errors import MissingDependency, RecipeError
-from barmill.evaluation import Ledger
+from barmill.errors import RecipeError
+from barmill.evaluation import Ledger, Overlap
 from barmill.market import Bars
-from barmill.models.catalogue import missing_requirements, spec_of
+from barmill.models.catalogue import spec_of
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
+from barmill.pipeline.facts import moment
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, environment, family_versions
 from barmill.pipeline.inputs import RunInputs, gather_inputs
 from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
 from barmill.pipeline.leakage import check_leakage, leakage_section
+from barmill.pipeline.luck import luck_section
 from barmill.pipeline.memory_watch import MemoryWatch
 from barmill.pipeline.plan import Stages, plan_run, portable_recipe, recipe_fingerprint, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe
+from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.returns import TYPICAL, path_returns, test_returns
 from barmill.pipeline.run import Run
 from barmill.pipeline.trials import Trials
+from barmill.pipeline.tuning.stage import tuned_recipe, tuning_jobs, tuning_judgement
 from barmill.pipeline.workspace import Stage, Workspace
 
 
@@ -103,7 +108,7 @@ def _begin(
         completed, beside = recipe, None
     else:
         completed, beside = read_recipe(recipe, overrides), Path(recipe).parent
-    _require_libraries(completed)
+    require_libraries(completed)
     root = Path(out) if out is not None else Path("runs") / completed.name
     return gather_inputs(completed, bars, symbol, beside), root
 
@@ -118,6 +123,7 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         prepare(inputs, stages, workspace, clock)
         check_leakage(inputs, stages, workspace, clock)
         trials = Trials.of(inputs, stages)
+        run_jobs(tuning_jobs(inputs, stages.prepared, stages.tuned, workspace), plan.workers, clock)
         _fit_models(inputs, stages, workspace, plan.workers, clock)
         if workspace.record(stages.judgement) is None:
             trials.enter()
@@ -161,16 +167,6 @@ class _Clock:
         self._finished(stage, seconds)
 
 
-def _require_libraries(recipe: Recipe) -> None:
-    for entry in recipe.base_models:
-        spec = spec_of(entry.name)
-        missing = missing_requirements(spec)
-        if missing:
-            found = f"{', '.join(missing)} is not installed"
-            mend = f'Install it with: pip install "barmill[{spec.extra}]", or take {entry.label} out of the recipe.'
-            raise MissingDependency(f"model {entry.label}", found, mend=mend)
-
-
 def _write_recipe(root: Path, inputs: RunInputs) -> None:
     completed = inputs.recipe.model_dump(mode="json")
     write_bytes(root / "recipe.yaml", yaml.safe_dump(completed, sort_keys=False, allow_unicode=True).encode())
@@ -179,26 +175,20 @@ def _write_recipe(root: Path, inputs: RunInputs) -> None:
 
 
 def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[Job]:
-    """One job for each model that is not fitted, calibrated and bundled."""
+    """One job for each model that is not fitted, calibrated and bundled; with its tuned parameters, where it was tuned."""
     jobs: list[Job] = []
+    tuned = replace(inputs, recipe=tuned_recipe(inputs.recipe, workspace, stages.tuned))
     for label, model in stages.models.items():
         own = {"fit": model.fit, "calibrate": model.calibrate, "bundle": model.bundle}
         if all(workspace.record(stage) is not None for stage in own.values()):
             continue
-        shared = {
-            "bars": stages.bars,
-            "features": stages.table,
-            "labels": stages.labels,
-            "splits": stages.splits,
-            "scaled": stages.scaled,
-        }
         job = ModelJob(
             root=workspace.root.absolute(),
             label=label,
-            recipe=inputs.recipe,
-            portable_recipe=portable_recipe(inputs),
+            recipe=tuned.recipe,
+            portable_recipe=portable_recipe(tuned),
             fingerprints=_origins(inputs, label),
-            stages={role: StageRef.of(stage) for role, stage in {**shared, **own}.items()},
+            stages={role: StageRef.of(stage) for role, stage in {**stages.prepared, **own}.items()},
             window=inputs.windows[label],
             volatility=inputs.volatility,
         )
@@ -261,8 +251,10 @@ def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Le
     }
     judgement |= {
         "cross_validation": cross_validation_section(stages, workspace),
+        "overfitting": luck_section(inputs, stages, workspace, ledger),
         "leakage": leakage_section(inputs, stages, workspace),
-        "ledger": {**ledger.counts().to_json(), "overlapping": [overlap.to_json() for overlap in ledger.overlapping()]},
+        "tuning": tuning_judgement(workspace, stages.tuned),
+        "ledger": {**ledger.counts().to_json(), "overlapping": [_overlap(other) for other in ledger.overlapping()]},
     }
     judgement["fingerprints"] = {name: fingerprints[name] for name in ("data", "recipe", "code", "seed", "stages", "bundles")}
     write_json(root / "metrics" / "judgement.json", judgement)
@@ -271,6 +263,11 @@ def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Le
         write_bytes(root / "metrics" / "paths.parquet", (workspace.path(stages.cross_validation) / "paths.parquet").read_bytes())
     places = {"bars": f"{stages.bars.folder}/bars.parquet", "features": stages.table.folder, "labels": stages.labels.folder}
     write_json(root / "fingerprints.json", {**fingerprints, "files": {**places, "splits": stages.splits.folder}})
+
+
+def _overlap(other: Overlap) -> dict[str, Any]:
+    """Another ledger on the same time, with its span in words."""
+    return {**other.to_json(), "first": moment(other.data.first), "last": moment(other.data.last)}
 
 
 def _is_complete(root: Path, inputs: RunInputs) -> bool:
