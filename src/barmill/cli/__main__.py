@@ -10,6 +10,7 @@ from barmill.cli.audit import audit
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
 from barmill.cli.predict import predict
+from barmill.cli.prove import prove
 from barmill.cli.report import report
 from barmill.cli.train import train
 from barmill.cli.tune import tune
@@ -47,6 +48,7 @@ app.command()(audit)
 app.command()(train)
 app.command()(tune)
 app.command()(predict)
+app.command()(prove)
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
 app.command()(report)
 

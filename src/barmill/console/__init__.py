@@ -6,10 +6,21 @@ from the profile that `evaluation` computes. Plotly and Jinja2 are imported when
 function that feeds it; compute no statistic here.
 """
 
+from barmill.console.certificate_page import render_certificate
 from barmill.console.feature_page import FeatureSubject, render_features
 from barmill.console.judgement import Judgement
 from barmill.console.page import render_pages, render_report
 from barmill.console.run_folder import RunFolder
 from barmill.console.verdict import Verdict, verdict_on
 
-__all__ = ["FeatureSubject", "Judgement", "RunFolder", "Verdict", "render_features", "render_pages", "render_report", "verdict_on"]
+__all__ = [
+    "FeatureSubject",
+    "Judgement",
+    "RunFolder",
+    "Verdict",
+    "render_certificate",
+    "render_features",
+    "render_pages",
+    "render_report",
+    "verdict_on",
+]
