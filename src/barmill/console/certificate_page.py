@@ -170,7 +170,7 @@ def _market(each: Certified) -> dict[str, Any]:
 
 def _facts(content: Certified) -> list[tuple[str, str]]:
     null, settings = content["null"], content["settings"]
-    facts = [
+    return [
         ("Recipe", content["name"]),
         ("Markets are made like", f"{content['symbol']}, {content['timeframe']} bars"),
         ("Settings", f"{settings['name']}, seed {content['seed']}"),
@@ -178,7 +178,6 @@ def _facts(content: Certified) -> list[tuple[str, str]]:
         ("Forecasts of each model", whole(null["n_labels"])),
         ("Horizon and embargo", f"{whole(content['horizon'])} and {whole(content['embargo_bars'])} bars"),
     ]
-    return facts
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
