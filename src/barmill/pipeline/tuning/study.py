@@ -125,7 +125,8 @@ def open_study(name: str, storage: str | None, space: Space, config: TuneConfig,
         kept = _connected(storage)
         try:
             with _storage_told(storage):
-                yield Study(name, kept, space, config, seed)
+                # with Optuna's cache around it, one for all calls: it would read every trial anew each time
+                yield Study(name, optuna.storages.get_storage(kept), space, config, seed)
         finally:
             kept.remove_session()
             kept.engine.dispose()
