@@ -14,7 +14,8 @@ def autocovariances(x: Float64Array, n_lags: int) -> Float64Array:
     """
     n = x.size
     size = fft.next_fast_len(n + n_lags, real=True)  # room enough that the end does not meet the beginning
-    power = np.square(np.abs(fft.rfft(x - x.mean(), size)))
+    transformed = np.asarray(fft.rfft(x - x.mean(), size), dtype=np.complex128)
+    power = transformed.real**2 + transformed.imag**2
     return np.asarray(fft.irfft(power, size), dtype=np.float64)[: n_lags + 1] / n
 
 

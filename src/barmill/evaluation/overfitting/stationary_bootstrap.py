@@ -39,7 +39,7 @@ class Blocks(NamedTuple):
 @numba.njit(cache=True)
 def _gathered(values: Float64Array, starts: IntArray, lengths: IntArray) -> Float64Array:
     n = values.size
-    out = np.empty(n)
+    out = np.empty(lengths.sum())
     filled = 0
     for start, length in zip(starts, lengths):  # noqa: B905 (Numba knows no `strict`)
         row = start
@@ -80,8 +80,8 @@ def optimal_block_length(x: npt.NDArray[np.float64]) -> float:
 
     x : float64 (n,), finite; gives 1 for a series without variation or fewer than 8 rows, at most min(3 sqrt(n), n/3)
 
-    The lag beyond which nothing is significant is the first one that is followed by max(5, log10 n) lags with autocorrelations below
-    2 sqrt(log10(n) / n); twice as many, weighted by a flat-topped kernel, give the bias and the variance to be balanced.
+    The first of max(5, log10 n) lags in a row with autocorrelations below 2 sqrt(log10(n) / n), as in the authors' program, is where
+    nothing is left; twice as many lags, weighted by a flat-topped kernel, give the bias and the variance to be balanced.
     Source: Politis & White (2004), Econometric Reviews 23(1), with the correction of Patton, Politis & White (2009), 28(4).
     """
     n = x.size
@@ -89,11 +89,14 @@ def optimal_block_length(x: npt.NDArray[np.float64]) -> float:
         return 1.0
     run = max(5, int(math.log10(n)))
     most = math.ceil(math.sqrt(n)) + run
-    covariances = autocovariances(x, min(most + run, n - 1))
-    small = np.abs(covariances[1:] / covariances[0]) < 2 * math.sqrt(math.log10(n) / n)
-    quiet = [lag for lag in range(min(most, small.size - run + 1)) if small[lag : lag + run].all()]
-    last = min(2 * max(quiet[0], 1) if quiet else most, most, covariances.size - 1)
-    lags = np.arange(1, last + 1)
+    covariances = autocovariances(x, min(most + run, n - 2))
+    squares = np.cumsum((x - x.mean()) ** 2)
+    lags = np.arange(1, covariances.size)
+    overlapping = np.sqrt((squares[-1] - squares[lags]) * squares[n - 2 - lags])  # of the rows that a lag leaves, as arch has it
+    small = n * np.abs(covariances[1:]) < 2 * math.sqrt(math.log10(n) / n) * overlapping
+    quiet = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(small, run).all(axis=1))
+    last = min(2 * (int(quiet[0]) + 1) if quiet.size else most, most, covariances.size - 1)
+    lags = lags[:last]
     weights = np.minimum(1.0, 2 * (1 - lags / last))
     bias = 2 * float((weights * lags) @ covariances[1 : last + 1])
     spectrum = float(covariances[0] + 2 * (weights @ covariances[1 : last + 1]))
