@@ -21,7 +21,7 @@ class LeakageSettings:
     seed: int = 0
     family_error: float = 1e-3
     correlation_threshold: float = 0.95
-    most_rows: int = 40_000
+    most_rows: int = 24_000
     audit_bars: int = 20_000
 
     def __post_init__(self) -> None:

@@ -1,0 +1,34 @@
+"""Which decisions the statistical checks look at: all, or contiguous stretches of them, and their columns without holes."""
+
+import numpy as np
+
+from barmill.evaluation.leakage.dossier import Dossier, Float64Array, Int64Array
+from barmill.evaluation.leakage.settings import LeakageSettings
+
+STRETCHES = 4
+LEAST_FILLED = 0.5  # share of finite values from which on a column is looked at
+
+
+def sampled(rows: Int64Array, settings: LeakageSettings) -> Int64Array:
+    """At most `most_rows` of the ascending `rows`: four stretches, drawn one from each quarter, so that neighbours stay neighbours."""
+    if rows.size <= settings.most_rows:
+        return rows
+    random = np.random.default_rng(settings.seed)
+    length, quarter = settings.most_rows // STRETCHES, rows.size // STRETCHES
+    starts = [k * quarter + int(random.integers(0, quarter - length + 1)) for k in range(STRETCHES)]
+    return np.concatenate([rows[start : start + length] for start in starts])
+
+
+def filled(dossier: Dossier, rows: Int64Array, columns: slice) -> tuple[Float64Array, np.ndarray]:
+    """Values with holes filled by the column's median, and which columns have values enough and vary: (n, F) and bool (F,)."""
+    values = dossier.rows(rows, columns)
+    finite = np.isfinite(values)
+    usable = finite.mean(axis=0) >= LEAST_FILLED
+    for column in np.flatnonzero(~finite.all(axis=0)):
+        kept = values[finite[:, column], column]
+        values[~finite[:, column], column] = np.median(kept) if kept.size else 0.0
+    usable &= values.max(axis=0) > values.min(axis=0)
+    return values, usable
+
+
+__all__ = ["filled", "sampled"]
