@@ -5,7 +5,7 @@ import sys
 import typer
 
 import barmill
-from barmill.cli import bundle, data, explain, features, models, recipe
+from barmill.cli import bundle, data, explain, features, ledger, models, recipe
 from barmill.cli.audit import audit
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
@@ -49,6 +49,7 @@ app.command()(train)
 app.command()(tune)
 app.command()(predict)
 app.command()(prove)
+app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
 app.command()(report)
 

@@ -38,6 +38,7 @@ from barmill.evaluation.ledger_counts import (
     counts_of,
     data_of,
     outcomes_of,
+    overlaps_of,
     sharpes_of,
     summary_of,
     trials_of,
@@ -61,6 +62,11 @@ def ledgers_in(folder: Path) -> "tuple[Ledger, ...]":
     """Every ledger of a folder, by fingerprint; one whose file is gone though its head is there counts too."""
     names = {path.stem for pattern in ("*.jsonl", "*.head") for path in Path(folder).glob(pattern) if not path.name.startswith(".")}
     return tuple(Ledger(Path(folder), name) for name in sorted(names))
+
+
+def entries_in(folder: Path) -> dict[str, tuple[LedgerEntry, ...]]:
+    """The entries of every ledger of a folder, by fingerprint, verified. Raises LedgerError for the first that was altered."""
+    return {ledger.data_fingerprint: ledger.entries for ledger in ledgers_in(folder)}
 
 
 class Ledger:
@@ -190,34 +196,15 @@ class Ledger:
         Timeframes do not matter: five-minute bars of a month hold the same month. Empty where nothing described this ledger.
         Raises: LedgerError if any ledger of the folder was altered: who it overlaps cannot be known then.
         """
-        own = self.data
-        found: list[Overlap] = []
-        for other, span, entries in self._overlapping_entries(own):
-            summary = summary_of(entries)
-            share = own.share_covered_by(span) if own else 0.0
-            found.append(Overlap(other.data_fingerprint, span, share, summary["trials"], summary["test_openings"]))
-        return tuple(sorted(found, key=lambda overlap: (-overlap.share, overlap.fingerprint)))
+        return overlaps_of(self.data_fingerprint, entries_in(self.folder))
 
     def counts(self) -> LedgerCounts:
         """Trials and openings on these bars and on those that overlap them; `total` is the N of the deflated Sharpe ratio."""
-        entries = self.entries
-        return counts_of(entries, [theirs for _, _, theirs in self._overlapping_entries(data_of(entries))])
+        return counts_of(self.data_fingerprint, entries_in(self.folder))
 
     def verify(self) -> int:
         """Read and check every line; the number of entries. Raises LedgerError naming the first line that was altered."""
         return len(self.entries)
-
-    def _overlapping_entries(self, own: DataSpan | None) -> "list[tuple[Ledger, DataSpan, tuple[LedgerEntry, ...]]]":
-        if own is None:
-            return []
-        found: list[tuple[Ledger, DataSpan, tuple[LedgerEntry, ...]]] = []
-        for other in ledgers_in(self.folder):
-            if other.data_fingerprint != self.data_fingerprint:
-                entries = other.entries
-                span = data_of(entries)
-                if span is not None and own.touches(span):
-                    found.append((other, span, entries))
-        return found
 
     def _described(self, data: bytes, trial: Mapping[str, Any]) -> LedgerEntry | None:
         """The data entry that is there already and says the same as `trial`; None if there is none."""
@@ -276,4 +263,4 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-__all__ = ["Ledger", "LedgerEntry", "ledger_folder", "ledgers_in"]
+__all__ = ["Ledger", "LedgerEntry", "entries_in", "ledger_folder", "ledgers_in"]

@@ -1,6 +1,6 @@
 """What a trial ledger's entries amount to: how many trials, how they came out, and which other bars share their time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -125,13 +125,28 @@ def sharpes_of(entries: Sequence[LedgerEntry], block: Block) -> Float64Array:
     return np.array([sharpe for sharpe in latest if sharpe is not None], dtype=np.float64)
 
 
-def counts_of(own: Sequence[LedgerEntry], others: Sequence[Sequence[LedgerEntry]]) -> LedgerCounts:
-    """Counts of a ledger with the entries of those that overlap it. A trial that stands in several is one trial."""
-    summary = summary_of(own)
+def overlaps_of(fingerprint: str, ledgers: Mapping[str, Sequence[LedgerEntry]]) -> tuple[Overlap, ...]:
+    """Which of `ledgers`, by fingerprint, share time with the one named; the largest share of its time first."""
+    own = data_of(ledgers.get(fingerprint, ()))
+    if own is None:
+        return ()
+    found: list[Overlap] = []
+    for other, entries in ledgers.items():
+        span = data_of(entries)
+        if other != fingerprint and span is not None and own.touches(span):
+            summary = summary_of(entries)
+            found.append(Overlap(other, span, own.share_covered_by(span), summary["trials"], summary["test_openings"]))
+    return tuple(sorted(found, key=lambda overlap: (-overlap.share, overlap.fingerprint)))
+
+
+def counts_of(fingerprint: str, ledgers: Mapping[str, Sequence[LedgerEntry]]) -> LedgerCounts:
+    """Counts of the ledger named, with those of `ledgers` that overlap it. A trial that stands in several is one trial."""
+    own = ledgers.get(fingerprint, ())
+    others = [ledgers[overlap.fingerprint] for overlap in overlaps_of(fingerprint, ledgers)]
     ours = {trial.trial_id for trial in trials_of(own)}
     theirs = {trial.trial_id for entries in others for trial in trials_of(entries)}
-    openings = sum(entry.kind == "test_opened" for entries in others for entry in entries)
-    return LedgerCounts(**summary, overlapping_trials=len(theirs), overlapping_test_openings=openings, total=len(ours | theirs))
+    openings = sum(summary_of(entries)["test_openings"] for entries in others)
+    return LedgerCounts(**summary_of(own), overlapping_trials=len(theirs), overlapping_test_openings=openings, total=len(ours | theirs))
 
 
 __all__ = [
@@ -141,6 +156,7 @@ __all__ = [
     "counts_of",
     "data_of",
     "outcomes_of",
+    "overlaps_of",
     "sharpes_of",
     "summary_of",
     "trials_of",
