@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from barmill.errors import ShapeError
 from barmill.evaluation.backtest import JudgedPath, Path, backtest
+from barmill.evaluation.backtesting.bar_return import net_of_bar
 from barmill.evaluation.performance import sharpe_ratio
 
 Float64Array = npt.NDArray[np.float64]
@@ -117,7 +118,7 @@ def _shifted_sharpes(position: Float64Array, market: Float64Array, rate: Float64
         source = n - shifts[i]
         for t in range(n):
             held = position[source]
-            net = held * market[t] - rate[t] * abs(held - before)
+            net = net_of_bar(held, before, market[t], rate[t])
             total += net
             squares += net * net
             before = held
