@@ -1,7 +1,7 @@
 """The tail beyond the data: a generalised Pareto distribution over a high threshold (definitions.md, section 8)."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from barmill.uncertainty.checked import vector
 
 Float64Array = npt.NDArray[np.float64]
 
+_NEAREST_END = -36.0  # e^-36 is the smallest that a double still tells from 0 beside 1
 _EXPONENTIAL = 1e-9  # below it the limit of the formulas at a shape of 0 is closer than their rounding
 
 
@@ -63,7 +64,7 @@ def gpd_fit(losses: npt.ArrayLike, threshold: float) -> GpdFit:
     n, n_exceedances = int(kept.size), int(excess.size)
     if n_exceedances < 2 or excess.min() == excess.max():
         return GpdFit(math.nan, math.nan, n, n_exceedances, math.nan)
-    unit = float(excess.mean())
+    unit = float(excess.max())
     xi, beta, mean_nll = _likeliest(excess / unit)
     return GpdFit(xi, beta * unit, n, n_exceedances, n_exceedances * (mean_nll + math.log(unit)))
 
@@ -101,36 +102,33 @@ def evt_var_es(xi: float, beta: float, threshold: float, n: int, n_exceedances: 
 
 
 def _likeliest(y: Float64Array) -> tuple[float, float, float]:
-    """xi, beta and the mean negative log-likelihood of exceedances with mean 1.
+    """xi, beta and the mean negative log-likelihood of exceedances of which the largest is 1.
 
-    The search runs over s = ln(1 + theta * max y), in which every tail from one that ends at the largest exceedance (minus infinity) to a
-    heavy one (large) is a comparable distance away.
+    The search runs over s = ln(1 + theta), in which every tail from one that ends at the largest exceedance (minus infinity) to a heavy one
+    (beyond it every exceedance is far out: -ln of the smallest) is a comparable distance away.
     """
     from scipy.optimize import brentq, minimize_scalar
 
-    largest = float(y.max())
+    mean = float(y.mean())
 
     def shape(s: float) -> float:
-        return float(np.log1p(math.expm1(s) / largest * y).mean())
+        return float(np.log1p(math.expm1(s) * y).mean())
 
     def mean_nll(s: float) -> float:
-        theta, xi = math.expm1(s) / largest, shape(s)
-        beta = xi / theta if theta else 1.0  # the limit at theta = 0 is the mean, which is 1
-        return math.log(beta) + xi + 1.0
+        theta, xi = math.expm1(s), shape(s)
+        return math.log(xi / theta if theta else mean) + xi + 1.0  # the limit of xi / theta at 0 is the mean
 
-    lowest = -1.0
-    while shape(lowest) > -1.0:
-        lowest *= 2.0
-    lowest = float(brentq(lambda s: shape(s) + 1.0, lowest, 0.0))
-    grid = np.linspace(lowest, math.log1p(largest) + 20.0, 400)
+    lowest = _NEAREST_END if shape(_NEAREST_END) > -1.0 else cast(float, brentq(lambda s: shape(s) + 1.0, _NEAREST_END, 0.0))
+    grid = np.linspace(lowest, math.log1p(1.0 / float(y.min())) + 1.0, 400)
     heights = np.array([mean_nll(s) for s in grid.tolist()])
     # an end of the grid is no valley: at the lower one the likelihood grows without bound beyond it
     inner = np.flatnonzero((heights[1:-1] <= heights[:-2]) & (heights[1:-1] <= heights[2:])) + 1
     at = int(inner[np.argmin(heights[inner])]) if inner.size else int(np.argmin(heights))
     low, high = grid[max(at - 1, 0)], grid[min(at + 1, grid.size - 1)]
-    s = float(minimize_scalar(mean_nll, bounds=(low, high), method="bounded", options={"xatol": 1e-10}).x)
-    theta, xi = math.expm1(s) / largest, shape(s)
-    return xi, xi / theta if theta else 1.0, mean_nll(s)
+    found: Any = minimize_scalar(mean_nll, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
+    s = float(found.x)
+    theta, xi = math.expm1(s), shape(s)
+    return xi, xi / theta if theta else mean, mean_nll(s)
 
 
 __all__ = ["GpdFit", "VarEs", "evt_var_es", "gpd_fit"]
