@@ -55,9 +55,8 @@ def verify(target: Target = None, bars: BarsFile = None, symbol: Symbol = None, 
         print(json.dumps({"folder": str(place), "ok": whole, "ledgers": results}, indent=2))
     else:
         for result in results:
-            print(
-                f"{result['fingerprint'][:_SHOWN_DIGITS]}  {result['problem'] or _plural(result['entries'], 'entry', 'entries') + ', whole'}"
-            )
+            found = result["problem"] or f"{_plural(result['entries'], 'entry', 'entries')}, whole"
+            print(f"{result['fingerprint'][:_SHOWN_DIGITS]}  {found}")
         print(f"{_plural(len(results), 'ledger', 'ledgers')} in {place}: {'all whole' if whole else 'ALTERED'}")
     if not whole:
         raise typer.Exit(FAILED)
@@ -150,15 +149,14 @@ def _print_overview(folder: Path, rows: list[dict[str, Any]]) -> None:
 def _print_one(ledger: "Ledger") -> None:
     counts, data = ledger.counts(), ledger.data
     print(f"ledger    {ledger.path}")
-    print(f"bars      {' '.join(_span_cells(data)[:2])}, {' to '.join(_span_cells(data)[2:])}" if data else "bars      not described")
+    symbol, bars, first, last = _span_cells(data)
+    print(f"bars      {symbol}, {bars}, {first} to {last}" if data else "bars      not described")
     print(f"trials    {counts.trials} on these bars ({_plural(counts.fits, 'fit', 'fits')}), {counts.total} with those on overlapping bars")
     print(f"openings  {counts.test_openings} of a test block, {counts.overlapping_test_openings} on overlapping bars")
     for overlap in ledger.overlapping():
-        cells = _span_cells(overlap.data)
+        _, bars, first, last = _span_cells(overlap.data)
         tried = f"{_plural(overlap.trials, 'trial', 'trials')}, {_plural(overlap.test_openings, 'opening', 'openings')}"
-        print(
-            f"overlap   {overlap.fingerprint[:_SHOWN_DIGITS]}, {cells[1]}, {cells[2]} to {cells[3]}, {overlap.share:.0%} of this time: {tried}"
-        )
+        print(f"overlap   {overlap.share:.0%}: {overlap.fingerprint[:_SHOWN_DIGITS]}, {bars}, {first} to {last}; {tried}")
     print()
     print_table(("line", "kind", "trial", "says", "note"), [_entry_cells(entry) for entry in ledger.entries])
 
