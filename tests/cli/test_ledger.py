@@ -40,14 +40,8 @@ def _run(*arguments, code=0):
 def test_all_ledgers_in_a_table(folder):
     lines = _run("show", "--folder", folder).splitlines()
     assert lines[0].split()[:5] == ["ledger", "symbol", "bars", "from", "to"]
-    assert lines[2].split() == [
-        "aa11aa11aa11",
-        "FILUSDT",
-        "14,401",
-        "of",
-        "1m",
-        *["1970-01-01", "00:00", "1970-01-11", "00:00", "2", "1", "1", "3"],
-    ]
+    assert lines[2].split()[:5] == ["aa11aa11aa11", "FILUSDT", "14,401", "of", "1m"]
+    assert lines[2].split()[5:] == ["1970-01-01", "00:00", "1970-01-11", "00:00", "2", "1", "1", "3"]
     assert lines[3].split()[-4:] == ["1", "0", "2", "3"]
     assert lines[-1] == f"2 ledgers in {folder}"
 
@@ -62,7 +56,7 @@ def test_one_ledger_with_its_entries_newest_last(folder):
     assert [line.split()[1] for line in lines] == ["data", "fit", "outcome", "fit", "outcome", "test_opened"]
     assert "test: Sharpe 0.00100 a bar over 4,000" in lines[2]
     assert "test: Sharpe undefined a bar" in lines[4]
-    assert lines[5].endswith("bundles logistic  run crypto")
+    assert lines[5].split()[-4:] == ["bundles", "logistic", "run", "crypto"]
 
 
 def test_json_tells_the_same(folder):
