@@ -110,7 +110,8 @@ class Ranges:
         """The positions that are here and not in `other`."""
         if not self.bounds.size:
             return self
-        return self.shared(other.outside(int(self.bounds[0, 0]), int(self.bounds[-1, 1])))
+        left = other.outside(int(self.bounds[0, 0]), int(self.bounds[-1, 1]))
+        return left if self.bounds.shape[0] == 1 else self.shared(left)
 
 
 @dataclass(frozen=True, slots=True)

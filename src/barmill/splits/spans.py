@@ -61,14 +61,19 @@ class OrderedSpans:
 
 def checked_spans(t0: npt.ArrayLike, t1: npt.ArrayLike) -> tuple[Int64Array, Int64Array]:
     """Starts and ends as int64 of one shape (n_observations,); SplitError naming the first label that ends before it begins."""
+    starts, ends, _ = _with_lengths(t0, t1)
+    return starts, ends
+
+
+def _with_lengths(t0: npt.ArrayLike, t1: npt.ArrayLike) -> tuple[Int64Array, Int64Array, Int64Array]:
     starts, ends = np.asarray(t0), np.asarray(t1)
     for name, array in (("t0", starts), ("t1", ends)):
         if array.ndim != 1 or array.shape != starts.shape or (array.size and array.dtype.kind not in "iu"):
             found = f"an array of shape {array.shape} and type {array.dtype}"
             raise SplitError(name, found, expected=f"integers of shape ({starts.size},), one for each observation")
     starts, ends = starts.astype(np.int64, copy=False), ends.astype(np.int64, copy=False)
-    wrong = ends < starts
-    if wrong.any():
-        at = int(np.argmax(wrong))
+    lengths = ends - starts
+    if lengths.size and lengths.min() < 0:
+        at = int(np.argmax(lengths < 0))
         raise SplitError(f"label {at}", f"ends at bar {ends[at]} and begins at bar {starts[at]}", expected="t0 <= t1")
-    return starts, ends
+    return starts, ends, lengths
