@@ -1,17 +1,28 @@
 """The bars on which models are chosen: everything before the test block, cut into folds for cross-validation."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from barmill.errors import RecipeError
 from barmill.labels import Labels
 from barmill.market import Bars
-from barmill.pipeline.dataset import DEVELOPMENT, Dataset, Positions
+from barmill.pipeline.dataset import DEVELOPMENT, Positions
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.trading_path import FILL_BARS, TradingPath
 from barmill.splits import CombinatorialPurgedCV, Fold, Ranges, Splitter, WalkForward, purge
+
+
+class Cut(Protocol):
+    """Labels, and block to positions among them: a `Dataset`, or what a recipe draws before anything is computed."""
+
+    @property
+    def labels(self) -> Labels: ...
+    @property
+    def positions(self) -> Mapping[str, Positions]: ...
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,8 @@ class Development:
     open_time: Positions
 
     @classmethod
-    def of(cls, data: Dataset, recipe: Recipe, bars: Bars) -> "Development":
-        """Of a run whose splits are made.
+    def of(cls, data: Cut, recipe: Recipe, bars: Bars) -> "Development":
+        """Of labels that are cut into blocks.
 
         Raises: SplitError for folds that leave nothing to learn from or to judge.
         """

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from barmill.artefacts import read_json
-from barmill.labels import CLASS_NAMES, average_uniqueness
+from barmill.labels import CLASS_NAMES, Labels, average_uniqueness
 from barmill.market import Bars, round_trip_cost
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.inputs import RunInputs
@@ -89,12 +89,13 @@ def _labels(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
 
 
 def _splits(bars: Bars, data: Dataset) -> dict[str, Any]:
-    blocks = [_block(name, data.positions[name], data, bars) for name in BLOCKS]
+    blocks = [block_told(name, data.positions[name], data.labels, bars) for name in BLOCKS]
     return {"n_bars": len(bars), "blocks": blocks, "dropped": read_json(data.splits / "dropped.json")}
 
 
-def _block(name: str, positions: Positions, data: Dataset, bars: Bars) -> dict[str, Any]:
-    first, last = int(data.labels.t0[positions[0]]), int(data.labels.t1[positions].max())
+def block_told(name: str, positions: Positions, labels: Labels, bars: Bars) -> dict[str, Any]:
+    """A block from its first decision to its latest label end."""
+    first, last = int(labels.t0[positions[0]]), int(labels.t1[positions].max())
     times = {"first_time": moment(int(bars.open_time[first])), "last_time": moment(int(bars.open_time[last]))}
     return {"name": name, "first_bar": first, "last_bar": last, **times, "n": len(positions)}
 

@@ -18,10 +18,9 @@ from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import read_json, readable_json, without_nan, write_new
 from barmill.evaluation import JudgedPath, Thresholds, classification_scores, stability
+from barmill.pipeline.cutting import folds_told
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
-from barmill.pipeline.facts import moment
-from barmill.pipeline.folds import stretches_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.returns import MEAN, TYPICAL
@@ -103,49 +102,9 @@ class _Paths:
 
     def cut(self) -> dict[str, Any]:
         """The groups and the splits, as a map shows them."""
-        development, labels, bars = self.development, self.data.labels, self.inputs.bars
         config = self.inputs.recipe.cross_validation
         assert config is not None
-        splitter = development.combinatorial
-        groups = [development.positions[group.positions()] for group in development.groups]
-        return {
-            "method": config.method,
-            "n_groups": len(groups),
-            "n_test_groups": splitter.n_test_groups if splitter else 1,
-            "n_splits": len(development.folds),
-            "n_paths": splitter.n_paths if splitter else 1,
-            "purge_bars": development.purge_bars,
-            "embargo_bars": development.embargo_bars,
-            "n_labels": len(development.positions),
-            "first_time": moment(int(bars.open_time[development.first_bar])),
-            "last_time": moment(int(bars.open_time[development.last_bar])),
-            "groups": [
-                {
-                    "number": number,
-                    "first_bar": int(labels.t0[rows[0]]),
-                    "last_bar": int(labels.t1[rows].max()),
-                    "first_time": moment(int(bars.open_time[labels.t0[rows[0]]])),
-                    "last_time": moment(int(bars.open_time[labels.t0[rows[-1]]])),
-                    "n": len(rows),
-                }
-                for number, rows in enumerate(groups)
-            ],
-            "splits": [self._split(number) for number in range(len(development.folds))],
-        }
-
-    def _split(self, number: int) -> dict[str, Any]:
-        development, labels = self.development, self.data.labels
-        fold = development.folds[number]
-        train, test = development.train(fold), development.test(fold)
-        return {
-            "number": number,
-            "test_groups": list(fold.test_groups),
-            "n_train": len(train),
-            "n_test": len(test),
-            "n_purged": development.n_candidates(fold) - len(train),
-            "train": [list(stretch) for stretch in stretches_of(labels, train)],
-            "test": [list(stretch) for stretch in stretches_of(labels, test)],
-        }
+        return folds_told(self.development, config.method, self.inputs.bars)
 
     def model(self, label: str, results: list[SplitResult]) -> tuple[dict[str, Any], list[JudgedPath]]:
         """What is told of one model, and the backtest of each of its paths."""

@@ -11,14 +11,13 @@ from barmill.artefacts import readable_json, write_new
 from barmill.errors import SchemaError
 from barmill.features import FeaturePlan, warm_kernels
 from barmill.labels import check_classes, make_labels
-from barmill.pipeline.dataset import DEVELOPMENT, Dataset, floor_of, load_labels, load_positions, save_bars, save_labels, save_positions
-from barmill.pipeline.development import settled_before
+from barmill.pipeline.cutting import CutLabels
+from barmill.pipeline.dataset import Dataset, floor_of, load_labels, load_positions, save_bars, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
 from barmill.pipeline.facts import BLOCKS
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.workspace import Stage, Workspace
-from barmill.splits import holdout, validation_slices
 from barmill.views import RobustScaler, window_ready
 
 
@@ -92,19 +91,11 @@ def _labels(inputs: RunInputs, features: Path, folder: Path) -> None:
 
 def _splits(inputs: RunInputs, labels_folder: Path, folder: Path) -> None:
     recipe = inputs.recipe
-    labels = load_labels(labels_folder)
-    purge = recipe.splits.purge_bars(inputs.bars.timeframe)
-    cut = holdout(labels, recipe.splits, inputs.bars.timeframe)
-    blocks = {"train": cut.train, **validation_slices(labels, cut.validation, recipe.validation.shares, purge), "test": cut.test}
-    y = labels.classes(recipe.labels.classes)
+    cut = CutLabels.of(load_labels(labels_folder), recipe, inputs.bars.timeframe)
+    y = cut.labels.classes(recipe.labels.classes)
     for name in BLOCKS:
-        check_classes(y[blocks[name]], recipe.labels.classes, f"the {name.replace('_', ' ')} block")
-    kept = sum(len(rows) for rows in blocks.values())
-    dropped = dict(cut.dropped)
-    dropped["between validation slices"] = len(labels.t0) - kept - sum(dropped.values())
-    if recipe.cross_validation is not None:
-        blocks[DEVELOPMENT] = settled_before(labels, cut.test, purge)
-    save_positions(folder, blocks, dropped)
+        check_classes(y[cut.positions[name]], recipe.labels.classes, f"the {name.replace('_', ' ')} block")
+    save_positions(folder, cut.positions, cut.dropped)
 
 
 def _scaled(dataset: Dataset, folder: Path) -> None:
