@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from barmill.cli.explain_label import label
+from barmill.cli.explain_split import split
 
 if TYPE_CHECKING:
     from barmill.features.explanation import Explanation, ShownBar
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command(epilog="Example: barmill explain label 2023-10-02T14:30 --bars FILUSDT_um_1m.parquet --set labels.horizon=30")(label)
+app.command(epilog="Example: barmill explain split recipes/crypto-1m.yaml --set cross_validation.method=cpcv")(split)
 
 _LINES = 30  # bars printed; --json has all that were asked for
 

@@ -1,6 +1,6 @@
 """The map of folds as lines of characters, as wide as a terminal."""
 
-from barmill.console.fold_map import MEANINGS, FoldMap, FoldRow, Use
+from barmill.console.fold_map import MEANINGS, FoldMap, FoldRow, Stretch, Use
 
 CHARACTERS: dict[Use, str] = {"train": "=", "validation": "-", "test": "#", "purged": "x", "embargo": "~", "unused": "."}
 LEAST_WIDTH = 20
@@ -14,28 +14,29 @@ def fold_lines(found: FoldMap, width: int) -> list[str]:
     A character stands for the use that most of its bars have. What is narrower than a character is drawn one wide, so that no purge
     and no embargo is lost from sight.
     """
-    names = [row.name for row in found.rows]
-    counts = [_counts(row) for row in found.rows]
-    left = max(len(name) for name in [*names, "split"])
-    right = max(len(count) for count in counts)
-    columns = max(LEAST_WIDTH, width - left - right - 2 * len(_GAP))
-    lines = [found.title, f"{'':<{left}}{_GAP}{_dates(found, columns)}".rstrip()]
-    lines += [
-        f"{name:>{left}}{_GAP}{_characters(row, found, columns)}{_GAP}{count}".rstrip()
-        for name, row, count in zip(names, found.rows, counts, strict=True)
-    ]
+    names = _column_of("split", [row.name for row in found.rows])
+    counts = _counts(found)
+    columns = max(LEAST_WIDTH, width - len(names[0]) - len(counts[0]) - 2 * len(_GAP))
+    maps = [_dates(found, columns), *(_characters(row, found, columns) for row in found.rows)]
+    lines = [f"{name}{_GAP}{drawn:<{columns}}{_GAP}{count}".rstrip() for name, drawn, count in zip(names, maps, counts, strict=True)]
     bars = (found.last_bar + 1 - found.first_bar) / columns
-    lines.append(f"bars {found.first_bar:,} to {found.last_bar:,}; a character is about {bars:,.0f} of them, or what is narrower")
-    return [*lines, *(f"  {CHARACTERS[use]}  {use}: {MEANINGS[use]}{_length(use, found)}" for use in found.uses)]
+    scale = f"bars {found.first_bar:,} to {found.last_bar:,}; a character is about {bars:,.0f} of them, or what is narrower"
+    return [found.title, *lines, scale, *(f"  {CHARACTERS[use]}  {use}: {MEANINGS[use]}{_length(use, found)}" for use in found.uses)]
 
 
-def _counts(row: FoldRow) -> str:
-    told = [
-        f"{count:,} {what}"
-        for count, what in ((row.n_train, "train"), (row.n_test, "test"), (row.n_purged, "dropped"))
-        if count is not None
-    ]
-    return ", ".join([*([row.about] if row.about else []), *told])
+def _column_of(heading: str, texts: list[str]) -> list[str]:
+    """The heading and the texts below it, flush right and equally wide."""
+    wide = max(map(len, [heading, *texts]))
+    return [f"{text:>{wide}}" for text in [heading, *texts]]
+
+
+def _counts(found: FoldMap) -> list[str]:
+    """The headings and the counts of each split: the groups that judge, where there are any, and the rows of each use."""
+    told = [_column_of("groups", [row.about for row in found.rows])] if any(row.about for row in found.rows) else []
+    for heading, key in (("train", "n_train"), ("test", "n_test"), ("dropped", "n_purged")):
+        counts = [getattr(row, key) for row in found.rows]
+        told.append(_column_of(heading, ["n/a" if count is None else f"{count:,}" for count in counts]))
+    return [_GAP.join(line) for line in zip(*told, strict=True)]
 
 
 def _length(use: Use, found: FoldMap) -> str:
@@ -49,13 +50,18 @@ def _column(bar: int, found: FoldMap, columns: int) -> int:
 
 
 def _characters(row: FoldRow, found: FoldMap, columns: int) -> str:
-    """Wide stretches first, then those narrower than a character, so that these stay."""
+    """Long stretches first, then those narrower than a character, the embargo last: what would be lost is drawn over what would not."""
     drawn = [CHARACTERS["unused"]] * columns
     per_column = (found.last_bar + 1 - found.first_bar) / columns
-    wide_first = sorted(row.stretches, key=lambda part: part.last + 1 - part.first < per_column)
-    for part in wide_first:
-        first = _column(part.first, found, columns)
-        last = max(first, _column(part.last, found, columns))
+
+    def order(part: Stretch) -> tuple[bool, int, bool]:
+        length = part.last + 1 - part.first
+        return (length < per_column, 0 if length < per_column else -length, part.use == "embargo")
+
+    for part in sorted(row.stretches, key=order):
+        narrow = part.last + 1 - part.first < per_column
+        ends = ((part.first + part.last) // 2,) * 2 if narrow else (part.first, part.last)
+        first, last = (_column(bar, found, columns) for bar in ends)
         drawn[first : last + 1] = CHARACTERS[part.use] * (last + 1 - first)
     return "".join(drawn)
 

@@ -15,7 +15,7 @@ MEANINGS: dict[Use, str] = {
     "validation": "stops, calibrates, selects",
     "test": "judges",
     "purged": "let go of: its labels meet the rows that judge",
-    "embargo": "let go of: begins too soon after the rows that judge",
+    "embargo": "let go of: too close to the rows that judge",
     "unused": "not used in this split",
 }
 _VALIDATION = ("early_stopping", "calibration", "selection")
@@ -32,7 +32,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class FoldRow:
-    """One split: its stretches cover all bars of the map, in time order, without a gap."""
+    """One split: its stretches cover all bars of the map, in time order, without a gap; `about` are the groups that judge."""
 
     name: str
     about: str
@@ -130,10 +130,11 @@ def _row(split: FoldOfRun, found: CrossValidation, groups: list[Group], first: i
             continue
         if part.use == "test" and last_taught > gap[0]:
             stretches += _after(*gap, _reach(part.last, groups, found.purge_bars or 0))
+        elif part.use == "train" and following is not None:
+            stretches += _before(*gap, found.embargo_bars if found.method == "walk_forward" else 0)
         else:
-            stretches.append(Stretch(*gap, "purged" if part.use == "train" and following is not None else "unused"))
-    tested = listed([str(number) for number in split.test_groups])
-    about = f"group{'' if len(split.test_groups) == 1 else 's'} {tested}" if split.test_groups else ""
+            stretches.append(Stretch(*gap, "unused"))
+    about = ", ".join(str(number) for number in split.test_groups)
     return FoldRow(str(split.number), about, tuple(stretches), split.n_train, split.n_test, split.n_purged)
 
 
@@ -145,6 +146,13 @@ def _reach(last_test: int, groups: list[Group], purge_bars: int) -> int:
     """Where the latest label of the judging rows ends, which end with the decision at bar `last_test`."""
     ends = [group.last_bar or 0 for group in groups if (group.first_bar or 0) <= last_test]
     return max([last_test + purge_bars, *ends])
+
+
+def _before(first: int, last: int, embargo: int) -> list[Stretch]:
+    """A gap that judging rows follow: purged, and in a walk forward, which has its embargo there, that too."""
+    border = max(first, last + 1 - embargo)
+    parts = [Stretch(first, border - 1, "purged")] if border > first else []
+    return [*parts, Stretch(border, last, "embargo")] if border <= last else parts
 
 
 def _after(first: int, last: int, reach: int) -> list[Stretch]:

@@ -58,7 +58,7 @@ def _outline(row: FoldRow, number: int, use: Use, found: FoldMap) -> str:
 def _title(row: FoldRow) -> str:
     sizes = ((row.n_train, "teach"), (row.n_test, "judge"), (row.n_purged, "let go of"))
     told = ", ".join(f"{whole(count)} {what}" for count, what in sizes if count is not None)
-    return f"split {row.name}{f', {row.about} judging' if row.about else ''}: {told}"
+    return f"split {row.name}{f', judged on {row.about}' if row.about else ''}: {told}"
 
 
 def _dates(found: FoldMap) -> tuple[tuple[float, str], ...]:

@@ -10,28 +10,54 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Calmar ratio", "Yearly growth over the largest drawdown."),
     ("Cost paid", "All fees and slippage of the trades on the test block, as a share of a fixed capital."),
     ("Coverage", "How often the outcome fell between q05 and q95. Honest quantiles have 90 %."),
+    (
+        "Cross-validation, split, path",
+        "Every part of the bars before the test block judges models that learned from the others. In combinatorial cross-validation "
+        "several parts judge at a time; their forecasts make up several walks through all bars, the paths, each of them out of sample.",
+    ),
+    ("Degradation", "How much of a Sharpe ratio in sample is left out of sample. A falling line: the better it looked, the worse it did."),
     ("Drawdown", "How far equity has fallen from its highest point so far."),
+    (
+        "DSR",
+        "Deflated Sharpe ratio: the probability that the true Sharpe ratio is above the best that as many trials without skill would show. "
+        "The usual bar is 0.95.",
+    ),
     ("E_r", "The expected net log return from entry to the label's end."),
     ("ECE, MCE", "Expected and largest calibration error: how far p_up lies from the share that happened, over bins of equal width."),
     ("Embargo", "Rows left out after a block, because what happens there still depends on it."),
     ("Exposure", "The share of bars with a position."),
+    ("Haircut", "The share of a Sharpe ratio that goes once its test has paid for all the others that were made."),
     (
         "IC, rank IC",
         "Correlation between E_r (q50 where a model has no E_r) and the realised return: of the values, and of their ranks. 0 is no skill.",
     ),
+    ("In sample, out of sample", "On the rows that taught a model, and on rows that did not."),
     ("Interval", "Where the AUC lies with 95 % confidence, from resampling blocks of the test block longer than a label."),
     ("Label", "The outcome of a decision taken at a bar's close and filled at the next bar's open, net of costs."),
+    ("Leakage", "Knowing at a decision what was known only later. A check that lacks what it looks at does not apply, which is no pass."),
     ("Log loss", "The price of confident mistakes. Lower is better; the base is what always saying the base rate costs."),
     ("MCC, F1", "Scores of the yes-or-no forecast. MCC: 1 is perfect, 0 is chance. F1 depends on the base rate."),
     ("Net", "After fees and slippage, on both sides of a trade."),
+    ("Not promoted", "The result does not stand above luck: the DSR is not over its bar."),
+    ("Out of fold", "Forecast by a model that did not learn from that row. On each path every label is forecast so exactly once."),
+    ("p_up, q05, q50, q95", "The forecast: the probability of an up, and three quantiles of the net return."),
+    (
+        "PBO",
+        "Probability of backtest overfitting: how often the configuration that is best on one half of the time is among the worse half "
+        "on the other. Without skill about one half.",
+    ),
     ("Pinball loss", "The error of a quantile forecast, which weighs misses on one side more than on the other. Lower is better."),
     ("PR-AUC", "Average precision over all thresholds. Chance has the base rate."),
     ("Profit factor", "Gains of the winning trades over losses of the losing ones. Infinite without a loss."),
-    ("p_up, q05, q50, q95", "The forecast: the probability of an up, and three quantiles of the net return."),
+    ("PSR", "The probability that the true Sharpe ratio is above 0, given how long, skewed and heavy-tailed the returns are."),
     ("Purge", "Leaving out rows whose label reaches into the next block, so that no outcome is known on both sides."),
     (
         "Random band",
         "The middle 90 % of net Sharpe ratios of the model's own trades, moved to random other times. Inside it, luck explains the result.",
+    ),
+    (
+        "Reality check, SPA",
+        "The chance that the best of all configurations would look this good if none was better than doing nothing.",
     ),
     ("Recovery factor", "Net profit over the deepest fall of cumulative profit."),
     (
@@ -41,7 +67,9 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Sharpe ratio", "Mean over standard deviation of the net returns per bar, for a year. Below 0 it lost money."),
     ("Sortino ratio", "As the Sharpe ratio, with only the falls counted as risk."),
     ("Test block", "The last bars. Nothing was fitted or chosen on them, and each look at them is written to the trial ledger."),
+    ("Track record needed", "The bars after which a Sharpe ratio of this size is told from 0 with 95 % confidence."),
     ("Trial ledger", "The list of all fits that were judged on these bars. The more trials, the better the best one looks by luck."),
+    ("Trials, as if independent", "Many trials are alike; this is how many clusters of them there are."),
     ("Turnover", "The sum of all changes of the position in a year, in multiples of equity."),
     ("Uniqueness", "How little a label's time overlaps with that of others. Rows that overlap count for less."),
 )

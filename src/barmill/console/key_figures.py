@@ -1,10 +1,11 @@
 """The cards at the top: what the selected model came to, each with the figure that it must be read against."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from barmill.console.figures import basis_points, fixed, listed, percent, plural, whole
-from barmill.console.judgement import Judgement, ModelResult
+from barmill.console.judgement import Judgement, ModelResult, Trading
 from barmill.console.model_table import auc_cell, auc_scale, sharpe_cell, sharpe_scale
 from barmill.console.strips import Strip
 from barmill.console.verdict import Standing, ranks_better_than_chance, standing_of
@@ -48,20 +49,29 @@ def _of_model(judgement: Judgement, model: ModelResult) -> tuple[Card, ...]:
     ranks = "" if model.classification.auc is None else f", {'above' if skilled else 'not told from'} 0.5"
     idle = "no trades" if trading.n_trades == 0 else ""
     ece = model.calibration.ece
+    interval = interval_text(trading, "sharpe", two_places)
     holding = "" if held is None else f", holding {percent(held.total_return)}"
     return (
         Card(
             "Net Sharpe",
             sharpe.text,
-            f"{STANDINGS[standing]}: {sharpe.note}" if trading.sharpe is not None else sharpe.note,
+            joined(f"{STANDINGS[standing]}: {sharpe.note}" if trading.sharpe is not None else sharpe.note, interval),
             _tone(standing),
             sharpe.strip,
         ),
         Card(
             "AUC", auc.text, f"{auc.note}{ranks}", "good" if skilled else "doubt" if model.classification.auc is not None else "", auc.strip
         ),
-        Card("Net return", percent(trading.total_return), idle or f"before costs {percent(trading.gross_total_return)}{holding}"),
-        Card("Largest drawdown", percent(trading.max_drawdown), idle or f"{percent(trading.exposure)} of the bars with a position"),
+        Card(
+            "Net return",
+            percent(trading.total_return),
+            idle or joined(f"before costs {percent(trading.gross_total_return)}{holding}", interval_text(trading, "total_return", percent)),
+        ),
+        Card(
+            "Largest drawdown",
+            percent(trading.max_drawdown),
+            idle or joined(f"{percent(trading.exposure)} of the bars with a position", interval_text(trading, "max_drawdown", percent)),
+        ),
         Card(
             "Trades",
             whole(trading.n_trades),
@@ -70,6 +80,21 @@ def _of_model(judgement: Judgement, model: ModelResult) -> tuple[Card, ...]:
         Card("Calibration error (ECE)", fixed(ece, 4), "no forecasts to judge" if ece is None else calibration_gain(model)),
         Card("Round trip", basis_points(judgement.costs.round_trip_bps), "fees and slippage, in and out"),
     )
+
+
+def interval_text(trading: Trading, figure: str, say: Callable[[float | None], str]) -> str:
+    """Where a figure of the trading rule lies by its bootstrap interval; nothing where it has none."""
+    low, high = trading.intervals.get(figure) or (None, None)
+    return "" if low is None or high is None else f"interval {say(low)} to {say(high)}"
+
+
+def two_places(value: float | None) -> str:
+    return fixed(value, 2)
+
+
+def joined(*parts: str) -> str:
+    """What there is to say, in one line."""
+    return "; ".join(part for part in parts if part)
 
 
 def calibration_gain(model: ModelResult) -> str:

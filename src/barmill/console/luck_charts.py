@@ -35,7 +35,7 @@ def logit_histogram(pbo: Pbo) -> Figure | None:
     layout = framed(
         280,
         bargap=0,
-        xaxis=axis(nticks=7, zeroline=True, zerolinewidth=2, title="logit of the rank out of sample; below 0 is the worse half"),
+        xaxis=axis(nticks=7, zeroline=True, zerolinewidth=2, title="logit of the rank out of sample"),
         yaxis=axis(nticks=5, tickformat=".0%", title="choices"),
     )
     return {"data": bars, "layout": layout}

@@ -176,12 +176,13 @@ ALL_FIGURES: tuple[tuple[str, tuple[tuple[str, Figure], ...]], ...] = (
                 "Long above / short below p_up",
                 lambda m: f"{_threshold(m.trading.long_above, 1.0)} / {_threshold(m.trading.short_below, 0.0)}",
             ),
+            ("Interval of the net Sharpe", lambda m: span(*m.trading.intervals.get("sharpe", (None, None)), decimals=2)),
             ("Random signals below it", lambda m: percent(m.trading.random.share_below)),
             ("Median of the random band", lambda m: fixed(m.trading.random.p50, 2)),
-            ("Sortino", lambda m: _ratio(m.trading, m.trading.sortino)),
-            ("Calmar", lambda m: _ratio(m.trading, m.trading.calmar)),
-            ("Win rate", lambda m: percent(m.trading.win_rate)),
-            ("Profit factor", lambda m: _ratio(m.trading, m.trading.profit_factor)),
+            ("Sortino", lambda m: _with_interval(_ratio(m.trading, m.trading.sortino), m.trading, "sortino")),
+            ("Calmar", lambda m: _with_interval(_ratio(m.trading, m.trading.calmar), m.trading, "calmar")),
+            ("Win rate", lambda m: _with_interval(percent(m.trading.win_rate), m.trading, "win_rate")),
+            ("Profit factor", lambda m: _with_interval(_ratio(m.trading, m.trading.profit_factor), m.trading, "profit_factor")),
             ("Recovery factor", lambda m: _ratio(m.trading, m.trading.recovery_factor)),
             ("Exposure", lambda m: percent(m.trading.exposure)),
             ("Cost paid, of capital", lambda m: percent(m.trading.cost_paid)),
@@ -204,6 +205,13 @@ def _ratio(trading: Trading, value: float | None) -> str:
     if value is None:
         return f"{NOT_AVAILABLE} ({why_no_sharpe(trading)})" if trading.n_trades == 0 else NOT_AVAILABLE
     return f"{fixed(value, 2)} (no loss)" if value == float("inf") else fixed(value, 2)
+
+
+def _with_interval(text: str, trading: Trading, figure: str) -> str:
+    low, high = trading.intervals.get(figure) or (None, None)
+    if low is None or high is None:
+        return text
+    return f"{text} ({percent(low)} to {percent(high)})" if figure == "win_rate" else f"{text} ({span(low, high, 2)})"
 
 
 def all_figures(models: Sequence[ModelResult]) -> tuple[tuple[str, tuple[tuple[str, tuple[str, ...]], ...]], ...]:

@@ -1,22 +1,26 @@
-"""What the run came to, in plain words. Honest is the feature: a result that luck could have given is called one."""
+"""What the run came to, in plain words. Honest is the feature: a result that luck could have given is called one.
+
+Where there are paths and a count of trials they have the first word, since they decide; the test block only confirms.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from barmill.console.figures import SPACE, fixed, listed, percent, plural, span
 from barmill.console.judgement import Judgement, ModelResult
+from barmill.console.verdict_by_paths import figures_of_proof, headline_by_proof, is_promoted, remarks_on_proof
 
 FEW_TRADES = 50  # below this a single trade moves the result by more than a fiftieth
 
-Standing = Literal["above", "less_loss", "within", "below", "unknown"]
+Standing = Literal["above", "less_loss", "within", "below", "unknown", "luck"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A headline, the figures behind it, and what else must be said with them.
 
-    standing : where the selected model's net Sharpe ratio lies in its random band; "less_loss" is beyond its upper end, but
-        not above 0
+    standing : where the selected model's net Sharpe ratio lies in its random band on the test block; "less_loss" is beyond its upper
+        end, but not above 0; "luck" where the paths or the trials speak against a success there
     """
 
     standing: Standing
@@ -56,8 +60,12 @@ def verdict_on(judgement: Judgement) -> Verdict:
         return Verdict("unknown", found, "", ())
     standing = standing_of(chosen)
     others = [model.name for model in judgement.models if model is not chosen and standing_of(model) == "above"]
-    remarks = [*_remarks(judgement, chosen, standing, others)]
-    return Verdict(standing, _headline(judgement, chosen, standing, others), _figures(chosen), tuple(remarks))
+    remarks = (*_remarks(judgement, chosen, standing, others), *remarks_on_proof(judgement, chosen, confirmed=standing == "above"))
+    proof = headline_by_proof(judgement, chosen, confirmed=standing == "above")
+    if proof is None:
+        return Verdict(standing, _headline(judgement, chosen, standing, others), _figures(chosen), remarks)
+    shown: Standing = "luck" if standing == "above" and not is_promoted(judgement, chosen) else standing
+    return Verdict(shown, proof, f"{figures_of_proof(judgement, chosen)} {_figures(chosen)}", remarks)
 
 
 def _headline(judgement: Judgement, chosen: ModelResult, standing: Standing, others: list[str]) -> str:
@@ -101,7 +109,8 @@ def _remarks(judgement: Judgement, chosen: ModelResult, standing: Standing, othe
         remarks.append(
             "It did worse than almost all random signals, which is no hidden skill: turned round, it would pay the same costs again."
         )
-    if standing == "above" and judgement.ledger.trials is not None and judgement.ledger.trials > 1:
+    counted = judgement.overfitting is not None and judgement.overfitting.of(chosen.name) is not None
+    if standing == "above" and not counted and judgement.ledger.trials is not None and judgement.ledger.trials > 1:
         trials = plural(judgement.ledger.trials, "trial")
         remarks.append(
             f"The ledger counts {trials} on these bars: luck alone puts one in twenty above the band, so this is a lead, not a proof."
