@@ -64,6 +64,8 @@ def _values_early(dossier: Dossier, series: SecondSeries, times: Int64Array) -> 
     shown = dossier.rows(np.arange(dossier.n), slice(number, number + 1))[:, 0]
     last = np.searchsorted(known, times, side="right") - 1
     wrong = np.flatnonzero(np.isfinite(shown) & ~((last >= 0) & _same(shown, truth[np.maximum(last, 0)])))
+    for step in range(1, MOST_AHEAD + 1):  # an older row is late, and harms nobody
+        wrong = wrong[~((last[wrong] >= step) & _same(shown[wrong], truth[np.maximum(last[wrong] - step, 0)]))]
     early, by = nothing
     for step in range(1, MOST_AHEAD + 1):
         later = last[wrong] + step

@@ -9,7 +9,7 @@ from barmill.evaluation.leakage.check import Looked, Missing, finding, need_valu
 from barmill.evaluation.leakage.dossier import Dossier, Float64Array, Int64Array
 from barmill.evaluation.leakage.linkage import FEWEST, Links, links
 from barmill.evaluation.leakage.report import LeakageFinding
-from barmill.evaluation.leakage.sampling import filled, sampled
+from barmill.evaluation.leakage.sampling import filled, sampled, used_rows
 from barmill.evaluation.leakage.settings import LeakageSettings
 from barmill.evaluation.leakage.temporal_order import where
 
@@ -31,7 +31,7 @@ def look_at_labels_in_columns(dossier: Dossier, settings: LeakageSettings) -> Lo
     need_values(dossier)
     if dossier.y is None and dossier.outcome is None:
         raise Missing("needs the labels (y or outcome), which nobody gave")
-    rows = sampled(np.arange(dossier.n), settings)
+    rows = sampled(used_rows(dossier), settings)
     targets = {name: values[rows].astype(np.float64) for name in ("y", "outcome") if (values := getattr(dossier, name)) is not None}
     findings: list[LeakageFinding] = []
     for start in range(0, len(dossier.columns), COLUMNS_AT_ONCE):

@@ -40,6 +40,14 @@ class Links:
         """Which correlations are less likely than `most_p`, and well beyond what any far shift gives."""
         return (self.p_values() <= most_p) & (np.abs(self.rho) >= BEYOND * self.most)
 
+    def at_least(self, noises: float) -> Float64Array:
+        """The size of each correlation less so many of its noises."""
+        return np.abs(self.rho) - noises * np.maximum(self.noise, 1.0 / np.sqrt(self.spans))
+
+    def one(self, k: int) -> "Links":
+        """Those of column `k` alone."""
+        return Links(self.rho[k : k + 1], self.noise[k : k + 1], self.most[k : k + 1], self.spans)
+
     def p_values(self) -> Float64Array:
         """Two-sided; Student's distribution with as many degrees of freedom as the noise leaves rows."""
         rows = np.maximum(np.minimum(1.0 / self.noise**2, self.spans) - 2.0, 3.0)

@@ -9,6 +9,12 @@ STRETCHES = 4
 LEAST_FILLED = 0.5  # share of finite values from which on a column is looked at
 
 
+def used_rows(dossier: Dossier) -> Int64Array:
+    """The decisions that are in a block, ascending; all where there are no blocks. What lies between blocks is nobody's."""
+    blocks = [rows for rows in (dossier.blocks or {}).values() if rows.size]
+    return np.unique(np.concatenate(blocks)).astype(np.int64) if blocks else np.arange(dossier.n, dtype=np.int64)
+
+
 def sampled(rows: Int64Array, settings: LeakageSettings) -> Int64Array:
     """At most `most_rows` of the ascending `rows`: four stretches, drawn one from each quarter, so that neighbours stay neighbours."""
     if rows.size <= settings.most_rows:
@@ -31,4 +37,4 @@ def filled(dossier: Dossier, rows: Int64Array, columns: slice) -> tuple[Float64A
     return values, usable
 
 
-__all__ = ["filled", "sampled"]
+__all__ = ["filled", "sampled", "used_rows"]

@@ -13,9 +13,9 @@ import numpy as np
 from barmill.evaluation.leakage.check import Looked, Missing, finding, need, need_values
 from barmill.evaluation.leakage.dossier import Dossier, Float64Array, Int64Array
 from barmill.evaluation.leakage.honest_past import PastFit, honest_past, local_volatility, log_moves
-from barmill.evaluation.leakage.linkage import FEWEST, links, plain_link, steady
+from barmill.evaluation.leakage.linkage import FEWEST, Links, links, plain_link, steady
 from barmill.evaluation.leakage.report import LeakageFinding, Severity
-from barmill.evaluation.leakage.sampling import filled, sampled
+from barmill.evaluation.leakage.sampling import filled, sampled, used_rows
 from barmill.evaluation.leakage.settings import LeakageSettings
 
 HORIZONS = (1, 2, 5, 15, 60, 240)
@@ -28,19 +28,19 @@ COLUMNS_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Correlations, left over after the past, that are no longer plausible: to look at, and to stop at."""
+    """What a correlation that the past does not explain may be, three of its noises taken off: to look at, and to stop at."""
 
     odd: float
     impossible: float
 
 
-# Measured on the honest sets of 44 to 205 columns, of real bars and of simulated ones whose planted edge has an oracle of AUC 0.6 to 0.7:
-# the most that was left was 0.10 of returns (0.18 where only closes are known, so that flow is no part of the past), 0.22 of volatility
-# (0.30 with closes alone), and 0.10 of the volatility of the next two bars.
-RETURNS = Bounds(0.15, 0.25)
-RETURNS_BY_CLOSE = Bounds(0.22, 0.28)
-VOLATILITY = Bounds(0.38, 0.45)
-NEXT_VOLATILITY = Bounds(0.18, 0.30)
+# Measured on honest sets of 44 to 205 columns, of real bars and of simulated ones whose oracle has an AUC of 0.6 to 0.7: the most that was
+# left was 0.08 of returns (0.14 where only closes are known, so that flow is no part of the past), and 0.10 of volatility.
+RETURNS = Bounds(0.10, 0.15)
+RETURNS_BY_CLOSE = Bounds(0.15, 0.20)
+VOLATILITY = Bounds(0.15, 0.25)
+NEXT_VOLATILITY = Bounds(0.10, 0.15)
+NOISES = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,8 @@ def look_at_time_shift(dossier: Dossier, settings: LeakageSettings) -> Looked:
     if close is None:
         raise Missing("needs the closes of the bars, which nobody gave")
     assert dossier.t0 is not None
-    rows = sampled(np.flatnonzero(dossier.t0 + 1 < close.size), settings)
+    rows = used_rows(dossier)
+    rows = sampled(rows[dossier.t0[rows] + 1 < close.size], settings)
     if rows.size < FEWEST:
         raise Missing(f"needs {FEWEST} decisions or more")
     bars = dossier.t0[rows]
@@ -106,33 +107,26 @@ def _ask(values: Float64Array, numbers: Int64Array, fit: PastFit, futures: list[
         within, across = fit.left_within(future.values[:, None])[:, 0], fit.left_across(future.values[:, None])[:, 0]
         for rest, series in ((newest, within),) if future.is_volatility else ((newest, within), (whole, across)):
             found = links(rest, series, future.spans)
-            odd = (np.abs(found.rho) >= future.bounds.odd) & found.beyond_chance(most_p)
+            odd = (found.at_least(NOISES) >= future.bounds.odd) & found.beyond_chance(most_p)
             for k in np.flatnonzero(odd).tolist():
-                _keep(worst, int(numbers[k]), future, float(found.rho[k]), float(found.p_values()[k]), rest[:, k], series, every)
+                _keep(worst, int(numbers[k]), future, found.one(k), rest[:, k], series, every)
         for k in () if future.is_volatility else stepping:
             rows = np.flatnonzero(changes[:, k])
             column, series = newest[rows, k], within[rows]
             found = plain_link(column, series, future.spans)
-            if abs(found.rho[0]) >= future.bounds.impossible and found.p_values()[0] <= most_p:
-                _keep(worst, int(numbers[k]), future, float(found.rho[0]), float(found.p_values()[0]), column, series, rows)
+            if found.at_least(NOISES)[0] >= future.bounds.odd and found.p_values()[0] <= most_p:
+                _keep(worst, int(numbers[k]), future, found, column, series, rows)
 
 
 def _keep(
-    worst: dict[int, _Worst],
-    number: int,
-    future: Future,
-    rho: float,
-    p: float,
-    column: Float64Array,
-    series: Float64Array,
-    rows: Int64Array,
+    worst: dict[int, _Worst], number: int, future: Future, found: Links, column: Float64Array, series: Float64Array, rows: Int64Array
 ) -> None:
     """Remember a link if it is the column's worst so far, and there at all times."""
-    size = abs(rho) / future.bounds.impossible
+    rho, size = float(found.rho[0]), float(found.at_least(NOISES)[0]) / future.bounds.impossible
     if (number in worst and worst[number].size >= size) or steady(column, series) * np.sign(rho) < STEADY * abs(rho):
         return
     at = int(rows[np.argmax(column * series * np.sign(rho))])
-    worst[number] = _Worst(size, future.words, rho, p, at, "critical" if size >= 1.0 else "warning")
+    worst[number] = _Worst(size, future.words, rho, float(found.p_values()[0]), at, "critical" if size >= 1.0 else "info")
 
 
 def _futures(dossier: Dossier, close: Float64Array, rows: Int64Array, bars: Int64Array) -> list[Future]:
