@@ -13,7 +13,7 @@ from safetensors.numpy import save as save_tensors
 from barmill.artefacts import read_json, readable_json, write_new
 from barmill.errors import DataError
 from barmill.features import FeaturePlan
-from barmill.labels import Labels
+from barmill.labels import Labels, average_uniqueness
 from barmill.market import Bars, Instrument
 from barmill.models.contract import Samples, View
 from barmill.pipeline.workspace import Stage, Workspace
@@ -104,6 +104,11 @@ class Dataset:
         return load_labels(self.labels_folder)
 
     @cached_property
+    def uniqueness(self) -> npt.NDArray[np.float64]:
+        """What labels weigh: not brought to a mean of 1 over all of them, so that no bit of it depends on the test block."""
+        return average_uniqueness(self.labels.t0, self.labels.t1, self.labels.n_bars)
+
+    @cached_property
     def positions(self) -> dict[str, Positions]:
         return load_positions(self.splits)
 
@@ -124,7 +129,7 @@ class Dataset:
     def scaled_data(self) -> "ScaledData":
         """Views and targets of any label, scaled by what the training block says."""
         scaled = (self.base, self.volatility, self.volatility_floor)
-        return ScaledData(self.labels, self.names, self.values, *scaled, self.horizon, self.n_classes)
+        return ScaledData(self.labels, self.uniqueness, self.names, self.values, *scaled, self.horizon, self.n_classes)
 
     def samples(self, block: str, window: int | None, inputs: tuple[str, ...]) -> Samples:
         """The samples of `block` as a model with this `window` and these `inputs` (all, if empty) sees them."""
@@ -135,7 +140,7 @@ class Dataset:
 class ScaledData:
     """Features scaled by the training rows of a run or of a fold, and the samples that models see of them.
 
-    labels : of the run
+    labels : of the run; uniqueness : float64 (n_labels,), what they weigh
     names : columns of the features
     values : float64 (n_bars, n_features), unscaled
     base : float32 (n_bars, n_features), scaled
@@ -145,6 +150,7 @@ class ScaledData:
     """
 
     labels: Labels
+    uniqueness: npt.NDArray[np.float64]
     names: tuple[str, ...]
     values: npt.NDArray[np.float64]
     base: npt.NDArray[np.float32]
@@ -161,7 +167,7 @@ class ScaledData:
 
     def samples(self, positions: Positions, window: int | None, inputs: tuple[str, ...]) -> Samples:
         """The labels at `positions`, with targets in units of the volatility known at the decision, and weights of mean 1."""
-        weight = self.labels.weight[positions]
+        weight = self.uniqueness[positions]
         return Samples(
             view=self.view(positions, window, inputs),
             y=self.labels.classes(self.n_classes)[positions],

@@ -53,8 +53,8 @@ def fold_data(dataset: Dataset, train: Positions, read_bars: Callable[[], Bars])
     rows = dataset.labels.t0[train]
     scaler = RobustScaler.fit(values, rows, names=dataset.names)
     floor = floor_of(np.asarray(values[rows, dataset.names.index(dataset.volatility)]))
-    base = scaler.transform(values)
-    return ScaledData(dataset.labels, dataset.names, values, base, dataset.volatility, floor, dataset.horizon, dataset.n_classes)
+    scaled = (scaler.transform(values), dataset.volatility, floor)
+    return ScaledData(dataset.labels, dataset.uniqueness, dataset.names, values, *scaled, dataset.horizon, dataset.n_classes)
 
 
 def fit_entry(

@@ -1,0 +1,300 @@
+"""Cross-validation in a run: paths, proofs, caching by fold, and nothing of the test block in any of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+from sklearn.metrics import roc_auc_score
+
+import barmill as bm
+from barmill.errors import ProvenanceError
+from barmill.evaluation import Ledger, sharpe_ratio
+from barmill.pipeline.dataset import Dataset, load_labels, load_positions
+from barmill.pipeline.folds import fold_data, stretches_of
+from barmill.splits import CombinatorialPurgedCV, cpcv_path_ids
+
+RECIPE = """
+name: folds
+features: {timeframes: [1m, 5m], add: ADD}
+labels: {horizon: 30, atr_window: 30, every: 4}
+splits: {embargo: 60}
+cross_validation: CV
+base_models:
+  - {name: logistic, outputs: [p_up]}
+  - {name: lightgbm, alias: trees, outputs: [p_up], config: {n_estimators: 10, num_leaves: 4}}
+random_signals: 20
+"""
+CPCV = "{method: cpcv, n_groups: 4, n_test_groups: 2, embargo: 90}"
+
+
+def recipe_in(folder, cv=CPCV, add="[]"):
+    path = folder / "folds.yaml"
+    path.write_text(RECIPE.replace("CV", cv).replace("ADD", add))
+    return path
+
+
+def bars_of(seed=5):
+    return bm.simulate(9_000, seed=seed, strength=2.5).bars
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
+        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        run = bm.train(recipe_in(folder), bars=bars_of(), out=folder / "run")
+        counted = Ledger.of(run.bars.fingerprint)
+        return run, counted
+
+
+def folds(run, model):
+    """(forecasts, summary) of each split, in order."""
+    found = sorted(run.folder.glob(f"folds/{model}-*"))
+    return [(load_file(folder / "forecasts.safetensors"), json.loads((folder / "summary.json").read_text())) for folder in found]
+
+
+def told(run, model):
+    return next(each for each in run.judgement["cross_validation"]["models"] if each["name"] == model)
+
+
+def labels_of(run):
+    return load_labels(next(run.folder.glob("data/labels-*"))), load_positions(next(run.folder.glob("data/splits-*")))
+
+
+def test_every_path_is_put_together_from_the_splits_that_judged(run):
+    run, _ = run
+    labels, positions = labels_of(run)
+    up = labels.classes(2)
+    n = len(positions["development"])
+    groups = np.array_split(np.arange(n), 4)
+    for model in ("logistic", "trees"):
+        results = folds(run, model)
+        assert len(results) == 6
+        ids = cpcv_path_ids(4, 2)
+        chosen = [
+            fold.test_groups for fold in CombinatorialPurgedCV(n_groups=4, n_test_groups=2).folds(labels.take(positions["development"]))
+        ]
+        for path in told(run, model)["paths"]:
+            p = np.full(n, np.nan)
+            for (forecast, _), test_groups, path_of_group in zip(results, chosen, ids, strict=True):
+                said = dict(zip(forecast["positions"].tolist(), forecast["p"].tolist(), strict=True))
+                for group, number in zip(test_groups, path_of_group, strict=True):
+                    if number == path["path"]:
+                        assert np.isnan(p[groups[group]]).all()
+                        p[groups[group]] = [said[row] for row in positions["development"][groups[group]].tolist()]
+            assert path["auc"] == pytest.approx(roc_auc_score(up[positions["development"]], p), abs=1e-12)
+
+
+def test_no_model_of_a_split_saw_a_label_that_meets_what_it_forecast(run):
+    run, _ = run
+    labels, _ = labels_of(run)
+    ends = np.maximum(labels.t1, labels.t0 + 60)  # splits.purge
+    for model in ("logistic", "trees"):
+        for forecast, summary in folds(run, model):
+            test = np.zeros(labels.n_bars + 60, dtype=bool)
+            for row in forecast["positions"]:
+                test[labels.t0[row] : ends[row] + 1] = True
+            seen = np.concatenate([np.arange(start, stop) for start, stop in forecast["fitted_on"]])
+            assert len(seen) == sum(summary["n"][part] for part in ("fit", "early_stopping", "calibration", "selection"))
+            assert not any(test[labels.t0[row] : ends[row] + 1].any() for row in seen)
+
+
+def test_the_report_of_out_of_fold_forecasts_is_complete(run):
+    run, _ = run
+    for model in ("logistic", "trees"):
+        proof = told(run, model)["oof"]
+        assert (proof["complete"], proof["n_paths"], proof["n_pieces"]) == (True, 3, 12)
+        assert proof["n_samples"] == run.judgement["cross_validation"]["n_labels"]
+        assert proof["not_labelled"]["features not ready"] > 0
+
+
+def test_the_model_is_chosen_by_the_paths_and_that_is_stated(run):
+    run, _ = run
+    losses = {model["name"]: model["distribution"]["log_loss"]["mean"] for model in run.judgement["cross_validation"]["models"]}
+    assert [model["name"] for model in run.judgement["models"] if model["selected"]] == [min(losses, key=losses.__getitem__)]
+    choice = next(record for record in run.judgement["provenance"] if record["what"] == "choice among the models")
+    assert choice["fitted_on"] == "development"
+    test = next(block for block in run.judgement["splits"]["blocks"] if block["name"] == "test")
+    assert choice["last_time"] < test["first_time"]
+
+
+def test_each_model_is_one_trial_with_an_outcome_on_the_paths_and_one_on_the_test_block(run):
+    run, ledger = run
+    assert ledger.count == 2
+    outcomes = ledger.outcomes()
+    assert [set(by_block) for by_block in outcomes.values()] == [{"cross_validation", "test"}] * 2
+    luck = run.judgement["overfitting"]
+    assert luck["block"] == "cross_validation"
+    assert luck["trials"]["total"] == 2
+    year = np.sqrt(525_600)
+    sharpes = [by_block["cross_validation"].trial["sharpe"] * year for by_block in outcomes.values()]
+    assert sharpes == pytest.approx([model["sharpe"] for model in luck["models"]])
+    kept = load_file(next(run.folder.glob("metrics/cross-validated-*/returns.safetensors")))
+    for model in luck["models"]:
+        paths = [path["sharpe"] for path in told(run, model["name"])["paths"]]
+        assert model["sharpe"] == pytest.approx(np.median(paths))  # three paths: the median is one of them
+        assert sharpe_ratio(kept[f"typical|{model['name']}"], 525_600) == pytest.approx(model["sharpe"])
+    assert luck["pbo"]["n_configurations"] == 2
+
+
+def test_equity_curves_to_draw_begin_at_one_and_end_where_the_path_does(run):
+    run, _ = run
+    drawn = pl.read_parquet(run.folder / "metrics" / "paths.parquet")
+    assert len(drawn) <= 1500
+    for model in ("logistic", "trees"):
+        for path in told(run, model)["paths"]:
+            curve = drawn[f"{model}|{path['path']}"]
+            assert curve[0] == 1.0
+            assert curve[-1] == pytest.approx(1 + path["total_return"])
+
+
+def test_a_damaged_fold_is_done_again_alone_to_the_same_bytes(run, monkeypatch):
+    run, ledger = run
+    monkeypatch.setenv("BARMILL_LEDGER", str(ledger.folder))
+    whole = next(run.folder.glob("metrics/cross-validated-*"))
+    before = (whole / "cross_validation.json").read_bytes()
+    stages = {folder.name: folder.stat().st_mtime_ns for folder in run.folder.glob("folds/*-*")}
+    victim = next(run.folder.glob("folds/trees-002-*"))
+    (victim / "summary.json").write_text("{}")
+    (whole / "cross_validation.json").write_text("{}")
+    (next(run.folder.glob("metrics/judged-*")) / "judgement.json").write_text("{}")
+    bm.train(run.folder.parent / "folds.yaml", bars=bars_of(), out=run.folder)
+    assert (whole / "cross_validation.json").read_bytes() == before
+    again = {folder.name: folder.stat().st_mtime_ns for folder in run.folder.glob("folds/*-*")}
+    assert {name for name in stages if again[name] != stages[name]} == {victim.name}
+
+
+def test_another_model_leaves_the_folds_of_the_others_alone(run, tmp_path, monkeypatch):
+    run, _ = run
+    monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
+    before = {folder.name for folder in run.folder.glob("folds/*-*")}
+    recipe = tmp_path / "folds.yaml"
+    entry = "  - {name: logistic, alias: flat, outputs: [p_up], config: {C: 0.001}}\nrandom_signals"
+    recipe.write_text((run.folder.parent / "folds.yaml").read_text().replace("random_signals", entry))
+    bm.train(recipe, bars=bars_of(), out=run.folder)
+    after = {folder.name for folder in run.folder.glob("folds/*-*")}
+    assert before < after
+    assert {name.rsplit("-", 2)[0] for name in after - before} == {"flat"}
+
+
+def test_nothing_before_the_test_block_changes_when_the_test_block_does(run, tmp_path):
+    """Isolation: other bars from the first test decision on, the same cross-validation."""
+    run, _ = run
+    labels, positions = labels_of(run)
+    first = int(labels.t0[positions["test"][0]])
+    bars = bars_of()
+    frame = bars.frame.with_columns(
+        pl.when(pl.int_range(pl.len()) > first).then(pl.col(name) * 1.02).otherwise(pl.col(name)).alias(name)
+        for name in ("open", "high", "low", "close")
+    )
+    other = bm.Bars.from_columns(bars.instrument, bars.timeframe, *(frame[name].to_numpy() for name in frame.columns[:6]))
+    again = bm.train(recipe_in(tmp_path), bars=other, out=tmp_path / "run")
+    for model in ("logistic", "trees"):
+        for (mine, _), (theirs, _) in zip(folds(run, model), folds(again, model), strict=True):
+            assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+KILLED = """
+import sys
+import barmill as bm
+if __name__ == "__main__":
+    bm.train(sys.argv[1], bars=bm.simulate(9_000, seed=5, strength=2.5).bars, out=sys.argv[2])
+"""
+
+
+def test_a_killed_cross_validation_goes_on_to_the_identical_result(run, tmp_path, monkeypatch):
+    run, _ = run
+    monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
+    (tmp_path / "train.py").write_text(KILLED)
+    recipe = recipe_in(tmp_path)
+    process = subprocess.Popen([sys.executable, str(tmp_path / "train.py"), str(recipe), str(tmp_path / "run")], env=os.environ)
+    try:
+        deadline = time.monotonic() + 240
+        while len(list((tmp_path / "run").glob("folds/*-*"))) < 3:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    kept = {folder.name: folder.stat().st_mtime_ns for folder in (tmp_path / "run").glob("folds/*-*")}
+    assert 0 < len(kept) < 12
+    again = bm.train(recipe, bars=bars_of(), out=tmp_path / "run")
+    assert all((again.folder / "folds" / name).stat().st_mtime_ns == when for name, when in kept.items())
+    mine, theirs = (next(each.folder.glob("metrics/cross-validated-*/returns.safetensors")).read_bytes() for each in (run, again))
+    assert mine == theirs
+    assert Ledger.of(again.bars.fingerprint).count == 2
+
+
+@pytest.mark.parametrize(
+    ("cv", "n_splits"),
+    [("{method: purged_kfold, n_splits: 3}", 3), ("{method: walk_forward, train_size: 3000, test_size: 1000, n_splits: 2}", 2)],
+)
+def test_folds_that_follow_one_another_make_one_path(cv, n_splits, tmp_path):
+    run = bm.train(recipe_in(tmp_path, cv), bars=bars_of(), out=tmp_path / "run")
+    found = run.judgement["cross_validation"]
+    assert (found["n_splits"], found["n_paths"]) == (n_splits, 1)
+    judged = np.concatenate([forecast["positions"] for forecast, _ in folds(run, "logistic")])
+    assert np.array_equal(judged, np.unique(judged))
+    assert told(run, "logistic")["oof"]["n_samples"] == len(judged)
+    if "walk" in cv:
+        assert all(split["train"][-1][1] < split["test"][0][0] for split in found["splits"])
+
+
+LEARNED = "[hmm_probability_2_1(log_return_1,realised_volatility_20)]"
+
+
+def test_features_that_learn_learn_again_in_each_fold_on_its_training_rows_alone(tmp_path):
+    run = bm.train(recipe_in(tmp_path, "{method: purged_kfold, n_splits: 2}", LEARNED), bars=bars_of(), out=tmp_path / "run")
+    stages = {role: next(run.folder.glob(f"data/{role}-*")) for role in ("fitted-features", "labels", "splits", "scaled")}
+    data = Dataset(stages["fitted-features"], stages["labels"], stages["splits"], stages["scaled"], 2, 30, "realised_volatility_60")
+    half = data.positions["development"][:900]
+    whole = fold_data(data, half, lambda: run.bars)
+    last = int(data.labels.t0[half[-1]])
+    frame = run.bars.frame
+    changed = frame.with_columns(
+        (pl.when(pl.int_range(pl.len()) > last).then(pl.col(name) * 1.3).otherwise(pl.col(name))).alias(name)
+        for name in ("open", "high", "low", "close")
+    )
+    other = bm.Bars.from_columns(run.bars.instrument, run.bars.timeframe, *(changed[name].to_numpy() for name in changed.columns[:6]))
+    again = fold_data(data, half, lambda: other)
+    assert np.array_equal(whole.values[: last + 1], again.values[: last + 1], equal_nan=True)
+    column = next(number for number, name in enumerate(data.names) if name.startswith("hmm_probability"))
+    assert not np.array_equal(whole.values[:, column], np.asarray(data.values)[:, column], equal_nan=True)  # another fit than the run's own
+
+
+def test_stretches_are_the_runs_of_consecutive_rows(run):
+    run, _ = run
+    labels, _ = labels_of(run)
+    rows = np.array([0, 1, 2, 7, 9, 10])
+    assert stretches_of(labels, rows) == [(int(labels.t0[a]), int(labels.t0[b])) for a, b in ((0, 2), (7, 7), (9, 10))]
+
+
+def test_a_forecast_by_a_model_that_saw_its_label_is_caught(run):
+    """Planted: one split says that it was fitted on a row that it forecast."""
+    from barmill.pipeline.development import Development
+    from barmill.pipeline.inputs import gather_inputs
+    from barmill.pipeline.path_judging import SplitResult, _Paths
+    from barmill.pipeline.recipe_reading import read_recipe
+    from barmill.splits import Ranges
+
+    run, _ = run
+    inputs = gather_inputs(read_recipe(run.folder.parent / "folds.yaml"), bars_of(), None, None)
+    stages = {role: next(run.folder.glob(f"data/{role}-*")) for role in ("features", "labels", "splits", "scaled")}
+    data = Dataset(*stages.values(), 2, 30, "realised_volatility_60")
+    judged = _Paths(inputs, data, Development.of(data, inputs.recipe, inputs.bars))
+    results = [SplitResult.read(folder) for folder in sorted(run.folder.glob("folds/logistic-*"))]
+    judged.model("logistic", results)
+    seen = np.union1d(results[3].fitted_on.positions(), results[3].positions[:1])
+    results[3] = replace(results[3], fitted_on=Ranges.of(seen))
+    with pytest.raises(ProvenanceError, match=r"logistic, split 3.*fitted on 1 labels"):
+        judged.model("logistic", results)
