@@ -64,14 +64,14 @@ class _Folds:
             entry = next(entry for entry in self.recipe.base_models if entry.label == label)
             window = self.job.windows[label]
             if label in self.tuned:
-                entry = self._tuned(entry, self.development.train(fold))
+                entry = self._tuned(entry, parts["fit"])
             model = fit_entry(entry, parts, scaled, self.recipe, window)
             with self.workspace.writing(ref.stage) as folder:
                 self._write(folder, model, scaled, parts, test, window, entry.inputs)
             teller.finished(ref.stage.name, time.perf_counter() - began)
 
     def _tuned(self, entry: ModelEntry, train: Positions) -> ModelEntry:
-        """The model with parameters that were looked for among the split's own training rows, and counted."""
+        """The model with parameters that were looked for among the rows that it is fitted on in this split, and counted."""
         prepared = {role: ref.stage for role, ref in self.job.stages.items()}
         tuning = tuning_of(self.recipe, entry, self.bars.timeframe, self.job.windows[entry.label], prepared)
         ledger = Ledger.of(self.bars.fingerprint)

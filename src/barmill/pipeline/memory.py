@@ -24,8 +24,11 @@ def estimate_mb(inputs: RunInputs, workers: int) -> int:
     rows = n_bars / inputs.recipe.labels.every * n_features * 4
     fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in inputs.recipe.base_models), reverse=True)
     fitting = _PARENT_MB * MIB + bars + features + scaled + sum(fits[:workers])
+    # a split scales the features for itself, and computes them for itself where some learn
+    own = scaled + (features if inputs.plan.unfitted else 0)
+    splits = fitting + workers * own if inputs.recipe.cross_validation else 0
     forecasting = _PARENT_MB * MIB + bars + _WORKER_MB["boosting"] * MIB + bars + features + 2 * scaled
-    return int(max(prepare, fitting, forecasting) / MIB) + 1
+    return int(max(prepare, fitting, splits, forecasting) / MIB) + 1
 
 
 def _fit_bytes(family: str, rows: float, bars: int) -> int:
