@@ -20,7 +20,7 @@ def cut(blocks_of: Callable[[Study], Blocks], **more: object) -> Callable[[Marke
 
     def make(market: Market) -> Dossier:
         made = study(market)
-        return replace(made, blocks=blocks_of(made)).with_more(**more).dossier()
+        return replace(made, blocks=blocks_of(made)).with_more(feature_maker=None, **more).dossier()
 
     return make
 
@@ -104,7 +104,7 @@ def doubled(where: str) -> Callable[[Market], Dossier]:
         of_row = np.where(is_copy, 0, block_of[rows])
         blocks = {name: np.flatnonzero(of_row == number) for number, name in enumerate(made.blocks)}
         fields = {"X": made.X[rows], "y": made.y[rows], "outcome": made.outcome[rows], "t0": made.t0[rows], "t1": made.t1[rows]}
-        return made.with_more(**fields, blocks=blocks, known_at=made.bars.close_time[made.t0[rows]]).dossier()
+        return made.with_more(**fields, feature_maker=None, blocks=blocks, known_at=made.bars.close_time[made.t0[rows]]).dossier()
 
     return make
 
@@ -143,7 +143,7 @@ def stamped(late_ms: int) -> Callable[[Market], Dossier]:
 
     def make(market: Market) -> Dossier:
         made = study(market)
-        return made.with_more(known_at=made.bars.close_time[made.t0] + late_ms).dossier()
+        return made.with_more(feature_maker=None, known_at=made.bars.close_time[made.t0] + late_ms).dossier()
 
     return make
 
@@ -222,6 +222,11 @@ LEAKS = (
     PlantedLeak("row_index", "tells blocks apart", ("number",), told_apart(row_index, "number"), told_apart(minute_of_day, "number")),
     PlantedLeak("time_stamp", "tells blocks apart", ("stamp",), told_apart(time_stamp, "stamp"), told_apart(day_of_week, "stamp")),
     PlantedLeak(
-        "ends_with_train", "tells blocks apart", ("merged",), told_apart(merged_twice, "merged"), told_apart(merged_once, "merged")
+        "ends_with_train",
+        "tells blocks apart",
+        ("merged",),
+        told_apart(merged_twice, "merged"),
+        told_apart(merged_once, "merged"),
+        "warning",
     ),
 )

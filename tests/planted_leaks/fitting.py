@@ -92,7 +92,7 @@ def confessed(what: str, *blocks: str) -> Callable[[Market], Dossier]:
 
     def make(market: Market) -> Dossier:
         made = study(market)
-        return made.with_more(fitted=(Fitted(what=what, rows=rows_of(made, *blocks)),)).dossier()
+        return made.with_more(feature_maker=None, fitted=(Fitted(what=what, rows=rows_of(made, *blocks)),)).dossier()
 
     return make
 
@@ -104,7 +104,7 @@ def up_to_the_brim(what: str, purged: bool) -> Callable[[Market], Dossier]:
         made = study(market)
         first = int(made.t0[made.blocks["test"][0]])
         rows = np.flatnonzero((made.t1 if purged else made.t0) < first)
-        return made.with_more(fitted=(Fitted(what=what, rows=rows),)).dossier()
+        return made.with_more(feature_maker=None, fitted=(Fitted(what=what, rows=rows),)).dossier()
 
     return make
 
