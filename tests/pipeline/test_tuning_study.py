@@ -183,11 +183,9 @@ def test_a_tuning_that_was_cut_short_goes_on_to_the_same_end(cut, tmp_path, ledg
     whole = _tune(config, Bowl(), keep=tmp_path / "whole", storage=sqlite_url(tmp_path / "whole.db"))
     kept = {"keep": tmp_path / "parts", "storage": sqlite_url(tmp_path / "parts.db")}
     for _ in range(2):
+        judge, book = (Bowl(stop_at=20), None) if cut == "while it is judged" else (Bowl(), _Cut(ledger, 8))
         with pytest.raises(KeyboardInterrupt):
-            if cut == "while it is judged":
-                _tune(config, Bowl(stop_at=20), ledger=ledger, **kept)
-            else:
-                _tune(config, Bowl(), book=_Cut(ledger, 8), **kept)
+            _tune(config, judge, ledger=ledger, book=book, **kept)
     judge = Bowl()
     resumed = _tune(config, judge, ledger=ledger, **kept)
     assert resumed.trials == whole.trials

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from barmill.artefacts import new_file
 from barmill.errors import SplitError
 from barmill.evaluation import classification_scores
+from barmill.labels import check_classes
 from barmill.market import Bars
 from barmill.models.catalogue import spec_of
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData
@@ -93,6 +95,8 @@ class InnerFolds:
     data, bars : of the run; only rows of `folds` are looked at
     window : bars that the model sees, None for one row
     scratch : where the scaled features of each fold are kept between trials; in memory if None
+
+    Raises: LabelError for a fold in which some rows lack one of the classes.
     """
 
     def __init__(
@@ -109,29 +113,48 @@ class InnerFolds:
         self._entry = _cheapest(entry)
         self._data, self._bars, self._recipe, self._window, self._scratch = data, bars, recipe, window, scratch
         self._scaled: dict[int, ScaledData] = {}
-        self._paths = {number: self._path(number) for number in range(len(folds))}
+        self._paths = self._trading_paths()
+        self._check_classes()
 
     @property
     def n_returns(self) -> list[int]:
         """Bars with a return in each fold."""
-        return [max(0, len(path.bars) - 2) for path in self._paths.values()]
+        return [sum(max(0, len(path.bars) - 2) for _, path in paths) for paths in self._paths]
 
     def judge(self, params: Mapping[str, Any], number: int) -> FoldOutcome:
         """What these parameters come to in fold `number`: a function of the fold's rows, the parameters and the recipe's seed."""
-        fold, data, path = self.folds[number], self._data_of(number), self._paths[number]
+        fold, data = self.folds[number], self._data_of(number)
         model = fit_entry(tuned_entry(self._entry, dict(params)), dict(fold.parts), data, self._recipe, self._window)
         p_up = model.p_up(data.view(fold.test, self._window, self._entry.inputs))
         up = (data.labels.classes(data.n_classes)[fold.test] == data.n_classes - 1).astype(np.int8)
         scores = classification_scores(p_up, up)
-        signals = path.column(signal_of(p_up, model.thresholds), data.labels.t0[fold.test])
-        return FoldOutcome(len(up), scores.log_loss, scores.roc_auc, path.traded(signals).net, path.periods)
+        signals = signal_of(p_up, model.thresholds)
+        net: list[Float64Array] = []
+        for rows, path in self._paths[number]:
+            net.append(path.traded(path.column(signals[rows], data.labels.t0[fold.test[rows]])).net)
+        return FoldOutcome(len(up), scores.log_loss, scores.roc_auc, np.concatenate(net), self._paths[number][0][1].periods)
 
-    def _path(self, number: int) -> TradingPath:
-        """The bars of a fold: from its first decision to the end of its last label, or to where the next fold begins."""
-        labels, test = self._data.labels, self.folds[number].test
-        first, stop = int(labels.t0[test[0]]), int(labels.t1[test].max()) + 1
-        later = [int(labels.t0[fold.test[0]]) for fold in self.folds[number + 1 :]]
-        return TradingPath.of(self._bars, first, min([stop, *later]), self._recipe)
+    def _check_classes(self) -> None:
+        """What no setting can mend is told before any is tried."""
+        y = self._data.labels.classes(self._data.n_classes)
+        for number, fold in enumerate(self.folds):
+            for name, rows in {**fold.parts, "test": fold.test}.items():
+                check_classes(y[rows], self._data.n_classes, f"inner fold {number}, its rows for {name.replace('_', ' ')}")
+
+    def _trading_paths(self) -> list[list[tuple[slice, TradingPath]]]:
+        """For each fold, its stretches of rows with the bars that trading them runs through.
+
+        A stretch is a run of rows without a hole; rows that a cross-validation holds back make one. It ends with the end of its last
+        label, or where the next begins: a position that would be held longer is not, for those bars are no business of this tuning.
+        """
+        labels = self._data.labels
+        stretches = [(number, rows) for number, fold in enumerate(self.folds) for rows in _runs(fold.test)]
+        starts = [int(labels.t0[self.folds[number].test[rows][0]]) for number, rows in stretches]
+        paths: list[list[tuple[slice, TradingPath]]] = [[] for _ in self.folds]
+        for (number, rows), first, following in zip(stretches, starts, [*starts[1:], len(self._bars)], strict=True):
+            stop = min(int(labels.t1[self.folds[number].test[rows]].max()) + 1, following)
+            paths[number].append((rows, TradingPath.of(self._bars, first, stop, self._recipe)))
+        return paths
 
     def _data_of(self, number: int) -> ScaledData:
         """The features as the fold's own rows scale them; made once, for they are the same for every trial."""
@@ -141,6 +164,12 @@ class InnerFolds:
                 data = replace(data, base=_mapped(self._scratch / f"fold-{number}.npy", data.base))
             self._scaled[number] = data
         return self._scaled[number]
+
+
+def _runs(positions: Positions) -> list[slice]:
+    """Where `positions` are consecutive."""
+    bounds = [0, *(np.flatnonzero(np.diff(positions) > 1) + 1).tolist(), len(positions)]
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def _cheapest(entry: ModelEntry) -> ModelEntry:

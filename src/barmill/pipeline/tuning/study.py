@@ -47,10 +47,13 @@ class Study:
     def __init__(self, name: str, storage: "optuna.storages.BaseStorage", space: Space, config: TuneConfig, seed: Sequence[int]) -> None:
         import optuna
 
-        self._name, self._storage, self._config, self._seed = name, storage, config, seed
+        self._name, self._config, self._seed = name, config, seed
         self._distributions = {parameter: _distribution(search) for parameter, search in space.items()}
         direction = "maximize" if MAXIMISED[config.metric] else "minimize"
-        optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
+        self._kept = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)
+        # samplers and pruners look at all trials, many times for each: at a copy, so that the database is read once
+        self._copy = optuna.storages.InMemoryStorage()
+        optuna.create_study(study_name=name, storage=self._copy, direction=direction).add_trials(self._kept.get_trials(deepcopy=False))
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -96,17 +99,18 @@ class Study:
             intermediate_values=dict(enumerate(trial.steps)),
             user_attrs={"sharpe": trial.sharpe, "n_obs": trial.n_obs, "reason": trial.reason[:500]},
         )
+        self._kept.add_trial(frozen)
         self._study(trial.number).add_trial(frozen)
 
     def _study(self, number: int) -> "optuna.Study":
-        """Optuna's own study, with the sampler of trial `number`; made anew, for it remembers which trials it has seen."""
+        """Optuna's own study of the copy, with the sampler of trial `number`; made anew, for it remembers which trials it has seen."""
         import optuna
 
         seed = int(np.random.SeedSequence([*self._seed, number]).generate_state(1)[0])
         sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
         if self._config.sampler == "tpe":
             sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)  # it would look at trials that run beside
-        return optuna.load_study(study_name=self._name, storage=self._storage, sampler=sampler)
+        return optuna.load_study(study_name=self._name, storage=self._copy, sampler=sampler)
 
 
 @contextlib.contextmanager
@@ -125,8 +129,7 @@ def open_study(name: str, storage: str | None, space: Space, config: TuneConfig,
         kept = _connected(storage)
         try:
             with _storage_told(storage):
-                # with Optuna's cache around it, one for all calls: it would read every trial anew each time
-                yield Study(name, optuna.storages.get_storage(kept), space, config, seed)
+                yield Study(name, kept, space, config, seed)
         finally:
             kept.remove_session()
             kept.engine.dispose()

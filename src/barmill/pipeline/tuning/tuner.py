@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.artefacts import canonical_json, new_file, sha256
-from barmill.errors import ForecastError, LabelError, TrainingError
+from barmill.errors import ForecastError, TrainingError
 from barmill.evaluation import Ledger
 from barmill.market import Bars
 from barmill.pipeline.dataset import Dataset, Positions
@@ -26,7 +26,7 @@ from barmill.progress import Progress, SilentProgress
 Float32Array = npt.NDArray[np.float32]
 
 # What a setting can do to a fit. Anything else is a fault of ours or of the machine, and ends the tuning.
-FAILURES = (TrainingError, ForecastError, LabelError, MemoryError, RuntimeError, ArithmeticError)
+FAILURES = (TrainingError, ForecastError, MemoryError, RuntimeError, ArithmeticError)
 
 
 class Judge(Protocol):
@@ -115,7 +115,7 @@ def tune_model(
     -------
     Tuned, the same whether it was killed and resumed or not, and whatever else the storage holds.
 
-    Raises: SplitError for too few rows, TrainingError if no trial was completed, StorageError, MissingDependency.
+    Raises: SplitError or LabelError for too few rows, TrainingError if no trial was completed, StorageError, MissingDependency.
     """
     config, recipe, label = tuning.config, tuning.recipe, tuning.entry.label
     folds = inner_folds(data.labels, train, config, recipe, tuning.purge_bars, tuning.embargo_bars)
