@@ -11,6 +11,8 @@ from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
 from barmill.pipeline.run import Run
 from barmill.pipeline.training_run import plan_recipe, run_recipe
+from barmill.pipeline.tuning import TuneConfig
+from barmill.pipeline.tuning.tuning_run import TuningRun, tune_recipe
 
 __all__ = [
     "Listener",
@@ -19,11 +21,14 @@ __all__ = [
     "Recipe",
     "Run",
     "Silence",
+    "TuneConfig",
+    "TuningRun",
     "plan_recipe",
     "read_recipe",
     "recipe_file",
     "recipe_from_text",
     "recipe_schema",
     "run_recipe",
+    "tune_recipe",
     "with_series",
 ]
