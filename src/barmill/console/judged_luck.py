@@ -66,8 +66,9 @@ class LuckOfModel(Part):
 
 
 class Overfitting(Part):
-    """All models against luck."""
+    """All models against luck, by the returns of `block`: "cross_validation" or "test"."""
 
+    block: str = ""
     trials: TrialsCounted = TrialsCounted()
     pbo: Pbo | None = None
     reality_check: RealityCheck | None = None

@@ -67,3 +67,34 @@ class Tuning(Part):
     best_value: Number = None
     metric: str = ""
     history: tuple[tuple[int, Number, Number], ...] = ()
+
+
+class Estimate(Part):
+    """A figure with its interval, from so many markets."""
+
+    value: Number = None
+    low: Number = None
+    high: Number = None
+    n: int | None = None
+
+
+class Promotions(Part):
+    """How often a model was promoted where there is nothing to find."""
+
+    net: Estimate = Estimate()
+
+
+class NullMarkets(Part):
+    """What the whole pipeline found on markets without an edge."""
+
+    n_markets: int | None = None
+    auc: Estimate = Estimate()
+    promotion: Promotions = Promotions()
+
+
+class Certificate(Part):
+    """What `barmill prove` wrote into the run folder; its own page has the rest."""
+
+    verdict: str = ""
+    reasons: tuple[str, ...] = ()
+    null: NullMarkets = NullMarkets()

@@ -70,6 +70,13 @@ def _cells(model: LuckOfModel) -> tuple[LuckCell, ...]:
     )
 
 
+def judged_on(found: Overfitting) -> str:
+    """Of which returns the figures are."""
+    if found.block == "cross_validation":
+        return "Each model is judged by the returns of its median path, out of sample at every bar."
+    return "Each model is judged by its returns on the test block, since the run was not cross-validated." if found.block == "test" else ""
+
+
 def trial_facts(found: Overfitting) -> list[tuple[str, str]]:
     """What was tried on these bars, as (name, text)."""
     trials = found.trials
@@ -100,4 +107,4 @@ def reality_sentence(check: RealityCheck) -> str:
     return f"{said} {sentence(check.words)}".strip()
 
 
-__all__ = ["HEADINGS", "SURE", "LuckRow", "luck_rows", "pbo_facts", "reality_sentence", "trial_facts"]
+__all__ = ["HEADINGS", "SURE", "LuckRow", "judged_on", "luck_rows", "pbo_facts", "reality_sentence", "trial_facts"]

@@ -17,13 +17,13 @@ from barmill.console.judgement import Judgement
 from barmill.console.key_figures import calibration_gain, key_figures
 from barmill.console.learning_curves import fit_parts
 from barmill.console.luck_charts import degradation, logit_histogram, search
-from barmill.console.luck_sections import luck_rows, pbo_facts, reality_sentence, trial_facts
+from barmill.console.luck_sections import judged_on, luck_rows, pbo_facts, reality_sentence, trial_facts
 from barmill.console.model_sections import confusion_tables, importance_charts, oracle_rows
 from barmill.console.model_table import HEADINGS, all_figures, baseline_rows, model_rows
 from barmill.console.path_charts import fans, split_scatters
 from barmill.console.path_sections import HEADLINES, SPREADS, cut_sentences, path_rows, stability_note
-from barmill.console.process_sections import leakage_sentence, permitted, tuned_models
-from barmill.console.run_folder import RunFolder
+from barmill.console.process_sections import certificate_facts, leakage_sentence, permitted, tuned_models
+from barmill.console.run_folder import CERTIFICATE_FOLDER, RunFolder
 from barmill.console.templating import rendered
 from barmill.console.verdict import random_band_sentence, verdict_on
 
@@ -45,6 +45,7 @@ SECTIONS = (
     ("oracle", "Oracle"),
     ("tuning", "Tuning"),
     ("leakage", "Leakage"),
+    ("certificate", "Certificate"),
     ("ledger", "Trial ledger"),
     ("provenance", "Provenance"),
     ("fingerprints", "Fingerprints"),
@@ -53,14 +54,16 @@ SECTIONS = (
 )
 
 
-def sections_of(judgement: Judgement) -> list[tuple[str, str]]:
+def sections_of(run: RunFolder) -> list[tuple[str, str]]:
     """The sections that this run has, in order."""
+    judgement = run.judgement
     found = {
         "paths": judgement.cross_validation,
         "luck": judgement.overfitting,
         "oracle": judgement.oracle,
         "tuning": judgement.tuning,
         "leakage": judgement.leakage,
+        "certificate": run.certificate,
     }
     return [(anchor, title) for anchor, title in SECTIONS if found.get(anchor, True)]
 
@@ -92,7 +95,7 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
     context = {
         "run": run,
         "judgement": judgement,
-        "sections": sections_of(judgement),
+        "sections": sections_of(run),
         "verdict": verdict_on(judgement),
         "band": random_band_sentence(judgement.selected),
         "calibration_gain": calibration_gain,
@@ -114,7 +117,7 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "features_page": features_page,
         **_of_paths(judgement, drawn),
         **_of_luck(judgement),
-        **_of_process(judgement),
+        **_of_process(run),
     }
     scripts = (chart_library(), own_file("frame.js") + own_file("report.js"))
     return rendered("report.html.j2", context, styles=["report.css"], scripts=scripts, markup={"chart_data": embedded_json(drawn)})
@@ -145,6 +148,7 @@ def _of_luck(judgement: Judgement) -> dict[str, Any]:
     if found is None:
         return {}
     return {
+        "judged_on": judged_on(found),
         "trial_facts": trial_facts(found),
         "luck_rows": luck_rows(judgement),
         "luck_headings": luck_sections.HEADINGS,
@@ -155,11 +159,14 @@ def _of_luck(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _of_process(judgement: Judgement) -> dict[str, Any]:
-    """What the sections on tuning and leakage tell."""
+def _of_process(run: RunFolder) -> dict[str, Any]:
+    """What the sections on tuning, leakage and the certificate tell."""
+    judgement = run.judgement
     told: dict[str, Any] = {"tuned_models": tuned_models(judgement)}
     if judgement.leakage is not None:
         told |= {"leakage_sentence": leakage_sentence(judgement.leakage), "permitted": permitted(judgement.leakage)}
+    if run.certificate is not None:
+        told |= {"certificate_facts": certificate_facts(run.certificate), "certificate_page": f"{CERTIFICATE_FOLDER}/certificate.html"}
     return told
 
 

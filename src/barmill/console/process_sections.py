@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from barmill.console.figures import fixed, plural, significant
-from barmill.console.judged_process import Leakage, LeakageFinding, Tuning
+from barmill.console.figures import fixed, percent, plural, significant, span, whole
+from barmill.console.judged_process import Certificate, Leakage, LeakageFinding, Tuning
 from barmill.console.judgement import Judgement
 
 STATUSES = ("failed", "passed", "not applicable")
@@ -56,6 +56,16 @@ def _best(tuning: Tuning) -> tuple[tuple[str, str], ...]:
     return tuple((name, _said(value)) for name, value in tuning.best.items())
 
 
+def certificate_facts(found: Certificate) -> list[tuple[str, str]]:
+    """What was measured where there is nothing to find, as (name, text)."""
+    null, promoted = found.null, found.null.promotion.net
+    return [
+        ("Markets without an edge", whole(null.n_markets)),
+        ("AUC there", f"{fixed(null.auc.value, 4)} ({span(null.auc.low, null.auc.high, 4)})"),
+        ("Promoted there", f"{percent(promoted.value)} of {whole(promoted.n)}"),
+    ]
+
+
 def _searched(tuning: Tuning) -> str:
     stopped = [
         told
@@ -72,4 +82,4 @@ def _said(value: object) -> str:
     return significant(value, 4) if isinstance(value, float) else str(value)
 
 
-__all__ = ["leakage_sentence", "permitted", "tuned_models"]
+__all__ = ["certificate_facts", "leakage_sentence", "permitted", "tuned_models"]

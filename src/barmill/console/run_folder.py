@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from barmill.console.judged_process import Certificate
 from barmill.console.judgement import FORMAT, Environment, Judgement, Timings
 from barmill.errors import DataError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content", bound=BaseModel)
 
+CERTIFICATE_FOLDER = "prove"  # of a run folder, where `barmill prove` keeps its work
 _MEND = "Name the folder of a finished run, or finish it with barmill train RECIPE --resume."
 
 
@@ -27,6 +29,7 @@ class RunFolder:
         was not cross-validated
     recipe : str, recipe.yaml as it stands
     timings : None if the run did not write them
+    certificate : None if the pipeline was not proved into the folder `prove` of the run
     """
 
     judgement: Judgement
@@ -35,6 +38,7 @@ class RunFolder:
     recipe: str
     environment: Environment
     timings: Timings | None
+    certificate: Certificate | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "RunFolder":
@@ -46,6 +50,7 @@ class RunFolder:
                 place, f"format {judgement.format}", expected=str(FORMAT), mend="Render it with the version of Barmill that wrote it."
             )
         timings, environment = folder / "timings.json", folder / "environment.json"
+        certificate = folder / CERTIFICATE_FOLDER / "certificate.json"
         return cls(
             judgement=judgement,
             equity=_read_curves(folder / "metrics" / "equity.parquet"),
@@ -53,6 +58,7 @@ class RunFolder:
             recipe=_bytes_of(folder / "recipe.yaml").decode("utf-8", errors="replace"),
             environment=_read(environment, Environment) if environment.exists() else Environment(),
             timings=_read(timings, Timings) if timings.exists() else None,
+            certificate=_read(certificate, Certificate) if certificate.exists() else None,
         )
 
 

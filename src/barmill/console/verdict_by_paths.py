@@ -42,7 +42,7 @@ def headline_by_proof(judgement: Judgement, chosen: ModelResult, *, confirmed: b
 
 def _where(judgement: Judgement) -> str:
     found = judgement.cross_validation
-    if found is None:
+    if found is None or (judgement.overfitting is not None and judgement.overfitting.block == "test"):
         return "On the test block"
     return f"Over {plural(found.n_paths, 'path')}" if found.n_paths is not None and found.n_paths > 1 else "Out of fold"
 
@@ -75,7 +75,7 @@ def remarks_on_proof(judgement: Judgement, chosen: ModelResult, *, confirmed: bo
     luck, paths = luck_of(judgement, chosen), paths_of(judgement, chosen)
     if luck is not None and not luck.promoted and confirmed:
         remarks.append(
-            f"On the test block alone {chosen.name} beat chance. Of models without skill one in twenty does: the paths and the trials decide."
+            f"On the test block alone {chosen.name} beat chance. One in twenty models without skill does: the paths and the trials decide."
         )
     others = [model.name for model in (judgement.overfitting.models if judgement.overfitting else ()) if model.promoted]
     if others and luck is not None and not luck.promoted:
