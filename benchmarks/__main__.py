@@ -21,6 +21,7 @@ QUICK = {
     "labels": ("--bars", "100000", "--rounds", "2"),
     "leakage": ("--bars", "9000", "--rows", "100000", "--only", "recall,cost"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
+    "splits": ("--labels", "100000", "--rounds", "2"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")

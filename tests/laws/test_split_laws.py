@@ -109,7 +109,7 @@ SPLITTERS = [
 
 @pytest.mark.parametrize("splitter", SPLITTERS, ids=lambda each: f"{type(each).__name__}-{each.purge}-{each.embargo}")
 @given(spans=labels(min_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_training_label_of_any_splitter_meets_a_test_label_or_its_embargo(splitter: Splitter, spans: Spans):
     try:
         folds = list(splitter.folds(spans))

@@ -154,7 +154,7 @@ def test_a_million_labels_take_no_copies():
     finally:
         tracemalloc.stop()
     assert len(folds) == 45
-    assert peak < 16 * 2**20  # one column of label lengths; 45 index arrays would be 280 MiB
+    assert peak < 4 * 2**20  # 45 pairs of index arrays would be 340 MiB
     assert all(fold.train.bounds.shape[0] < 200 for fold in folds)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, pairwise
 from math import comb
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from barmill.errors import ShapeError, SplitError
 from barmill.splits.frequency import share_of
 from barmill.splits.kfold import group_bounds
-from barmill.splits.purging import check_embargo, purge_ranges
+from barmill.splits.purging import check_embargo, meeting_ranges
 from barmill.splits.ranges import Fold, Int64Array, Ranges
 from barmill.splits.spans import LabelSpans, OrderedSpans
 from barmill.splits.splitter import BarsOrAuto, Splitter, n_rows
@@ -113,7 +114,7 @@ def cpcv_paths(forecasts: Sequence[npt.ArrayLike], n_groups: int, n_test_groups:
 class CombinatorialPurgedCV(Splitter):
     """Every way to choose the groups that judge: many backtest paths through the same years, instead of one.
 
-    Groups are contiguous and in the order of time. All splits of a million labels take about a millisecond and hardly any memory:
+    Groups are contiguous and in the order of time. All splits of a million labels take a few milliseconds and hardly any memory:
     they are ranges, cut by binary search. Training on all of them is what costs: C(n_groups, n_test_groups) fits.
 
     Parameters
@@ -225,13 +226,18 @@ def _folds(spans: OrderedSpans, n_groups: int, n_test_groups: int, embargo: int)
     check_embargo("cpcv.embargo_bars", embargo)
     first_bars = spans.t0[bounds[:-1]].tolist()
     last_bars = np.maximum.reduceat(spans.t1, bounds[:-1]).tolist()  # once for all splits: the one look at every label
-    everything = Ranges.between(0, len(spans))
+    edges = bounds.tolist()
+
+    @cache
+    def dropped(first: int, last: int) -> Ranges:
+        """What the run of these groups drops. Few runs serve many splits, so each is looked for once."""
+        return meeting_ranges([(first_bars[first], max(last_bars[first : last + 1]))], spans, embargo)
 
     def fold(groups: tuple[int, ...]) -> Fold:
-        test = Ranges.union(bounds[list(groups)], bounds[[group + 1 for group in groups]])
         runs = _runs(groups)
-        blocks = [(first_bars[first], max(last_bars[first : last + 1])) for first, last in runs]
-        return Fold(purge_ranges(everything, blocks, spans, embargo), test, groups)
+        test = Ranges(np.array([(edges[first], edges[last + 1]) for first, last in runs], dtype=np.int64))
+        met = np.concatenate([dropped(*run).bounds for run in runs])
+        return Fold(Ranges.union(met[:, 0], met[:, 1]).outside(0, len(spans)), test, groups)
 
     return (fold(groups) for groups in combinations(range(n_groups), n_test_groups))
 

@@ -2,7 +2,7 @@
 
 A label of an observation spans bars t0 .. t1, both included. A block of bars and the embargo after it are a zone, and a
 label that meets a zone, touching counted, is dropped. `purge` takes positions and `purge_ranges` takes ranges; both ask
-`_meeting`, and so does every splitter: there is no second copy.
+`meeting_ranges`, and so does every splitter: there is no second copy.
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ def purge(train: npt.ArrayLike, blocks: Iterable[tuple[int, int]], t0: npt.Array
     starts, ends = checked_spans(t0, t1)
     order = None if (starts[1:] >= starts[:-1]).all() else np.argsort(starts, kind="stable")
     spans = OrderedSpans.of(starts, ends) if order is None else OrderedSpans.of(starts[order], ends[order])
-    dropped = _meeting(spans, _zones(blocks, embargo)).positions()
+    dropped = meeting_ranges(blocks, spans, embargo).positions()
     keep = np.ones(starts.size, dtype=bool)
     keep[dropped if order is None else order[dropped]] = False
     return positions[keep[positions]]
@@ -56,7 +56,24 @@ def purge_ranges(train: Ranges, blocks: Iterable[tuple[int, int]], spans: Ordere
     Raises: as `purge`.
     Cost: a few binary searches for each block, and the labels that begin within the longest label's length before one.
     """
-    return train.without(_meeting(spans, _zones(blocks, embargo)))
+    return train.without(meeting_ranges(blocks, spans, embargo))
+
+
+def meeting_ranges(blocks: Iterable[tuple[int, int]], spans: OrderedSpans, embargo: int = 0) -> Ranges:
+    """Positions of the labels that meet a block or begin within the embargo after it: what every purge drops.
+
+    A label that begins in a zone meets it. One that begins outside all zones meets one if and only if it lasts until the next
+    begins, and only a label that begins at most the longest length before that can: those alone are looked at one by one.
+    """
+    zones = _zones(blocks, embargo)
+    begin, end = zones.bounds[:, 0], zones.bounds[:, 1]
+    start = np.searchsorted(spans.t0, begin, side="left")
+    stop = np.searchsorted(spans.t0, end, side="left")
+    nearby = np.searchsorted(spans.t0, begin - spans.longest, side="left")
+    nearby[1:] = np.maximum(nearby[1:], stop[:-1])
+    before = Ranges(np.stack([nearby, start], axis=1)[nearby < start]).positions()
+    reaching = before[spans.t1[before] >= np.repeat(begin, start - nearby)]
+    return Ranges.union(np.concatenate([reaching, start]), np.concatenate([reaching + 1, stop]))
 
 
 def purge_embargo(t0: npt.ArrayLike, t1: npt.ArrayLike, test: npt.ArrayLike, embargo_bars: int) -> Int64Array:
@@ -113,19 +130,3 @@ def _zones(blocks: Iterable[tuple[int, int]], embargo: int) -> Ranges:
         raise SplitError("purge.blocks", f"bars {first} to {last}", expected="a block that does not end before it begins")
     # Zones that overlap or touch may be joined: no label lies between them, so whoever meets the join meets one of them.
     return Ranges.union(bars[:, 0], bars[:, 1] + embargo + 1)
-
-
-def _meeting(spans: OrderedSpans, zones: Ranges) -> Ranges:
-    """Positions whose labels meet a zone.
-
-    A label that begins in a zone meets it. One that begins outside all zones meets one if and only if it lasts until the next
-    begins, and only a label that begins at most the longest length before that can: those alone are looked at one by one.
-    """
-    begin, end = zones.bounds[:, 0], zones.bounds[:, 1]
-    start = np.searchsorted(spans.t0, begin, side="left")
-    stop = np.searchsorted(spans.t0, end, side="left")
-    nearby = np.searchsorted(spans.t0, begin - spans.longest, side="left")
-    nearby[1:] = np.maximum(nearby[1:], stop[:-1])
-    before = Ranges(np.stack([nearby, start], axis=1)[nearby < start]).positions()
-    reaching = before[spans.t1[before] >= np.repeat(begin, start - nearby)]
-    return Ranges.union(np.concatenate([reaching, start]), np.concatenate([reaching + 1, stop]))
