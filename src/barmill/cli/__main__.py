@@ -7,6 +7,7 @@ import typer
 import barmill
 from barmill.cli import bundle, data, explain, features, ledger, models, recipe
 from barmill.cli.audit import audit
+from barmill.cli.backtest import backtest
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
 from barmill.cli.predict import predict
@@ -48,6 +49,7 @@ app.command()(audit)
 app.command()(train)
 app.command()(tune)
 app.command()(predict)
+app.command()(backtest)
 app.command()(prove)
 app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")

@@ -57,9 +57,15 @@ def _contents(job: ModelJob, data: Dataset, bars: Bars, plan: FeaturePlan, weigh
         reference_profile=reference_profile(data.values, train, data.names),
         fingerprints=job.fingerprints,
         model_card=model_card(job, bars, data, selection),
-        provenance=read_json(calibrated / "provenance.json"),
+        provenance=[_timed(record, bars) for record in read_json(calibrated / "provenance.json")],
         golden_bars=_golden_bars(bars, plan, job.window or 1, int(train[-1])),
     )
+
+
+def _timed(record: dict[str, Any], bars: Bars) -> dict[str, Any]:
+    """A provenance record with the times of its bars, ms UTC: whoever has other bars can tell which of them the bundle has seen."""
+    first, last = int(bars.open_time[record["first_bar"]]), int(bars.close_time[record["last_bar"]])
+    return {**record, "first_time": first, "last_time": last}
 
 
 def reference_profile(values: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], names: tuple[str, ...]) -> dict[str, Any]:

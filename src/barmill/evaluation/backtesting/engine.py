@@ -95,6 +95,7 @@ class BacktestEngine:
             timeframe=str(bars.timeframe),
             periods_per_year=market.periods_per_year,
             stopped=stop_words(tally, market),
+            first_bar=market.first,
         )
 
 

@@ -1,12 +1,15 @@
 """Funding of perpetuals: which rate is charged at the open of which bar."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from barmill.errors import ShapeError
+from barmill.errors import DataError, ShapeError
 from barmill.market.bars import Bars
+from barmill.market.second_series import SeriesSource, read_series
+from barmill.market.sources import open_source
 from barmill.uncertainty.checked import vector
 
 Float64Array = npt.NDArray[np.float64]
@@ -14,6 +17,8 @@ Int64Array = npt.NDArray[np.int64]
 
 COLUMN = "funding_rate"
 HOUR_MS = 3_600_000
+_TIMES = ("funding_time", "fundingtime", "calc_time", "open_time", "timestamp", "time")
+_RATES = ("funding_rate", "fundingrate", "last_funding_rate", "rate")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +37,20 @@ class FundingRates:
         if (np.diff(self.time) <= 0).any():
             row = int(np.argmax(np.diff(self.time) <= 0)) + 1
             raise ShapeError(f"funding time row {row}", "is not after the one before it", mend="Sort the settlements.")
+
+    @classmethod
+    def read(cls, path: str | Path) -> "FundingRates":
+        """Settlements from a file of times and rates, whose columns are called as exchanges call them.
+
+        Raises: DataError naming the file and the columns there are, or the row that is wrong.
+        """
+        names = open_source(Path(path)).frame.columns
+        time, rate = (next((name for name in names if name.lower() in known), None) for known in (_TIMES, _RATES))
+        if time is None or rate is None:
+            what = "time of settlement" if time is None else "funding rate"
+            raise DataError(str(path), f"there is no column for the {what}", expected=f"one of {', '.join(names)} to be called so")
+        series = read_series(SeriesSource(file=str(path), columns={COLUMN: rate}, known="label", time=time))
+        return cls(series.known_at, series.columns[COLUMN])
 
 
 def funding_at_bars(bars: Bars, rates: FundingRates | None, hours: int) -> Float64Array:

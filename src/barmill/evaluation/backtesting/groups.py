@@ -30,7 +30,7 @@ _LEAST_BLOCKS = 24
 class GroupFigures:
     """What the trades decided in one kind of time came to; money, and shares of their number.
 
-    bar_share : share of the bars that are of this kind; the rest as in `metrics.figures`
+    bar_share : share of the bars that counted and are of this kind; the rest as in `metrics.figures`
     """
 
     name: str
@@ -66,13 +66,13 @@ def by_group(result: BacktestResult, labels: npt.ArrayLike, names: tuple[str, ..
     if given.ndim != 1 or (given < -1).any() or (given >= len(names)).any():
         raise ShapeError("labels", f"of shape {given.shape}", expected=f"one per bar, from -1 to {len(names) - 1}")
     trades = result.trades
-    if len(trades) and int(trades.decided_bar.max()) >= given.size:
+    counted = given[result.first_bar : result.first_bar + result.raw_rows]
+    if counted.size < result.raw_rows:
         raise ShapeError("labels", f"have {given.size} rows", expected="one for each bar that the backtest was given")
     own = given[trades.decided_bar] if len(trades) else np.empty(0, dtype=np.int64)
     numbers = [*range(len(names)), *([-1] if (own == -1).any() else [])]
-    return tuple(
-        _figures(trades, own == number, names[number] if number >= 0 else "unknown", float(np.mean(given == number))) for number in numbers
-    )
+    called = [*names, "unknown"]  # -1 is the last
+    return tuple(_figures(trades, own == number, called[number], float(np.mean(counted == number))) for number in numbers)
 
 
 def _figures(trades: TradeList, chosen: npt.NDArray[np.bool_], name: str, share: float) -> GroupFigures:

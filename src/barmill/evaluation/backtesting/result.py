@@ -61,6 +61,7 @@ class BacktestResult:
     raw_rows : bars that counted
     symbol, timeframe, periods_per_year : of the bars
     stopped : why and when the account stopped for good, or ""
+    first_bar : position of the first bar that counted among those that were given
     """
 
     config: BacktestConfig
@@ -72,6 +73,7 @@ class BacktestResult:
     timeframe: str
     periods_per_year: float
     stopped: str = ""
+    first_bar: int = 0
 
     @property
     def returns(self) -> Float64Array:
