@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,14 +23,14 @@ from lightgbm import LGBMClassifier
 from sklearn.metrics import roc_auc_score
 
 from barmill.evaluation import PlanTable
-from barmill.evaluation.leakage import Dossier, LeakageReport, run_leakage_checks
+from barmill.evaluation.leakage import Dossier, run_leakage_checks
 from barmill.features import FeaturePlan
 from barmill.market import simulate
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # the cases stand with the tests that they serve first
 
-from planted_leaks.cases import IN_THE_TABLE, LEAKS, PlantedLeak, table_alone  # noqa: E402
+from planted_leaks.cases import COLUMN_LEAKS, IN_THE_TABLE, LEAKS, OTHER_LEAKS, alarms, all_columns, caught, table_alone  # noqa: E402
 from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, led, with_oracle  # noqa: E402
 from planted_leaks.markets import REAL, Market, real, simulated  # noqa: E402
 from planted_leaks.study import purged_blocks, study  # noqa: E402
@@ -45,41 +45,41 @@ def markets(n_bars: int) -> Iterator[Market]:
         yield from (real(name, DATA, n_bars) for name in REAL)
 
 
-def accused(report: LeakageReport) -> set[str]:
-    return {f"{one.code} {one.column}" for one in report.findings if one.severity != "info"}
-
-
-def is_caught(leak: PlantedLeak, report: LeakageReport) -> bool:
-    return any(not leak.columns or one.column in leak.columns for one in report.critical)
-
-
 # ---- recall
 
 
 def recall(n_bars: int) -> None:
+    """Leaks of columns stand together in one table, each of the others in a study of its own."""
     print(f"planted leaks caught, {n_bars:,} bars each: with code and records | from the table alone")
-    families = tuple(dict.fromkeys(leak.family for leak in LEAKS))
-    lines: dict[str, list[str]] = {family: [] for family in (*families, "all")}
-    missed: list[str] = []
+    families = (*dict.fromkeys(leak.family for leak in LEAKS), "all")
+    names = {family: [leak.name for leak in LEAKS if family in (leak.family, "all")] for family in families}
+    lines: dict[str, list[str]] = {family: [] for family in families}
+    heads: list[str] = []
     for market in markets(n_bars):
-        whole, alone, alarms = {}, {}, []
-        for leak in LEAKS:
-            dossier = leak.leaky(market)
-            whole[leak.name] = is_caught(leak, run_leakage_checks(dossier))
-            alone[leak.name] = is_caught(leak, run_leakage_checks(table_alone(dossier)))
-            clean = run_leakage_checks(leak.clean(market))
-            alarms += [f"{leak.name}: {one}" for one in accused(clean)]
-        for family in lines:
-            names = [leak.name for leak in LEAKS if family in (leak.family, "all")]
-            lines[family].append(f"{sum(whole[n] for n in names)}/{len(names)} | {sum(alone[n] for n in names)}/{len(names)}")
-        missed += [f"{market.name}: {name}" for name, found in whole.items() if not found]
-        unseen = sorted(name for name in IN_THE_TABLE if not alone[name])
-        print(f"  {market.name}: not seen in the table: {', '.join(unseen) or 'none'}", flush=True)
-        print(f"  {market.name}: alarms at clean sisters: {'; '.join(alarms) or 'none'}", flush=True)
-    print(f"  {'family':<24}" + "".join(f"{market.name:>18}" for market in markets(n_bars)))
+        whole, alone = found_on(market, lambda dossier: dossier), found_on(market, table_alone)
+        for family in families:
+            n = len(names[family])
+            lines[family].append(f"{len(whole & set(names[family]))}/{n} | {len(alone & set(names[family]))}/{n}")
+        heads.append(market.name)
+        print(f"  {market.name}: missed: {', '.join(sorted(set(names['all']) - whole)) or 'none'}")
+        print(f"  {market.name}: not seen in the table: {', '.join(sorted(IN_THE_TABLE - alone)) or 'none'}")
+        print(f"  {market.name}: alarms at {len(LEAKS)} clean sisters: {'; '.join(sister_alarms(market)) or 'none'}", flush=True)
+    print(f"  {'family':<24}" + "".join(f"{head:>18}" for head in heads))
     for family, cells in lines.items():
         print(f"  {family:<24}" + "".join(f"{cell:>18}" for cell in cells))
-    print(f"  missed with everything known: {', '.join(missed) or 'none'}")
+
+
+def found_on(market: Market, shown: Callable[[Dossier], Dossier]) -> set[str]:
+    """Names of the leaks that are caught when `shown` of each experiment is handed over."""
+    report = run_leakage_checks(shown(all_columns(market, "leaky")))
+    columns = {one.column for one in report.critical}
+    names = {leak.name for leak in COLUMN_LEAKS if leak.column in columns}
+    return names | {leak.name for leak in OTHER_LEAKS if caught(leak, run_leakage_checks(shown(leak.leaky(market))))}
+
+
+def sister_alarms(market: Market) -> list[str]:
+    told = alarms(run_leakage_checks(all_columns(market, "clean")))
+    return told + [f"{leak.name}: {one}" for leak in OTHER_LEAKS for one in alarms(run_leakage_checks(leak.clean(market)))]
 
 
 # ---- false alarms
@@ -87,7 +87,7 @@ def recall(n_bars: int) -> None:
 
 def clean(n_bars: int, seeds: int) -> None:
     print(f"\nclean columns, {n_bars:,} bars each")
-    total = alarms = reports = 0
+    total = n_alarms = reports = 0
     for name, dossier in clean_dossiers(n_bars, seeds):
         report = run_leakage_checks(dossier)
         found = accused(report)
@@ -155,6 +155,10 @@ def harm(n_bars: int, seeds: int) -> None:
         rows.append((leak, np.mean(pairs, axis=0), gain.mean(), gain.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else np.nan))
     for leak, (leaky, clean), gain, error in rows:
         print(f"  {leak.family:<22}{leak.name:<24}{leaky:.3f} {clean:.3f}   {gain:+.3f} (+-{error:.3f})", flush=True)
+    for family in dict.fromkeys(leak.family for leak in LEAKS):
+        gains = {leak.name: gain for leak, _, gain, _ in rows if leak.family == family}
+        least, most = min(gains, key=lambda name: gains[name]), max(gains, key=lambda name: gains[name])
+        print(f"  {family:<24}{gains[least]:+.3f} ({least}) to {gains[most]:+.3f} ({most})")
     chosen_on_test(n_bars, seeds)
 
 
