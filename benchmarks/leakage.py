@@ -89,14 +89,10 @@ def clean(n_bars: int, seeds: int) -> None:
     print(f"\nclean columns, {n_bars:,} bars each")
     total = n_alarms = reports = 0
     for name, dossier in clean_dossiers(n_bars, seeds):
-        report = run_leakage_checks(dossier)
-        found = accused(report)
-        total, alarms, reports = total + len(dossier.columns), alarms + len(found), reports + 1
-        print(
-            f"  {name:<34}{len(dossier.columns):>5} columns {dossier.n:>7,} decisions   {', '.join(sorted(found)) or 'no alarm'}",
-            flush=True,
-        )
-    print(f"  {total:,} columns in {reports} reports: {alarms} alarms")
+        found = alarms(run_leakage_checks(dossier))
+        total, n_alarms, reports = total + len(dossier.columns), n_alarms + len(found), reports + 1
+        print(f"  {name:<38}{len(dossier.columns):>5} columns {dossier.n:>7,} decisions   {'; '.join(found) or 'no alarm'}", flush=True)
+    print(f"  {total:,} columns in {reports} reports: {n_alarms} alarms")
 
 
 def clean_dossiers(n_bars: int, seeds: int) -> Iterator[tuple[str, Dossier]]:
