@@ -1,6 +1,6 @@
 """All planted leaks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from barmill.evaluation.leakage.dossier import Dossier
 from planted_leaks import borders, columns_of_bars, fitting, sources
@@ -25,9 +25,9 @@ LEAKS: tuple[PlantedLeak, ...] = (
 )
 
 
-def all_columns(market: Market, kind: str) -> Dossier:
-    """One experiment with every leak of a column ("leaky"), or with every clean sister: each must be told from the others."""
-    return study(market, **{leak.column: getattr(leak, kind) for leak in COLUMN_LEAKS}).dossier()
+def all_columns(market: Market, kind: str, names: Collection[str] | None = None) -> Dossier:
+    """One experiment with every leak of a column ("leaky"), or every clean sister ("clean"), or those of `names`: each must be told apart."""
+    return study(market, **{leak.column: getattr(leak, kind) for leak in COLUMN_LEAKS if names is None or leak.name in names}).dossier()
 
 
 IN_THE_TABLE = frozenset(leak.name for leak in columns_of_bars.LEAKS if leak.table_shows)
