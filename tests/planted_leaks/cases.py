@@ -26,7 +26,7 @@ LEAKS: tuple[PlantedLeak, ...] = (
 
 
 def all_columns(market: Market, kind: str, names: Collection[str] | None = None) -> Dossier:
-    """One experiment with every leak of a column ("leaky"), or every clean sister ("clean"), or those of `names`: each must be told apart."""
+    """One experiment with every leak of a column ("leaky"), or every sister ("clean"), or those of `names`: each must be told apart."""
     return study(market, **{leak.column: getattr(leak, kind) for leak in COLUMN_LEAKS if names is None or leak.name in names}).dossier()
 
 
