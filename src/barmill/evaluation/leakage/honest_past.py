@@ -3,7 +3,6 @@
 Whatever of a column these explain is no leak. What they do not explain is either another source, or the future.
 """
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +25,7 @@ CYCLES = (1, 2, 24)  # a day
 DAY_MINUTES = 1440
 REACH = 6.0  # robust sigmas at which numbers are held
 VOLATILITY_SPAN = 60
-RIDGE = 5e-2  # of the rows, on columns of deviation 1
+FAST = 240  # bars of memory
 
 
 def log_moves(close: Float64Array) -> Float64Array:
@@ -42,8 +41,8 @@ def local_volatility(close: Float64Array) -> Float64Array:
     return np.maximum(volatility, 1e-3 * volatility.mean() + 1e-18)
 
 
-def honest_past(close: Float64Array, rows: Int64Array, times: Int64Array | None, bars: "Bars | None") -> Float64Array:
-    """Numbers known at the closes of the bars `rows`: float64 of shape (len(rows), about 60).
+def honest_past(close: Float64Array, rows: Int64Array, times: Int64Array | None, bars: "Bars | None") -> tuple[Float64Array, Float64Array]:
+    """Numbers known at the closes of the bars `rows`: those that forget within some hours of minutes, and those that remember longer.
 
     Parameters
     ----------
@@ -51,82 +50,55 @@ def honest_past(close: Float64Array, rows: Int64Array, times: Int64Array | None,
     rows : bars at whose close the numbers are wanted
     times : close time of each bar, ms; without it the clock is left out
     bars : for highs, lows and volumes; without it these are left out
+
+    Returns
+    -------
+    two float64 arrays of shape (len(rows), about 50) and (len(rows), about 10)
     """
     x, moves, volatility = np.log(close), log_moves(close), local_volatility(close)
-    columns = [_lagged(moves, lag)[rows] for lag in range(LAGS)]
+    size, squares = np.abs(moves), moves * moves
+    fast = [_lagged(moves, lag)[rows] for lag in range(LAGS)]
     for length in MOVES:
         move = x - _lagged(x, length)
-        columns += [move[rows], np.clip(move / volatility / np.sqrt(length), -REACH, REACH)[rows]]
-    columns += [(x - _mean(x, span))[rows] for span in MEANS]
-    columns += [(x - _window_mean(x, length))[rows] for length in WINDOWS]
-    size = np.abs(moves)
-    columns += [np.log(_mean(size, span) + 1e-9)[rows] for span in SPREADS]
-    columns += [np.log(_mean(moves * moves, span) + 1e-18)[rows] for span in SPREADS]
-    columns += [size[rows], _lagged(size, 1)[rows]]
+        fast += [move[rows], np.clip(move / volatility / np.sqrt(length), -REACH, REACH)[rows]]
+    fast += [size[rows], _lagged(size, 1)[rows]]
+    slow: list[Float64Array] = []
+    for span in MEANS:
+        (fast if span <= FAST else slow).append((x - _mean(x, span))[rows])
+    for length in WINDOWS:
+        (fast if length <= FAST else slow).append((x - _window_mean(x, length))[rows])
+    for span in SPREADS:
+        spread = np.log(_mean(size, span) + 1e-9)[rows], np.log(_mean(squares, span) + 1e-18)[rows]
+        (fast if span <= FAST else slow).extend(spread)
     if bars is not None:
         high, low = np.log(bars.high), np.log(bars.low)
         body, height = 2 * x - high - low, high - low
-        columns += [body[rows], height[rows]]
+        fast += [body[rows], height[rows]]
         for span in BODIES:
-            columns += [_mean(body, span)[rows], _mean(height, span)[rows], _mean(body / volatility, span)[rows]]
+            fast += [_mean(body, span)[rows], _mean(height, span)[rows], _mean(body / volatility, span)[rows]]
         volume = np.log1p(bars.volume)
-        columns += [_mean(volume, span)[rows] for span in VOLUMES]
+        fast += [_mean(volume, span)[rows] for span in VOLUMES]
     if times is not None:
         minute = (times[rows] // MINUTE_MS) % DAY_MINUTES
         for cycle in CYCLES:
             angle = 2 * np.pi * cycle * minute / DAY_MINUTES
-            columns += [np.sin(angle), np.cos(angle)]
-    return np.column_stack(columns)
+            (fast if cycle > 2 else slow).extend((np.sin(angle), np.cos(angle)))
+    return np.column_stack(fast), np.column_stack(slow)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PastFit:
-    """Fits of anything by the honest past, on the rows themselves or on the other half of them.
-
-    Parameters
-    ----------
-    spanned : float64 (n, K), orthonormal columns that span a constant and the past, of all rows
-    halves : for either half its rows, those of the other, the past here, and what turns values of the other half into coefficients
-    """
-
-    spanned: Float64Array
-    halves: tuple[tuple[slice, slice, Float64Array, Float64Array], ...]
-
-    @classmethod
-    def of(cls, past: Float64Array) -> "PastFit":
-        """From what `honest_past` gives: float64 (n, K)."""
-        centred = past - past.mean(axis=0)
-        spread = centred.std(axis=0)
-        moving = spread > 0
-        held = np.clip(centred[:, moving] / spread[moving], -REACH, REACH)
-        whole = np.column_stack([np.ones(len(held)), held])
-        left, sizes, _ = np.linalg.svd(whole, full_matrices=False)
-        middle = len(whole) // 2
-        first, second = slice(0, middle), slice(middle, len(whole))
-        halves = ((first, second, whole[first], _ridge(whole[second])), (second, first, whole[second], _ridge(whole[first])))
-        return cls(left[:, sizes > sizes[0] * 1e-6], halves)
-
-    def left_within(self, values: Float64Array) -> Float64Array:
-        """What a fit on the same rows leaves of each column, outliers held."""
-        return _without_outliers(values - self.spanned @ (self.spanned.T @ values))
-
-    def left_across(self, values: Float64Array) -> Float64Array:
-        """What a fit on the other half of the rows leaves of each column, outliers held.
-
-        The remainder of a slow column that was fitted on its own rows turns back to 0 by itself, as if it knew the future; this one does
-        not.
-        """
-        rest = np.empty_like(values)
-        for here, other, past, fit in self.halves:
-            rest[here] = values[here] - past @ (fit @ values[other])
-        return _without_outliers(rest)
+def directions(past: Float64Array) -> Float64Array:
+    """Orthonormal columns that span a constant and the columns of `past`, outliers held: float64 of shape (n, at most K + 1)."""
+    centred = past - past.mean(axis=0)
+    spread = centred.std(axis=0)
+    moving = spread > 0
+    held = np.clip(centred[:, moving] / spread[moving], -REACH, REACH)
+    left, sizes, _ = np.linalg.svd(np.column_stack([np.ones(len(held)), held]), full_matrices=False)
+    return left[:, sizes > sizes[0] * 1e-6]
 
 
-def _ridge(past: Float64Array) -> Float64Array:
-    """The matrix that turns values into their ridge coefficients: float64 (K, n)."""
-    gram = past.T @ past
-    gram[np.diag_indices_from(gram)] += RIDGE * len(past)
-    return np.asarray(np.linalg.solve(gram, past.T), dtype=np.float64)
+def unexplained(values: Float64Array, spanned: Float64Array) -> Float64Array:
+    """What of each column the orthonormal columns `spanned` leave, outliers held; float64 of the shape of `values`."""
+    return _without_outliers(values - spanned @ (spanned.T @ values))
 
 
 def _without_outliers(rest: Float64Array) -> Float64Array:
@@ -155,4 +127,4 @@ def _lagged(x: Float64Array, lag: int) -> Float64Array:
     return x if lag == 0 else np.concatenate([np.full(min(lag, x.size), x[0]), x[:-lag]])
 
 
-__all__ = ["PastFit", "honest_past", "local_volatility", "log_moves"]
+__all__ = ["directions", "honest_past", "local_volatility", "log_moves", "unexplained"]

@@ -9,19 +9,21 @@ from barmill.evaluation.leakage.check import Looked, Missing, finding, need_valu
 from barmill.evaluation.leakage.dossier import Dossier, Float64Array, Int64Array
 from barmill.evaluation.leakage.linkage import FEWEST, Links, links
 from barmill.evaluation.leakage.report import LeakageFinding
-from barmill.evaluation.leakage.sampling import filled, sampled, used_rows
+from barmill.evaluation.leakage.sampling import filled, independent_labels, sampled, used_rows
 from barmill.evaluation.leakage.settings import LeakageSettings
 from barmill.evaluation.leakage.temporal_order import where
 
 COLUMNS_AT_ONCE = 64
 SAME = 1e-9  # relative difference at which a value is an outcome
-FEWEST_SAME, SHARE_SAME = 5, 0.003
-TIMES_CHANCE = 3  # how much oftener than at other rows' outcomes
+FEWEST_SAME, SHARE_SAME = 5, 0.02
+TIMES_CHANCE = 10  # how much oftener than at other rows' outcomes
 OTHER_ROWS = 8
-IMPLAUSIBLE_AUC = 0.80
-"""The oracle of the simulated market, which knows the planted edge exactly, has 0.72 at the greatest strength there is."""
+IMPLAUSIBLE_AUC = 0.73
+"""Three noises taken off. The oracle of the simulated market, which knows the planted edge exactly, has 0.72 at its greatest strength."""
+NOISES = 3.0
 IMPLAUSIBLE_INFORMATION = 0.60  # sqrt(1 - exp(-2 I)), the correlation that carries as much; an AUC of 0.8 is about 0.5
 BINS = 10
+ROWS_A_BIN = 30  # independent labels for each tenth, below which information is not asked
 LEARNED_AUC, FORGOTTEN = 0.70, 0.5
 """A column that reaches 0.7 on the training rows and loses more than half of that elsewhere was made from their labels."""
 
@@ -123,7 +125,8 @@ def look_at_single_power(dossier: Dossier, settings: LeakageSettings) -> Looked:
     findings: list[LeakageFinding] = []
     best = 0.5
     for start in range(0, len(dossier.columns), COLUMNS_AT_ONCE):
-        powers = {name: _power(dossier, rows, slice(start, start + COLUMNS_AT_ONCE), up[rows]) for name, rows in parts.items()}
+        columns = slice(start, start + COLUMNS_AT_ONCE)
+        powers = {name: _power(dossier, rows, columns, up[rows]) for name, rows in parts.items()}
         best = max(best, *(float(np.max(np.maximum(power.auc, 1 - power.auc))) for power in powers.values()))
         width = len(next(iter(powers.values())).auc)
         for k in range(width):
@@ -152,7 +155,12 @@ def _power(dossier: Dossier, rows: Int64Array, columns: slice, up: Float64Array)
         _share_ties(values[order[:, k], k], order[:, k], ranks[:, k])
     auc = (up @ ranks - n_up * (n_up + 1) / 2) / (n_up * (n - n_up))
     auc = np.where(usable, auc, 0.5)
-    return _Power(rows, auc, np.where(usable, _information(ranks, up), 0.0), links(np.where(usable, ranks, 0.0), up))
+    return _Power(
+        rows,
+        auc,
+        np.where(usable, _information(ranks, up), 0.0),
+        links(np.where(usable, ranks, 0.0), up, independent_labels(dossier, rows)),
+    )
 
 
 def _share_ties(ascending: Float64Array, order: npt.NDArray[np.intp], ranks: Float64Array) -> None:
@@ -183,9 +191,10 @@ def _information(ranks: Float64Array, up: Float64Array) -> Float64Array:
 def _too_good(dossier: Dossier, number: int, k: int, powers: dict[str, _Power], most_p: float) -> LeakageFinding | None:
     for name, power in powers.items():
         auc, information = float(power.auc[k]), float(power.information[k])
-        by_rank = max(auc, 1 - auc) >= IMPLAUSIBLE_AUC and bool(power.found.beyond_chance(most_p)[k])
-        # information has no sign, so its noise cannot be had from shifts of a line; it takes rows enough that chance carries a tenth
-        by_information = information >= IMPLAUSIBLE_INFORMATION and power.rows.size * float(power.found.noise[k]) ** 2 <= 10 * BINS
+        at_least = _at_least(auc, power.found.one(k))
+        by_rank = at_least >= IMPLAUSIBLE_AUC and bool(power.found.beyond_chance(most_p)[k])
+        independent = min(float(power.found.noise[k]) ** -2, power.found.spans)
+        by_information = information >= IMPLAUSIBLE_INFORMATION and independent >= ROWS_A_BIN * BINS
         if not (by_rank or by_information):
             continue
         reason = (
@@ -197,6 +206,12 @@ def _too_good(dossier: Dossier, number: int, k: int, powers: dict[str, _Power], 
     return None
 
 
+def _at_least(auc: float, found: Links) -> float:
+    """The AUC of 0.5 or more that is left when the noises of the rank correlation are taken off."""
+    rho = abs(float(found.rho[0]))
+    return 0.5 + abs(auc - 0.5) * max(0.0, float(found.at_least(NOISES)[0])) / rho if rho > 0 else 0.5
+
+
 def _learned(dossier: Dossier, number: int, k: int, powers: dict[str, _Power], most_p: float) -> LeakageFinding | None:
     """A column that tells the labels of the training rows and little of the judging ones'."""
     if not {"training", "judging"} <= set(powers):
@@ -206,7 +221,8 @@ def _learned(dossier: Dossier, number: int, k: int, powers: dict[str, _Power], m
     sign = 1.0 if inside > 0 else -1.0
     if abs(inside) < LEARNED_AUC - 0.5 or outside * sign >= FORGOTTEN * abs(inside):
         return None
-    noise = float(np.hypot(train.found.noise[k], judge.found.noise[k]))
+    noises = [max(float(power.found.noise[k]), power.found.spans**-0.5) for power in (train, judge)]
+    noise = float(np.hypot(noises[0], noises[1]))
     gap = Links(train.found.rho[k : k + 1] - judge.found.rho[k : k + 1], np.array([noise]), np.zeros(1), train.found.spans)
     if not (gap.p_values()[0] <= most_p and train.found.beyond_chance(most_p)[k]):
         return None

@@ -15,6 +15,15 @@ def used_rows(dossier: Dossier) -> Int64Array:
     return np.unique(np.concatenate(blocks)).astype(np.int64) if blocks else np.arange(dossier.n, dtype=np.int64)
 
 
+def independent_labels(dossier: Dossier, rows: Int64Array) -> float:
+    """How many of the labels of `rows` fit side by side: their number over how many overlap one; all where spans are not known."""
+    if dossier.t0 is None or dossier.t1 is None or rows.size < 2:
+        return float(rows.size)
+    length = float(np.median(dossier.t1[rows] - dossier.t0[rows]))
+    spacing = max(1.0, float(np.median(np.diff(dossier.t0[rows]))))
+    return rows.size / max(1.0, length / spacing)
+
+
 def sampled(rows: Int64Array, settings: LeakageSettings) -> Int64Array:
     """At most `most_rows` of the ascending `rows`: four stretches, drawn one from each quarter, so that neighbours stay neighbours."""
     if rows.size <= settings.most_rows:
@@ -37,4 +46,4 @@ def filled(dossier: Dossier, rows: Int64Array, columns: slice) -> tuple[Float64A
     return values, usable
 
 
-__all__ = ["filled", "sampled", "used_rows"]
+__all__ = ["filled", "independent_labels", "sampled", "used_rows"]

@@ -15,6 +15,8 @@ from barmill.evaluation.leakage.temporal_order import where
 EXACT = 1e-6  # of a deviation: what float32 and sums in another order leave of 0 and 1
 BOUND = 1e-9  # of the range
 FEWEST_ROWS = 50
+FEWEST_VALUES = 100
+FEWEST_COLUMNS, MOST_OF_TABLE = 3, 0.5  # that run from 0 to 1 where a scaler has made them do so
 _CHUNK_VALUES = 1 << 21
 
 
@@ -54,12 +56,14 @@ def look_at_scaling(dossier: Dossier, _: LeakageSettings) -> Looked:
     told: set[int] = set()
     for words, rows in sets.items():
         seen = _moments(dossier, rows)
-        standard = seen.standard & ~own.standard
-        unit = seen.unit & ~own.unit & (own.high > own.low)
-        for numbers, shape, many in ((standard, "mean 0 and deviation 1", 1), (unit, "exactly the range from 0 to 1", 2)):
-            fresh = [k for k in np.flatnonzero(numbers).tolist() if k not in told]
+        standard = np.flatnonzero(seen.standard & ~own.standard)
+        # a column of its own nature between 0 and 1 may reach both ends on later rows; most of a table at once does not
+        scaled = seen.unit.sum() >= max(FEWEST_COLUMNS, MOST_OF_TABLE * (seen.high > seen.low).sum())
+        unit = np.flatnonzero(seen.unit & ~own.unit & scaled)
+        for numbers, shape in ((standard, "mean 0 and deviation 1"), (unit, "exactly the range from 0 to 1")):
+            fresh = [k for k in numbers.tolist() if k not in told and _is_continuous(dossier, rows, k)]
             told |= set(fresh)
-            findings += [_tell(dossier, k, words, rows, shape, own, critical=len(fresh) >= many) for k in fresh]
+            findings += [_tell(dossier, k, words, rows, shape, own) for k in fresh]
     return Looked(f"no column of {len(dossier.columns)} is scaled by rows that judge", tuple(findings))
 
 
@@ -95,7 +99,12 @@ def _moments(dossier: Dossier, rows: Int64Array) -> _Moments:
     return _Moments(mean, np.sqrt(squares / np.maximum(count, 1.0)), low, high)
 
 
-def _tell(dossier: Dossier, k: int, words: str, rows: Int64Array, shape: str, own: _Moments, *, critical: bool) -> LeakageFinding:
+def _is_continuous(dossier: Dossier, rows: Int64Array, k: int) -> bool:
+    """Whether a column takes many values: as many +1 as -1 are standard by nature."""
+    return np.unique(dossier.rows(rows[: 10 * FEWEST_VALUES], slice(k, k + 1))).size >= FEWEST_VALUES
+
+
+def _tell(dossier: Dossier, k: int, words: str, rows: Int64Array, shape: str, own: _Moments) -> LeakageFinding:
     reason = (
         f"over {words} it has {shape}, over the training rows mean {own.mean[k]:.3g}, deviation {own.deviation[k]:.3g} and range "
         f"{own.low[k]:.3g} to {own.high[k]:.3g}: its scaler has seen rows that judge"
@@ -106,9 +115,7 @@ def _tell(dossier: Dossier, k: int, words: str, rows: Int64Array, shape: str, ow
         "training_mean": float(own.mean[k]),
         "training_deviation": float(own.deviation[k]),
     }
-    return finding(
-        "L210", "critical" if critical else "warning", dossier.columns[k], reason, **where(dossier, int(rows[0])), evidence=evidence
-    )
+    return finding("L210", "critical", dossier.columns[k], reason, **where(dossier, int(rows[0])), evidence=evidence)
 
 
 __all__ = ["look_at_scaling"]

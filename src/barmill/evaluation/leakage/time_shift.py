@@ -12,7 +12,7 @@ import numpy as np
 
 from barmill.evaluation.leakage.check import Looked, Missing, finding, need, need_values
 from barmill.evaluation.leakage.dossier import Dossier, Float64Array, Int64Array
-from barmill.evaluation.leakage.honest_past import PastFit, honest_past, local_volatility, log_moves
+from barmill.evaluation.leakage.honest_past import directions, honest_past, local_volatility, log_moves, unexplained
 from barmill.evaluation.leakage.linkage import FEWEST, Links, links, plain_link, steady
 from barmill.evaluation.leakage.report import LeakageFinding, Severity
 from barmill.evaluation.leakage.sampling import filled, sampled, used_rows
@@ -54,6 +54,14 @@ class Future:
     is_volatility: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spans:
+    """Orthonormal columns that span the past of the sampled decisions: all of it, and what forgets within hours."""
+
+    all: Float64Array
+    fast: Float64Array
+
+
 @dataclass(frozen=True, slots=True)
 class _Worst:
     """The worst of a column so far; its size is in units of what is impossible, `at` a row of the sample."""
@@ -79,7 +87,10 @@ def look_at_time_shift(dossier: Dossier, settings: LeakageSettings) -> Looked:
     if rows.size < FEWEST:
         raise Missing(f"needs {FEWEST} decisions or more")
     bars = dossier.t0[rows]
-    fit = PastFit.of(honest_past(close, bars, dossier.close_times, dossier.bars))
+    fast, slow = honest_past(close, bars, dossier.close_times, dossier.bars)
+    # A slow column that is fitted by slow ones on its own rows leaves a rest that turns back to 0, as if it knew the future; what
+    # forgets within hours has no room for that. So the whole of a column is freed of the fast past alone, its newest part of all.
+    spans = _Spans(directions(np.hstack([fast, slow])), directions(fast))
     futures = _futures(dossier, close, rows, bars)
     n_asked = len(dossier.columns) * len(futures) * 3
     worst: dict[int, _Worst] = {}
@@ -87,32 +98,32 @@ def look_at_time_shift(dossier: Dossier, settings: LeakageSettings) -> Looked:
         values, usable = filled(dossier, rows, slice(start, start + COLUMNS_AT_ONCE))
         numbers = np.flatnonzero(usable)
         if numbers.size:
-            _ask(values[:, numbers], numbers + start, fit, futures, settings.family_error / n_asked, worst)
+            _ask(values[:, numbers], numbers + start, spans, futures, settings.family_error / n_asked, worst)
     past = _past(close, bars)
     findings = [_tell(dossier, rows, number, worst[number], past) for number in sorted(worst)]
     return Looked(f"{len(dossier.columns)} columns know nothing of what comes that the past does not tell", tuple(findings))
 
 
-def _ask(values: Float64Array, numbers: Int64Array, fit: PastFit, futures: list[Future], most_p: float, worst: dict[int, _Worst]) -> None:
+def _ask(values: Float64Array, numbers: Int64Array, spans: _Spans, futures: list[Future], most_p: float, worst: dict[int, _Worst]) -> None:
     """Hold what is left of some columns against every future: as it stands, its newest part, and that where the column changes."""
     standard = (values - values.mean(axis=0)) / values.std(axis=0)
     lagged = np.vstack([standard[:1], standard[:-1]])
-    left, before = fit.left_within(standard), fit.left_within(lagged)
+    left, before = unexplained(standard, spans.all), unexplained(lagged, spans.all)
     own = (left * before).sum(axis=0) / np.maximum((before * before).sum(axis=0), 1e-300)
-    newest, whole = left - own * before, fit.left_across(standard)
+    newest, whole = left - own * before, unexplained(standard, spans.fast)
     changes = standard != lagged
     stepping = np.flatnonzero((changes.sum(axis=0) >= FEWEST_CHANGES) & (changes.mean(axis=0) <= MOST_CHANGES)).tolist()
     every = np.arange(len(standard))
     for future in futures:
-        within, across = fit.left_within(future.values[:, None])[:, 0], fit.left_across(future.values[:, None])[:, 0]
-        for rest, series in ((newest, within),) if future.is_volatility else ((newest, within), (whole, across)):
+        after_all, after_fast = (unexplained(future.values[:, None], span)[:, 0] for span in (spans.all, spans.fast))
+        for rest, series in ((newest, after_all),) if future.is_volatility else ((newest, after_all), (whole, after_fast)):
             found = links(rest, series, future.spans)
             odd = (found.at_least(NOISES) >= future.bounds.odd) & found.beyond_chance(most_p)
             for k in np.flatnonzero(odd).tolist():
                 _keep(worst, int(numbers[k]), future, found.one(k), rest[:, k], series, every)
         for k in () if future.is_volatility else stepping:
             rows = np.flatnonzero(changes[:, k])
-            column, series = newest[rows, k], within[rows]
+            column, series = newest[rows, k], after_all[rows]
             found = plain_link(column, series, future.spans)
             if found.at_least(NOISES)[0] >= future.bounds.odd and found.p_values()[0] <= most_p:
                 _keep(worst, int(numbers[k]), future, found, column, series, rows)
