@@ -141,6 +141,12 @@ def test_a_configuration_that_never_trades_is_never_the_best_and_ranks_last():
     assert pbo_cscv(np.zeros((40, 3)), 4).to_json()["pbo"] is None
 
 
+@given(st.floats(1e-6, 1.0), st.integers(0, 2))
+def test_rounding_makes_no_sharpe_ratio_of_a_constant(constant, column):
+    trials = np.insert(np.random.default_rng(8).normal(-0.5, 1.0, size=(80, 3)), column, constant, axis=1)
+    np.testing.assert_allclose(pbo_cscv(trials, 4).in_sample, pbo_cscv(np.delete(trials, column, axis=1), 4).in_sample)
+
+
 def test_a_configuration_that_trades_in_one_half_alone_ranks_last_in_the_other():
     trials = np.random.default_rng(9).normal(-1.0, 0.1, size=(40, 3))
     trials[:20, 0] = np.random.default_rng(1).normal(1.0, 0.1, size=20)

@@ -17,7 +17,7 @@ PEERS = {"bonferroni": "bonferroni", "holm": "holm", "bhy": "fdr_by"}
 
 
 @pytest.mark.parametrize("method", PEERS)
-@settings(max_examples=15)  # the peer collects garbage at every call
+@settings(max_examples=6)  # the peer collects garbage at every call
 @given(sharpes=st.lists(st.floats(-0.3, 0.4), min_size=1, max_size=30), n=st.integers(30, 500))
 def test_adjusted_p_values_are_those_of_statsmodels(method, sharpes, n):
     p = 2 * stats.t.sf(np.abs(np.array(sharpes)) * math.sqrt(n), n - 1)

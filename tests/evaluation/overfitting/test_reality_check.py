@@ -18,7 +18,7 @@ def _strategies(seed, n=400, k=6, best=0.05):
     return x
 
 
-def _peer(x, block, reps=4000):
+def _peer(x, block, reps=2500):
     spa = SPA(np.zeros(len(x)), -x, block_size=block, reps=reps, seed=5)
     spa.compute()
     return spa
@@ -30,29 +30,29 @@ def test_the_variance_of_a_resampled_mean_is_that_of_arch(block):
     np.testing.assert_allclose(_variances(x, block), _peer(x, block, 20)._loss_diff_var, rtol=1e-10)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_whites_check_is_the_careful_p_value_of_arch(seed):
     """arch's test is not studentised: its careful p-value is White's."""
     x = _strategies(seed, best=0.15)
-    assert reality_check(x, block=5, n_boot=4000, seed=6).p_value == pytest.approx(_peer(x, 5).pvalues["upper"], abs=0.03)
+    assert reality_check(x, block=5, n_boot=2500, seed=6).p_value == pytest.approx(_peer(x, 5).pvalues["upper"], abs=0.04)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_hansens_test_is_that_of_arch_where_all_strategies_are_equally_noisy(seed):
     x = _strategies(seed, best=0.15)
     x /= np.sqrt(_variances(x, 5))
-    found, peer = superior_predictive_ability(x, block=5, n_boot=4000, seed=6), _peer(x, 5).pvalues
+    found, peer = superior_predictive_ability(x, block=5, n_boot=2500, seed=6), _peer(x, 5).pvalues
     for name in ("lower", "consistent", "upper"):
-        assert getattr(found, name) == pytest.approx(peer[name], abs=0.03)
+        assert getattr(found, name) == pytest.approx(peer[name], abs=0.04)
     assert found.p_value == found.consistent
     assert found.lower <= found.consistent <= found.upper
 
 
 def test_its_size_is_near_the_nominal_one():
     draw = np.random.default_rng(7)
-    p = np.array([superior_predictive_ability(draw.normal(size=(100, 8)), block=1, n_boot=120, seed=i).p_value for i in range(300)])
+    p = np.array([superior_predictive_ability(draw.normal(size=(60, 8)), block=1, n_boot=100, seed=i).p_value for i in range(150)])
     for level in (0.05, 0.1, 0.5):
-        assert abs((p < level).mean() - level) < 3.5 * math.sqrt(level * (1 - level) / 300) + 0.01
+        assert abs((p < level).mean() - level) < 3.5 * math.sqrt(level * (1 - level) / 150) + 0.01
 
 
 def test_a_real_edge_is_found_among_many():

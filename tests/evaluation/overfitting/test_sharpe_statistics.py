@@ -34,7 +34,8 @@ def test_missing_rows_are_dropped_and_what_does_not_vary_is_undefined():
     for silent in ([], [0.01], [0.01, 0.01, 0.01], [np.nan, np.nan]):
         found = sharpe_moments(silent)
         assert np.isnan(found[:3]).all()
-        assert probabilistic_sharpe_ratio(silent, 0.0).psr != probabilistic_sharpe_ratio(silent, 0.0).psr
+        assert found.to_json()["sr"] is None
+        assert math.isnan(probabilistic_sharpe_ratio(silent, 0.0).psr)
     with pytest.raises(ShapeError, match="returns row 1"):
         sharpe_moments([0.0, np.inf])
 
@@ -63,7 +64,7 @@ def test_a_series_gives_what_its_figures_give():
     r = np.random.default_rng(1).standard_t(4, 500) * 0.01 + 0.001
     whole = probabilistic_sharpe_ratio(r, 0.02)
     assert whole == probabilistic_sharpe_ratio(returns=r, sr_benchmark=0.02)
-    assert whole._fields == ("sr", "skew", "kurt", "psr")
+    assert list(whole.to_json()) == ["sr", "skew", "kurt", "psr"]
     assert whole.psr == probabilistic_sharpe_ratio(whole.sr, 0.02, 500, whole.skew, whole.kurt)
 
 
@@ -150,10 +151,10 @@ def test_failed_trials_count_and_the_first_of_equals_is_selected():
 
 
 def test_without_skill_the_bar_is_passed_by_fewer_than_one_in_twenty():
-    """Definitions, 17.6: the best of 20 trials, 400 markets."""
+    """Definitions, 17.6: the best of 20 trials, 300 markets."""
     draw = np.random.default_rng(4)
-    passed = sum(deflated_sharpe_ratio(draw.standard_t(5, size=(250, 20))).dsr > 0.95 for _ in range(400))
-    assert passed / 400 < 0.05
+    passed = sum(deflated_sharpe_ratio(draw.standard_t(5, size=(250, 20))).dsr > 0.95 for _ in range(300))
+    assert passed / 300 < 0.05
 
 
 def test_with_the_count_of_trials_forgotten_it_would_be_passed_far_too_often():

@@ -1,10 +1,11 @@
 """The four figures of a return series on which every statement about its Sharpe ratio rests. All per observation."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from barmill.artefacts import without_nan
 from barmill.errors import ShapeError
 from barmill.evaluation.performance import drop_missing, sharpe_of
 
@@ -19,6 +20,10 @@ class SharpeMoments(NamedTuple):
     skew: float
     kurt: float
     n_obs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; what is undefined is null."""
+        return without_nan(self._asdict())
 
 
 def sharpe_moments(returns: npt.ArrayLike) -> SharpeMoments:

@@ -5,21 +5,28 @@ observation: divide an annualised Sharpe ratio by sqrt(periods_per_year) first.
 """
 
 import math
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
+from barmill.artefacts import without_nan
 from barmill.errors import ShapeError
 from barmill.evaluation.overfitting.moments import sharpe_moments
 
 
 class ProbabilisticSharpe(NamedTuple):
+    """sr, skew, kurt : of the series, as in `SharpeMoments`; psr : the probability that the true Sharpe ratio is above the benchmark."""
+
     sr: float
     skew: float
     kurt: float
     psr: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; what is undefined is null."""
+        return without_nan(self._asdict())
 
 
 @overload

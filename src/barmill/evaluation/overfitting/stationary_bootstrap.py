@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from barmill.errors import ShapeError
 from barmill.evaluation.overfitting.autocovariance import autocovariances
+from barmill.uncertainty.checked import vector
 
 Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -75,7 +76,7 @@ def require_block(block: float, n: int) -> float:
     return float(block)
 
 
-def optimal_block_length(x: npt.NDArray[np.float64]) -> float:
+def optimal_block_length(x: npt.ArrayLike) -> float:
     """The mean block length that serves the mean of a series best, from its autocovariances.
 
     x : float64 (n,), finite; gives 1 for a series without variation or fewer than 8 rows, at most min(3 sqrt(n), n/3)
@@ -84,13 +85,14 @@ def optimal_block_length(x: npt.NDArray[np.float64]) -> float:
     nothing is left; twice as many lags, weighted by a flat-topped kernel, give the bias and the variance to be balanced.
     Source: Politis & White (2004), Econometric Reviews 23(1), with the correction of Patton, Politis & White (2009), 28(4).
     """
-    n = x.size
-    if n < 8 or x.max() == x.min():
+    series = vector(x, "x")
+    n = series.size
+    if n < 8 or series.max() == series.min():
         return 1.0
     run = max(5, int(math.log10(n)))
     most = math.ceil(math.sqrt(n)) + run
-    covariances = autocovariances(x, min(most + run, n - 2))
-    squares = np.cumsum((x - x.mean()) ** 2)
+    covariances = autocovariances(series, min(most + run, n - 2))
+    squares = np.cumsum((series - series.mean()) ** 2)
     lags = np.arange(1, covariances.size)
     overlapping = np.sqrt((squares[-1] - squares[lags]) * squares[n - 2 - lags])  # of the rows that a lag leaves, as arch has it
     small = n * np.abs(covariances[1:]) < 2 * math.sqrt(math.log10(n) / n) * overlapping

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import cut_tree, linkage
-from scipy.spatial.distance import squareform
 
 from barmill.artefacts import without_nan
 from barmill.evaluation.overfitting.moments import trial_matrix, whole_rows
@@ -102,6 +100,9 @@ def _correlations(trials: Float64Array) -> Float64Array:
 
 def _clusters(correlation: Float64Array) -> tuple[IntArray, float]:
     """Labels and mean silhouette of the best cut of the tree; all in one, and NaN, where no cut is good."""
+    from scipy.cluster.hierarchy import cut_tree, linkage
+    from scipy.spatial.distance import squareform
+
     n = correlation.shape[0]
     together = np.zeros(n, dtype=np.int64)
     if n < 3:
