@@ -87,7 +87,7 @@ def test_the_calling_form_in_shares_serves_a_search_too(rows):
 
 def test_folds_of_k_fold_forecast_each_row_once(spans: Spans, rows):
     X, y = rows
-    forecasts = cross_val_predict(LogisticRegression(), X, y, cv=PurgedKFold(n_splits=4, labels=spans), method="predict_proba")
+    forecasts = cross_val_predict(LogisticRegression(), X, y, cv=PurgedKFold(4, labels=spans), method="predict_proba")
     assert forecasts.shape == (N, 2)
 
 

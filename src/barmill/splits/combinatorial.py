@@ -1,7 +1,7 @@
 """Combinatorial purged cross-validation: every choice of test groups, and the backtest paths that they make up."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from functools import cache
 from itertools import combinations, pairwise
 from math import comb
@@ -110,7 +110,7 @@ def cpcv_paths(forecasts: Sequence[npt.ArrayLike], n_groups: int, n_test_groups:
     return paths
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class CombinatorialPurgedCV(Splitter):
     """Every way to choose the groups that judge: many backtest paths through the same years, instead of one.
 
@@ -139,12 +139,13 @@ class CombinatorialPurgedCV(Splitter):
 
     n_groups: int = 10
     n_test_groups: int = 2
+    _: KW_ONLY
     purge: BarsOrAuto = 0
     embargo: BarsOrAuto = 0
-    labels: LabelSpans | None = None
-    t0: npt.ArrayLike | None = None
-    t1: npt.ArrayLike | None = None
-    times: npt.ArrayLike | None = None
+    labels: LabelSpans | None = field(default=None, repr=False)
+    t0: npt.ArrayLike | None = field(default=None, repr=False)
+    t1: npt.ArrayLike | None = field(default=None, repr=False)
+    times: npt.ArrayLike | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.check()
@@ -194,7 +195,7 @@ class CPCV:
     n_splits: int = 5
     embargo_pct: float = 0.01
     purge_pct: float = 0.01
-    labels: LabelSpans | None = None
+    labels: LabelSpans | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_groups("CPCV", self.n_splits, 2)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -140,7 +140,7 @@ def validation_slices(
     return slices
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Holdout(Splitter):
     """One split: the earlier labels train, the latest judge.
 
@@ -162,12 +162,13 @@ class Holdout(Splitter):
     """
 
     test_size: float = 0.15
+    _: KW_ONLY
     purge: BarsOrAuto = 0
     embargo: BarsOrAuto = 0
-    labels: LabelSpans | None = None
-    t0: npt.ArrayLike | None = None
-    t1: npt.ArrayLike | None = None
-    times: npt.ArrayLike | None = None
+    labels: LabelSpans | None = field(default=None, repr=False)
+    t0: npt.ArrayLike | None = field(default=None, repr=False)
+    t1: npt.ArrayLike | None = field(default=None, repr=False)
+    times: npt.ArrayLike | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.check()

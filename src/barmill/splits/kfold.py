@@ -1,7 +1,7 @@
 """Purged k-fold: contiguous folds in time order, and training rows that share nothing with the fold they are judged on."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ def purged_kfold(t0: npt.ArrayLike, t1: npt.ArrayLike, n_splits: int, embargo_ba
     return ((fold.train.positions(), fold.test.positions()) for fold in folds)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PurgedKFold(Splitter):
     """K-fold for labels that span bars: each fold is judged by a model that shares no bar with it.
 
@@ -60,12 +60,13 @@ class PurgedKFold(Splitter):
     """
 
     n_splits: int = 5
+    _: KW_ONLY
     purge: BarsOrAuto = 0
     embargo: BarsOrAuto = 0
-    labels: LabelSpans | None = None
-    t0: npt.ArrayLike | None = None
-    t1: npt.ArrayLike | None = None
-    times: npt.ArrayLike | None = None
+    labels: LabelSpans | None = field(default=None, repr=False)
+    t0: npt.ArrayLike | None = field(default=None, repr=False)
+    t1: npt.ArrayLike | None = field(default=None, repr=False)
+    times: npt.ArrayLike | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.check()

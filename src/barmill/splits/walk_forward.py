@@ -1,7 +1,7 @@
 """Walk-forward: always trained on what lies before, judged on what comes next, as a model is used."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,7 @@ def walk_forward(
     return ((fold.train.positions(), fold.test.positions()) for fold in _folds(spans, edges, 0))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class WalkForward(Splitter):
     """Windows that walk through time: train, judge on what comes next, step on by what was judged.
 
@@ -78,14 +78,15 @@ class WalkForward(Splitter):
 
     train_size: int | str = "4mo"
     test_size: int | str = "2mo"
+    _: KW_ONLY
     n_splits: int | None = None
     anchored: bool = False
     purge: BarsOrAuto = 0
     embargo: BarsOrAuto = 0
-    labels: LabelSpans | None = None
-    t0: npt.ArrayLike | None = None
-    t1: npt.ArrayLike | None = None
-    times: npt.ArrayLike | None = None
+    labels: LabelSpans | None = field(default=None, repr=False)
+    t0: npt.ArrayLike | None = field(default=None, repr=False)
+    t1: npt.ArrayLike | None = field(default=None, repr=False)
+    times: npt.ArrayLike | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.check()
