@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from barmill.artefacts import canonical_json
 from barmill.errors import LedgerError, ShapeError
 from barmill.evaluation import DataSpan, Ledger, ledgers_in
+from barmill.evaluation.ledger_entries import entry_of
 
 DAY = 86_400_000
 
@@ -209,6 +211,17 @@ def judged(tmp_path):
 def test_a_data_line_or_an_outcome_edited_deleted_inserted_or_moved_is_named(judged, tamper, line):
     judged.path.write_bytes(b"\n".join([*tamper(judged.path.read_bytes().splitlines()), b""]))
     with pytest.raises(LedgerError, match=rf"ab\.jsonl line {line}: "):
+        judged.verify()
+
+
+@pytest.mark.parametrize(("line", "told"), [(3, r"line 4: is entry 4, which does not follow"), (6, "but 6 were acknowledged, or others")])
+def test_a_line_that_was_altered_and_sealed_anew_no_longer_fits_what_follows(judged, line, told):
+    lines = judged.path.read_bytes().splitlines()
+    old = judged.entries[line - 1]
+    forged = entry_of(old.sequence, old.kind, {**old.trial, "sharpe": 0.09}, old.note, old.previous)
+    lines[line - 1] = canonical_json(forged.to_json())
+    judged.path.write_bytes(b"\n".join([*lines, b""]))
+    with pytest.raises(LedgerError, match=told):
         judged.verify()
 
 
