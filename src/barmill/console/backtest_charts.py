@@ -1,6 +1,6 @@
 """Charts of a backtest as plain Plotly figures."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +21,13 @@ MOST_BINS = 60
 
 def backtest_charts(done: "BundleBacktest") -> dict[str, Figure]:
     """Every chart of the page by the id of its place; those with nothing to show are left out."""
-    whole = done.whole
+    whole, judged, seen = done.whole, done.judged.result, _seen(done)
     drawn = {
         "equity": equity(done),
-        "exposure": _line(whole, whole.equity_curve.exposure, ".0%", "share of equity", 200),
-        "rolling": rolling(whole),
-        "distribution": distribution(whole),
-        "excursions": excursions(whole),
+        "exposure": _line(whole, whole.equity_curve.exposure, ".0%", "share of equity", 200, seen),
+        "rolling": rolling(whole, seen),
+        "distribution": distribution(judged),
+        "excursions": excursions(judged),
     }
     return {place: figure for place, figure in drawn.items() if figure is not None}
 
@@ -63,7 +63,7 @@ def equity(done: "BundleBacktest") -> Figure | None:
     return {"data": data, "layout": layout}
 
 
-def _seen(done: "BundleBacktest") -> list[dict[str, Any]]:
+def _seen(done: "BundleBacktest") -> list[Figure]:
     """A shade over the bars that the bundle had seen."""
     times = done.whole.equity_curve.open_time
     covered = np.flatnonzero(done.seen.covers(times))
@@ -73,12 +73,12 @@ def _seen(done: "BundleBacktest") -> list[dict[str, Any]]:
     return [{"type": "rect", "xref": "x", "yref": "paper", "layer": "below", **ends, "fillcolor": "$neither/0.22", "line": {"width": 0}}]
 
 
-def rolling(result: "BacktestResult") -> Figure | None:
+def rolling(result: "BacktestResult", seen: list[Figure]) -> Figure | None:
     """Sharpe ratio of the last thirty days, or of a fifth of the bars where there are fewer."""
     from barmill.evaluation import rolling_sharpe
 
     window = rolling_window(result)
-    return None if window is None else _line(result, rolling_sharpe(result, window), ".1f", "Sharpe ratio", 240)
+    return None if window is None else _line(result, rolling_sharpe(result, window), ".1f", "Sharpe ratio", 240, seen)
 
 
 def rolling_window(result: "BacktestResult") -> int | None:
@@ -120,7 +120,9 @@ def excursions(result: "BacktestResult") -> Figure | None:
     return {"data": data, "layout": layout}
 
 
-def _line(result: "BacktestResult", values: npt.NDArray[np.float64], form: str, title: str, height: int) -> Figure | None:
+def _line(
+    result: "BacktestResult", values: npt.NDArray[np.float64], form: str, title: str, height: int, seen: list[Figure]
+) -> Figure | None:
     """A value per bar, one of each even stretch."""
     if not np.isfinite(values).any():
         return None
@@ -129,7 +131,9 @@ def _line(result: "BacktestResult", values: npt.NDArray[np.float64], form: str, 
     rows = (np.arange(1, points + 1, dtype=np.int64) * n) // points - 1
     line = {"type": "scatter", "mode": "lines", "x": [_moment(time) for time in result.equity_curve.open_time[rows].tolist()]}
     line |= {"y": _rounded(values[rows]), "line": {"color": "$series-0", "width": 1.6}, "hovertemplate": f"%{{y:{form}}}<extra></extra>"}
-    layout = framed(height, xaxis=axis(type="date", nticks=6), yaxis=axis(tickformat=form, title=title, zeroline=True, nticks=5))
+    layout = framed(
+        height, shapes=seen, xaxis=axis(type="date", nticks=6), yaxis=axis(tickformat=form, title=title, zeroline=True, nticks=5)
+    )
     return {"data": [line], "layout": layout}
 
 

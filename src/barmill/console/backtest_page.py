@@ -55,7 +55,7 @@ def render_backtest(done: "BundleBacktest") -> bytes:
     from barmill import __version__
 
     drawn = backtest_charts(done)
-    result = done.whole
+    result, judged = done.whole, done.judged.result
     window = rolling_window(result)
     context = {
         "done": done,
@@ -66,12 +66,12 @@ def render_backtest(done: "BundleBacktest") -> bytes:
         "facts": _facts(done),
         "cards": _cards(done.judged),
         "part_rows": _part_rows(done.parts),
-        "months": _months(result),
+        "months": _months(judged),
         "month_names": MONTHS,
         "rolling_days": None if window is None else duration(window * 365 / result.periods_per_year * 86_400),
-        "best": _extreme(result, best=True),
-        "worst": _extreme(result, best=False),
-        "reasons": _reasons(result),
+        "best": _extreme(judged, best=True),
+        "worst": _extreme(judged, best=False),
+        "reasons": _reasons(judged),
         "grid": _grid(done.sensitivity),
         "config_lines": _config_lines(result),
         "drawn": drawn,

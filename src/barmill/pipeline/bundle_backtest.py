@@ -227,6 +227,8 @@ def _parts(seen: SeenSpan, bars: Bars, signals: Signals, config: BacktestConfig,
         begins, ends = max(int(bars.open_time[first]), from_ms), min(int(bars.close_time[stop - 1]), to_ms)
         if ends <= begins or not ((bars.open_time >= begins) & (bars.open_time < ends)).any():
             continue
+        if name == EARLIER and not signals.side[first:stop].any():
+            continue  # the bars that warm up the features
         own = config.model_copy(update={"start": utc_text(begins), "end": utc_text(ends)})
         found.append(_part(name, BacktestEngine(own).run(bars, signals, funding=funding)))
     return tuple(found)

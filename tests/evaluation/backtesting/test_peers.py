@@ -45,7 +45,7 @@ def with_vectorbt(bars, signals, fees=0.0, slippage=0.0, fixed_fees=0.0):
         return np.concatenate([[False], mask[:-1]])
 
     index = pd.to_datetime(bars.open_time, unit="ms")
-    portfolio = vbt.Portfolio.from_signals(
+    return vbt.Portfolio.from_signals(
         pd.Series(bars.close, index),
         entries=pd.Series(after(signals.side == 1), index),
         exits=pd.Series(after(signals.side == 2), index),
@@ -61,7 +61,6 @@ def with_vectorbt(bars, signals, fees=0.0, slippage=0.0, fixed_fees=0.0):
         init_cash=CASH,
         freq="1h",
     )
-    return portfolio
 
 
 @pytest.mark.parametrize("seed", range(4))
