@@ -13,7 +13,7 @@ import numpy as np
 from barmill.evaluation.leakage.check import Looked, Missing, finding, need, need_values
 from barmill.evaluation.leakage.dossier import Dossier, Float64Array, Int64Array
 from barmill.evaluation.leakage.honest_past import directions, honest_past, local_volatility, log_moves, unexplained
-from barmill.evaluation.leakage.linkage import FEWEST, Links, links, plain_link, steady
+from barmill.evaluation.leakage.linkage import FEWEST, Links, Turning, links, plain_link, steady
 from barmill.evaluation.leakage.report import LeakageFinding, Severity
 from barmill.evaluation.leakage.sampling import filled, sampled, used_rows
 from barmill.evaluation.leakage.settings import LeakageSettings
@@ -114,10 +114,12 @@ def _ask(values: Float64Array, numbers: Int64Array, spans: _Spans, futures: list
     changes = standard != lagged
     stepping = np.flatnonzero((changes.sum(axis=0) >= FEWEST_CHANGES) & (changes.mean(axis=0) <= MOST_CHANGES)).tolist()
     every = np.arange(len(standard))
+    turning_newest, turning_whole = Turning.of(newest), Turning.of(whole)
     for future in futures:
         after_all, after_fast = (unexplained(future.values[:, None], span)[:, 0] for span in (spans.all, spans.fast))
-        for rest, series in ((newest, after_all),) if future.is_volatility else ((newest, after_all), (whole, after_fast)):
-            found = links(rest, series, future.spans)
+        asked = ((turning_newest, newest, after_all), (turning_whole, whole, after_fast))
+        for turning, rest, series in asked[:1] if future.is_volatility else asked:
+            found = turning.against(series, future.spans)
             odd = (found.at_least(NOISES) >= future.bounds.odd) & found.beyond_chance(most_p)
             for k in np.flatnonzero(odd).tolist():
                 _keep(worst, int(numbers[k]), future, found.one(k), rest[:, k], series, every)
