@@ -15,6 +15,8 @@ from barmill.cli.__main__ import app
 from barmill.errors import RecipeError, TrainingError
 from barmill.evaluation import Ledger
 from barmill.pipeline import Silence
+from barmill.pipeline.dataset import load_bars
+from barmill.pipeline.inputs import gather_inputs
 from barmill.pipeline.recipe_reading import read_recipe
 from barmill.pipeline.tuning.tuning_run import tune_recipe
 
@@ -73,8 +75,6 @@ def test_a_tuning_of_30_trials_that_is_killed_is_resumed_and_counted_as_30(place
 
 
 def _fingerprint(folder: Path) -> str:
-    from barmill.pipeline.dataset import load_bars
-
     return load_bars(next(folder.glob("data/bars-*"))).fingerprint
 
 
@@ -97,6 +97,21 @@ def test_the_command_prints_its_trials_and_writes_a_recipe_that_trains(place):
     assert yaml.safe_load((place / "run" / "recipe-tuned.yaml").read_text())["name"] == "small"
 
 
+def test_the_tuned_recipe_is_of_the_bars_that_were_tuned_on(place, monkeypatch):
+    """Not of those that the recipe names, where others were given; and from any folder."""
+    (place / "data").mkdir()
+    bm.simulate(9_000, seed=4, strength=2.5).bars.write(place / "data" / "mine.parquet")
+    overrides = ["labels.every=3", "labels.k_up=2.0", "labels.k_down=2.0", "tune.trials=1", "tune.metric=auc"]
+    monkeypatch.chdir(place / "data")
+    run = tune_recipe(place / "small.yaml", "mine.parquet", symbol="BTCUSDT", overrides=overrides, out=place / "run")
+    monkeypatch.chdir(place)
+    inputs = gather_inputs(read_recipe(run.recipe_file), None, None, run.recipe_file.parent)
+    assert inputs.bars.instrument.symbol == "BTCUSDT"
+    assert inputs.bars.instrument == load_bars(next((place / "run").glob("data/bars-*"))).instrument
+    assert inputs.bars.fingerprint == _fingerprint(place / "run")
+    assert inputs.oracle is None
+
+
 def test_there_must_be_a_tuning_to_resume(place):
     with pytest.raises(RecipeError, match="there is no tuning to resume"):
         tune_recipe(place / "small.yaml", out=place / "run", resume=True)
@@ -104,7 +119,7 @@ def test_there_must_be_a_tuning_to_resume(place):
 
 def test_a_run_tunes_before_it_fits_and_in_each_split_of_its_cross_validation(place):
     overrides = [
-        "bars.simulate.n_bars=12_000",
+        "bars.simulate.n_bars=9_000",
         "tune.trials=3",
         "tune.trials_in_folds=2",
         "cross_validation.method=purged_kfold",

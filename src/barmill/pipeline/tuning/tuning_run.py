@@ -15,6 +15,7 @@ from barmill.market import Bars
 from barmill.pipeline.events import Listener, Silence
 from barmill.pipeline.executor import run_jobs
 from barmill.pipeline.inputs import RunInputs, find_file, gather_inputs
+from barmill.pipeline.leakage import check_leakage
 from barmill.pipeline.plan import plan_run, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
@@ -82,7 +83,7 @@ def tune_recipe(
     recipe, bars, symbol, overrides, out : as for `run_recipe`; a recipe without `tune` is tuned with its defaults
     resume : refuse to begin a new tuning
 
-    Raises: InputError or SetupError of some kind before any work; TrainingError, StorageError later.
+    Raises: InputError or SetupError of some kind before any work; LeakageError before any trial; TrainingError, StorageError later.
     """
     telling = listener or Silence()
     inputs, root, beside = _begin(recipe, bars, symbol, overrides, out)
@@ -91,11 +92,12 @@ def tune_recipe(
     workspace, stages = Workspace(root), stages_of(inputs)
     with workspace.locked():
         prepare(inputs, stages, workspace, telling)
+        check_leakage(inputs, stages, workspace, telling)
         ledger = _described(inputs)
         run_jobs(tuning_jobs(inputs, stages.prepared, stages.tuned, workspace), plan_run(inputs, stages, workspace).workers, telling)
-        file = root / TUNED_RECIPE
-        write_bytes(file, _as_yaml(_portable(tuned_recipe(inputs.recipe, workspace, stages.tuned), bars, symbol, beside), stages.tuned))
-    return TuningRun(root, file, stages.tuned, ledger.summary())
+        best = tuned_recipe(inputs.recipe, workspace, stages.tuned)
+        write_bytes(root / TUNED_RECIPE, _as_yaml(_portable(inputs, best, bars, beside), stages.tuned))
+    return TuningRun(root, root / TUNED_RECIPE, stages.tuned, ledger.summary())
 
 
 def _begin(
@@ -122,14 +124,15 @@ def _described(inputs: RunInputs) -> Ledger:
     return ledger
 
 
-def _portable(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | None, beside: Path | None) -> dict[str, Any]:
-    """The tuned recipe for another folder: no `tune`, and files by their whole paths."""
+def _portable(inputs: RunInputs, recipe: Recipe, bars: Bars | Path | str | None, beside: Path | None) -> dict[str, Any]:
+    """The tuned recipe for another folder: no `tune`, files by their whole paths, and of bars that were given instead, what they are."""
     plain = recipe.model_copy(update={"tune": None}).model_dump(mode="json")
-    given = recipe.bars if bars is None else bars
-    if isinstance(given, str | Path):
-        plain["bars"] = str(find_file(Path(given), beside).absolute())
-    if symbol is not None:
-        plain["symbol"] = symbol
+    if bars is not None:
+        instrument = inputs.bars.instrument
+        plain |= {"symbol": instrument.symbol, "instrument": instrument.model_dump(mode="json")}
+        plain["bars"] = None if isinstance(bars, Bars) else str(bars)
+    if isinstance(plain["bars"], str):
+        plain["bars"] = str(find_file(Path(plain["bars"]), beside).absolute())
     for series in plain["series"]:
         series["file"] = str(find_file(Path(series["file"]), beside).absolute())
     return plain
