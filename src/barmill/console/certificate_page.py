@@ -92,11 +92,11 @@ def interval_rows(null: Certified, demands: Certified, scale: Scale | None) -> l
     """The pipeline, its short folds, each model and each kind of market, on one scale."""
     level, family = percent(demands["level"]), percent(demands["family_level"])
     whole_row = _row("All markets", f"{level} interval", null["auc"], scale)
-    border = _row("Next to training rows", f"{level} interval; sees a shift of {fixed(null['border']['sees'], 3)}", null["border"], scale)
-    models = [_row(model["name"], f"{family}, with all below", model["auc"], scale) for model in null["models"]]
-    borders = [_row(model["name"], "next to training rows", model["border"], scale) for model in null["models"]]
+    sees = f"{level} interval of the witness; a shift of {fixed(null['border']['sees'], 3)} would be seen"
+    border = _row("Next to training rows", sees, null["border"], scale)
+    models = [_row(model["name"], f"{family} for all models and kinds together", model["auc"], scale) for model in null["models"]]
     kinds = [_row(kind["name"].replace("_", " "), kind["title"], kind["auc"], scale) for kind in null["kinds"]]
-    return [whole_row, border, *models, *borders, *kinds]
+    return [whole_row, border, *models, *kinds]
 
 
 def dots(markets: Sequence[Certified]) -> list[Dot]:

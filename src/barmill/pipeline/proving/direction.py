@@ -35,12 +35,15 @@ class DirectionScore(NamedTuple):
 
 
 def gross_direction(bars: Bars, labels: Labels, rows: Positions, horizon: int) -> Float64Array:
-    """Direction of the move from the next open to the close at the horizon's end, float64 of shape of `rows`: +1, -1, 0 if it did not
-    move, NaN where the bars end before."""
-    t0 = labels.t0[rows]
-    known = t0 + horizon < len(bars)
-    last = np.minimum(t0 + horizon, len(bars) - 1)
-    return np.where(known, np.sign(bars.close[last] - bars.open[np.minimum(t0 + 1, len(bars) - 1)]), np.nan)
+    """Direction of the move from the entry to the close at the horizon's end, float64 of shape of `rows`: +1, -1, 0 if it did not move,
+    NaN where the bars end before.
+
+    The entry is what the label says that it was, the next open. Were labels made of bars that a decision has seen, or filled at
+    its close, then this move would have begun before the decision, and could be forecast.
+    """
+    last = labels.t0[rows] + horizon
+    close = bars.close[np.minimum(last, len(bars) - 1)]
+    return np.where(last < len(bars), np.sign(close - labels.entry_price[rows]), np.nan)
 
 
 def direction_score(p_up: Float64Array, direction: Float64Array) -> DirectionScore:

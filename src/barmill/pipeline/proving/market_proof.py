@@ -25,6 +25,7 @@ from barmill.pipeline.proving.direction import DirectionScore, direction_score, 
 from barmill.pipeline.proving.job import CONTROL, MarketTask, PipelineUnderProof
 from barmill.pipeline.proving.promotion import enter_trials, open_ledger, promotions
 from barmill.pipeline.proving.proof_folds import ProofFold, proof_folds
+from barmill.pipeline.proving.witness import remembered
 from barmill.pipeline.recipe import ModelEntry
 from barmill.pipeline.trading_path import TradingPath, signal_of
 from barmill.pipeline.tuning.tuner import Tuning, tune_model
@@ -44,8 +45,8 @@ def prove_market(task: MarketTask, pipeline: PipelineUnderProof, like: Bars) -> 
 
     Returns
     -------
-    plain JSON: `task`, `data` (fingerprint), `n_labels`, `trials`, and by model `direction` and `border` ({total, n}), `label_auc`,
-    `fold_auc`, `net` and `gross` ({sharpe, sr0, dsr}), all over the contiguous folds but `border`, which is over the short ones.
+    plain JSON: `task`, `data` (fingerprint), `n_labels`, `trials`; `border`, what the witness scores on the short folds, {total, n}; and by
+    model, over the contiguous folds, `direction` {total, n}, `label_auc`, `fold_auc`, and `net` and `gross` {sharpe, sr0, dsr}.
     """
     bars, oracle = _market(task, pipeline, like)
     with tempfile.TemporaryDirectory(prefix="barmill-prove-") as folder:
@@ -69,7 +70,6 @@ class _Forecasts:
 
     signals: Float64Array
     direction: list[DirectionScore] = field(default_factory=list[DirectionScore])
-    border: list[DirectionScore] = field(default_factory=list[DirectionScore])
     label_auc: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     fold_auc: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
 
@@ -93,8 +93,12 @@ class _Market:
         gaps = (self.pipeline.purge_bars, self.pipeline.embargo_bars)
         said = {entry.label: _Forecasts(np.full(len(self.bars), np.nan)) for entry in self.recipe.base_models}
         known = np.full(len(self.bars), np.nan)
+        border: list[DirectionScore] = []
         for fold in proof_folds(labels, settings.folds, short_folds, self.horizon, *gaps):
-            self._judge(fold, said, known)
+            if fold.short:
+                border.append(self._witness(fold))
+            else:
+                self._judge(fold, said, known)
         earned = {label: self.path.traded(forecasts.signals) for label, forecasts in said.items()}
         trials = {entry.label: {"entry": entry.model_dump(mode="json"), "data": self.bars.fingerprint} for entry in self.recipe.base_models}
         kept = {label: result.net for label, result in earned.items()}
@@ -110,11 +114,18 @@ class _Market:
             "data": self.bars.fingerprint,
             "n_labels": len(labels),
             "trials": n_trials,
+            "border": _pooled(border),
             "models": models,
         }
         if self.oracle is not None:
             made[ORACLE] = {"sharpe": self.path.traded(known).metrics["sharpe"], "periods": self.path.periods}
         return made
+
+    def _witness(self, fold: ProofFold) -> DirectionScore:
+        """What who remembers the training rows of `fold` knows of its test rows."""
+        labels = self.data.labels
+        said = remembered(labels.t0, labels.classes(self.recipe.labels.classes), fold.train, fold.test)
+        return direction_score(said, gross_direction(self.bars, labels, fold.test, self.horizon))
 
     def _judge(self, fold: ProofFold, said: Mapping[str, _Forecasts], known: Float64Array) -> None:
         """Fit each model on what `fold` lets it learn from, and score what it says of the test rows."""
@@ -131,9 +142,6 @@ class _Market:
             model = fit_entry(entry, parts, scaled, self.recipe, window, device="cpu")
             p_up = self._forecast(model, scaled, fold, window, entry)
             forecasts = said[entry.label]
-            if fold.short:
-                forecasts.border.append(direction_score(p_up, direction))
-                continue
             forecasts.direction.append(direction_score(p_up, direction))
             moved = np.isin(direction, (1.0, -1.0))
             forecasts.fold_auc.append((_auc(p_up[moved], direction[moved] > 0), int(moved.sum())))
@@ -173,7 +181,6 @@ def prepared(inputs: RunInputs, workspace: Workspace) -> Dataset:
 def _scores(forecasts: _Forecasts) -> dict[str, Any]:
     return {
         "direction": _pooled(forecasts.direction),
-        "border": _pooled(forecasts.border),
         "label_auc": _weighted(forecasts.label_auc),
         "fold_auc": _weighted(forecasts.fold_auc),
     }

@@ -1,7 +1,8 @@
 """The folds of a proof: contiguous ones that forecast every row, and short ones in which a missing purge would show.
 
 With few large folds an unpurged split looks clean: the rows whose outcomes overlap those that trained are few. The short folds are
-made of them: test blocks one horizon long, each preceded by training rows that a missing purge would let reach into it.
+made of them: test blocks one horizon long, each preceded by training rows that a missing purge would let reach into it. No model is
+fitted on them: a witness (`witness`) says whether they share an outcome with the rows that train.
 """
 
 from collections.abc import Iterator

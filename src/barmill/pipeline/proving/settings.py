@@ -40,7 +40,7 @@ class ProofSettings(_Values):
     useful_bars : bars of each after the features' warm-up, at least; bars_per_horizon : and for each bar of the horizon
     horizon : the label's horizon at most, bars; None takes the recipe's
     folds : contiguous test blocks that together are all of a market
-    short_folds : further folds, whose test blocks are a horizon long and lie in between training rows
+    short_folds : further folds, whose test blocks are a horizon long and lie in between training rows; nothing is fitted on them
     strengths, control_markets : of the markets with an edge, and how many of each strength
     """
 
@@ -52,14 +52,14 @@ class ProofSettings(_Values):
     horizon: int | None = Field(default=None, ge=2)
     kinds: tuple[str, ...] = tuple(NULL_MARKETS)
     folds: int = Field(default=3, ge=2)
-    short_folds: int = Field(default=4, ge=0)
+    short_folds: int = Field(default=16, ge=0)
     strengths: tuple[float, ...] = (1.0, 2.0, 3.0)
     control_markets: int = Field(ge=0)
     caps: Caps = Caps()
     demands: Demands = Demands()
 
 
-QUICK = ProofSettings(name="quick", markets=50, most_markets=80, useful_bars=14_000, bars_per_horizon=500, horizon=12, control_markets=4)
+QUICK = ProofSettings(name="quick", markets=70, most_markets=120, useful_bars=14_000, bars_per_horizon=500, horizon=12, control_markets=4)
 FULL = ProofSettings(
     name="full",
     markets=100,
