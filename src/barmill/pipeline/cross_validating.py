@@ -64,18 +64,19 @@ class _Folds:
             entry = next(entry for entry in self.recipe.base_models if entry.label == label)
             window = self.job.windows[label]
             if label in self.tuned:
-                entry = self._tuned(entry, parts["fit"])
+                entry = self._tuned(entry, parts["fit"], self.workspace.scratch(ref.stage))
             model = fit_entry(entry, parts, scaled, self.recipe, window)
             with self.workspace.writing(ref.stage) as folder:
                 self._write(folder, model, scaled, parts, test, window, entry.inputs)
+            self.workspace.drop_scratch(ref.stage)
             teller.finished(ref.stage.name, time.perf_counter() - began)
 
-    def _tuned(self, entry: ModelEntry, train: Positions) -> ModelEntry:
+    def _tuned(self, entry: ModelEntry, train: Positions, scratch: Path) -> ModelEntry:
         """The model with parameters that were looked for among the rows that it is fitted on in this split, and counted."""
         prepared = {role: ref.stage for role, ref in self.job.stages.items()}
         tuning = tuning_of(self.recipe, entry, self.bars.timeframe, self.job.windows[entry.label], prepared)
         ledger = Ledger.of(self.bars.fingerprint)
-        found = tune_model(tuning, self.data, self.bars, train, trials=tuning.config.fold_trials, ledger=ledger)
+        found = tune_model(tuning, self.data, self.bars, train, trials=tuning.config.fold_trials, scratch=scratch, ledger=ledger)
         return tuned_entry(entry, dict(found.best.params))
 
     def _write(

@@ -174,9 +174,9 @@ def _tried(number: int, params: Mapping[str, Any], config: TuneConfig, study: St
     except FAILURES as error:
         state, reason = "failed", f"{type(error).__name__}: {error}"
     value = None if state == "failed" else steps[-1]
-    returns = _padded(outcomes, judge)
-    trial = Trial(number, params, state, value, tuple(steps), sharpe_per_bar(outcomes), sum(len(each.returns) for each in outcomes), reason)
-    return trial, returns
+    judged = outcomes[: len(steps)]
+    n_obs = sum(len(outcome.returns) for outcome in judged)
+    return Trial(number, params, state, value, tuple(steps), sharpe_per_bar(judged), n_obs, reason), _padded(judged, judge)
 
 
 def _defined(value: float, metric: str, fold: int) -> float:
