@@ -103,7 +103,7 @@ def _clock(df: pd.DataFrame) -> Columns:
     yield "minute_of_day", pd.Series(minute, index=df.index)
     yield "minute_of_hour", pd.Series(df.index.minute, index=df.index)
     yield "cosine", pd.Series(np.cos(minute / 1440 * 2 * np.pi), index=df.index)
-    yield "day_of_week", pd.Series(df.index.dayofweek, index=df.index)
+    yield "day_of_week", pd.Series(df.index.day_of_week, index=df.index)
     yield "afternoon", pd.Series((df.index.hour >= 13).astype(float), index=df.index)
     yield "minutes_to_close", pd.Series((20 * 60 - minute) % 1440, index=df.index)
     yield "pause", df.index.to_series().diff().dt.total_seconds().fillna(60.0)

@@ -406,7 +406,9 @@ def expanding_so_far(df: pd.DataFrame) -> pd.Series:
 
 def wavelet_of_all(df: pd.DataFrame) -> pd.Series:
     close = log_close(df).to_numpy(copy=True)
-    level = max(1, min(4, pywt.dwt_max_level(len(close), "db4")))
+    level = min(4, pywt.dwt_max_level(len(close), "db4"))
+    if level == 0:
+        return pd.Series(np.nan, index=df.index)
     parts = pywt.wavedec(close, "db4", level=level)
     parts[-2:] = [np.zeros_like(part) for part in parts[-2:]]
     return pd.Series(pywt.waverec(parts, "db4")[: len(close)] - close, index=df.index)
@@ -483,7 +485,7 @@ def past_smoothed(df: pd.DataFrame) -> pd.Series:
 def tenth_of_rows(df: pd.DataFrame) -> pd.Series:
     """Right in nine rows of ten; in the tenth a merge took the row of an hour later."""
     minute = df.index.hour * 60 + df.index.minute
-    wrong = pd.Series((minute * 7919 + df.index.dayofyear * 104_729) % 10 == 0, index=df.index)
+    wrong = pd.Series((minute * 7919 + df.index.day_of_year * 104_729) % 10 == 0, index=df.index)
     return past_return(df).where(~wrong, future_return(df))
 
 
