@@ -55,9 +55,10 @@ class SeenSpan:
         """Bundles say when; older ones say only which rows, which tells the time if `bars` are those of the run."""
         records: list[dict[str, Any]] = bundle.part("provenance")
         same = bundle.manifest.fingerprints.get("data") == bars.fingerprint
-        if records and all("last_time" in record for record in records):
+        timed, placed = (bool(records) and all(key in record for record in records) for key in ("last_time", "last_bar"))
+        if timed:
             return cls(min(record["first_time"] for record in records), max(record["last_time"] for record in records), same)
-        if records and same:
+        if placed and same:
             first, last = min(record["first_bar"] for record in records), max(record["last_bar"] for record in records)
             return cls(int(bars.open_time[first]), int(bars.close_time[last]), same)
         return cls(None, None, same)
