@@ -16,7 +16,11 @@ from barmill.console.page import SECTIONS
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 RUNS = ["usual_run", "simulated_run", "degenerate_run", "validated_run"]
-ONLY_IN = {"oracle": "simulated_run", **dict.fromkeys(("paths", "luck", "tuning", "leakage"), "validated_run")}
+ONLY_IN = {
+    "oracle": "simulated_run",
+    "certificate": "no run here",
+    **dict.fromkeys(("paths", "luck", "tuning", "leakage"), "validated_run"),
+}
 
 
 class Page(HTMLParser):

@@ -26,7 +26,7 @@ def test_the_paths_are_told_with_their_spread_and_their_integrity(validated_run:
     said = text_of(validated_run)
     assert "cut into 10 groups in time order; every choice of 2 of them judges once while the others teach" in said
     assert "45 splits, whose forecasts make up 9 paths" in said
-    assert "each of 150,000 labels once on 9 paths; 59 labels out of its window's reach" in said
+    assert "each of 150,000 labels once on 9 paths; 59 labels out of its window's reach; 36 decisions without a label" in said
     assert "Loses out of sample: no ratio is defined, and none is needed." in said
 
 
@@ -78,7 +78,7 @@ def test_luck_is_told_with_the_trials_of_other_ledgers(validated_run: Path) -> N
 
 def test_passed_failed_and_not_applicable_are_told_apart(validated_run: Path) -> None:
     said = text_of(validated_run)
-    assert "4 checks before anything was trained: 2 passed, 1 failed, 1 did not apply, which is no pass" in said
+    assert "4 checks before anything was trained: 2 passed, 1 failed, 1 not applicable, for lack of what they look at" in said
     assert "L209 is allowed by the recipe. The reason given: the column is a deliberate control" in said
     text = render_report(validated_run).decode()
     assert re.findall(r'<span class="tag (passed|failed|not-applicable)">', text.split('id="leakage"')[1]) == [

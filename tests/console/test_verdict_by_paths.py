@@ -21,7 +21,7 @@ def test_no_more_than_luck_is_said_first_with_its_figures(judgement: dict[str, A
     said = verdict(judgement)
     assert said.headline == "Over 9 paths lightgbm earned no more after costs than 41 trials would by luck."
     assert said.figures.startswith("Over 9 paths: median net Sharpe 1.34 (0.58 to 2.06), DSR 0.120 after 41 trials, PBO 41")
-    assert said.figures.endswith("net Sharpe −2.60 against a random band of −7.10 to 2.80.")
+    assert said.figures.endswith("On the test block: AUC 0.513 (0.501 to 0.525), net Sharpe −2.60 against a random band of −7.10 to 2.80.")
     assert said.standing == "within"
 
 

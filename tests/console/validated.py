@@ -61,6 +61,7 @@ def paths_of(name: str, number: int, sharpe: float) -> dict[str, Any]:
     is_oos = {"mean_is": 8.02, "mean_oos": sharpe, "ratio": 8.02 / sharpe if sharpe > 0 else None, "oos_cv": 0.61 if sharpe > 0 else None}
     words = "loses out of sample: no ratio is defined, and none is needed" if sharpe <= 0 else "in-sample is 6 times out-of-sample"
     oof = {"n_paths": 9, "n_samples": N_BARS, "complete": True, "out_of_reach": 59 if name == "lstm" else 0}
+    oof["not_labelled"] = {"features not ready": 30, "outcome not covered by the data": 6}
     return {
         "name": name,
         "paths": rows,
@@ -119,10 +120,11 @@ def overfitting(sharpes: dict[str, float], dsr: dict[str, float]) -> dict[str, A
     logits = rng.normal(0.3, 1.2, 1000).round(3).tolist()
     pbo = {"pbo": 0.41, "n_combinations": 12870, "n_blocks": 16, "n_configurations": 41, "slope": -0.61, "intercept": 0.004}
     words = "PBO 41%: high overfitting risk: simplify the model, or regularise it more"
+    check = {"method": "superior_predictive_ability", "p_value": 0.382, "n_configurations": 41}
     return {
         "trials": {"ledger": 34, "overlapping": 7, "total": 41, "effective": 6.3, "var_sr": 2.4e-6},
         "pbo": {**pbo, "prob_oos_loss": 0.52, "logits": logits, "points": points, "words": words},
-        "reality_check": {"method": "spa", "p_value": 0.382, "n_configurations": 41, "words": "the best is not told from doing nothing"},
+        "reality_check": {**check, "words": "the best is not told from doing nothing"},
         "models": [luck_of(name, sharpes[name], 2.1, dsr[name]) for name in sharpes],
     }
 

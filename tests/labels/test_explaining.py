@@ -95,13 +95,31 @@ def test_exact_arithmetic_agrees_to_the_rounding_of_a_double(row: int, side: str
     assert float(gross - c / p) == pytest.approx(outcome.net_return, abs=1e-15)
 
 
-def hand_made(prices: list[tuple[float, float, float, float]]) -> Bars:
-    instrument = Instrument(symbol="TEST", tick_size=0.1, multiplier=1, calendar="24/7", fee=Fee(bps=0), slippage=Slippage(ticks=0.5))
+def hand_made(prices: list[tuple[float, float, float, float]], ticks: float = 0.5) -> Bars:
+    instrument = Instrument(symbol="TEST", tick_size=0.1, multiplier=1, calendar="24/7", fee=Fee(bps=0), slippage=Slippage(ticks=ticks))
     opens, high, low, close = (np.array(column) for column in zip(*prices, strict=True))
     return Bars.from_columns(instrument, "1m", START + 60_000 * np.arange(len(prices)), opens, high, low, close, np.ones(len(prices)))
 
 
 QUIET = (100.0, 100.25, 99.75, 100.0)  # an ATR of 0.5 with a window of 1, a round trip of 0.1
+
+
+@pytest.mark.parametrize(
+    ("bar", "label", "tested"),
+    [
+        ((100.0, 100.5, 99.0, 99.5), -1, "the low reaches the stop"),
+        ((100.0, 101.0, 99.5, 100.5), 1, "the high reaches the profit level"),
+        ((99.0, 99.5, 98.5, 99.0), -1, "opens at or below the stop: leaves at the open"),
+        ((101.0, 101.5, 100.5, 101.0), 1, "opens at or above the profit level: leaves at the open"),
+    ],
+)
+def test_a_level_that_is_met_exactly_is_reached(bar, label, tested) -> None:
+    """Without costs the levels are 101 and 99, to the bit."""
+    told = explain_label(1, hand_made([QUIET, QUIET, QUIET, bar], ticks=0.0), LabelConfig(horizon=2, atr_window=1, k_up=2.0, k_down=2.0))
+    assert (told.step("profit level").value, told.step("stop level").value) == (101.0, 99.0)
+    assert told.outcome is not None
+    assert (told.outcome.label, told.bars[-1].tested) == (label, tested)
+    assert told.as_made
 
 
 @pytest.mark.parametrize(

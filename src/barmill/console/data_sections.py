@@ -1,5 +1,6 @@
 """What the run stood on, in words and rows: bars, blocks, labels, costs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from barmill.console.figures import basis_points, duration, instant, listed, percent, plural, whole
@@ -47,13 +48,14 @@ class BlockRow:
 def block_rows(judgement: Judgement) -> list[BlockRow]:
     """The blocks in time order."""
     total = sum(block.n or 0 for block in judgement.splits.blocks)
-    return [_block_row(block, total) for block in judgement.splits.blocks]
+    purposes = PURPOSES if judgement.cross_validation is None else PURPOSES | {"selection": "sets the thresholds of the trading rule"}
+    return [_block_row(block, total, purposes) for block in judgement.splits.blocks]
 
 
-def _block_row(block: Block, total: int) -> BlockRow:
+def _block_row(block: Block, total: int, purposes: Mapping[str, str]) -> BlockRow:
     share = percent(block.n / total) if block.n is not None and total else "n/a"
     name = block.name.replace("_", " ")
-    return BlockRow(name, block.first_time or "n/a", block.last_time or "n/a", whole(block.n), share, PURPOSES.get(block.name, ""))
+    return BlockRow(name, block.first_time or "n/a", block.last_time or "n/a", whole(block.n), share, purposes.get(block.name, ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Recovery factor", "Net profit over the deepest fall of cumulative profit."),
     (
         "Selection slice",
-        "The last part of the validation block. It chooses among the models and sets the thresholds, before the test block is opened.",
+        "The last part of the validation block. It sets the thresholds, and without a cross-validation chooses among the models, before "
+        "the test block is opened.",
     ),
     ("Sharpe ratio", "Mean over standard deviation of the net returns per bar, for a year. Below 0 it lost money."),
     ("Sortino ratio", "As the Sharpe ratio, with only the falls counted as risk."),

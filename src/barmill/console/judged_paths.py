@@ -76,12 +76,13 @@ class Stability(Part):
 
 
 class OutOfFold(Part):
-    """Whether each label was forecast exactly once on each path."""
+    """Whether each label was forecast exactly once on each path; `not_labelled` is why decisions have no label -> how many."""
 
     n_paths: int | None = None
     n_samples: int | None = None
     complete: bool | None = None
     out_of_reach: int | None = None
+    not_labelled: dict[str, int] = Field(default_factory=dict[str, int])
 
 
 class PathsOfModel(Part):

@@ -6,7 +6,10 @@ from barmill.console.figures import NOT_AVAILABLE, fixed, percent, plural, sente
 from barmill.console.judged_luck import LuckOfModel, Overfitting, Pbo, RealityCheck
 from barmill.console.judgement import Judgement
 
-TESTS = {"spa": "Hansen's test for superior predictive ability", "reality_check": "White's reality check"}
+TESTS = {
+    "superior_predictive_ability": "Hansen's test for superior predictive ability",
+    "reality_check": "White's reality check",
+}
 SURE = 0.95  # the usual bar of a probability that a Sharpe ratio is real
 
 

@@ -155,7 +155,9 @@ def _whole(oof: OutOfFold | None) -> tuple[str, bool]:
     if not oof.complete:
         return "not complete: some labels lack a forecast, or have two", False
     reach = f"; {plural(oof.out_of_reach, 'label')} out of its window's reach" if oof.out_of_reach else ""
-    return f"each of {plural(oof.n_samples, 'label')} once on {plural(oof.n_paths, 'path')}{reach}", True
+    unlabelled = sum(oof.not_labelled.values())
+    without = f"; {plural(unlabelled, 'decision')} without a label" if unlabelled else ""
+    return f"each of {plural(oof.n_samples, 'label')} once on {plural(oof.n_paths, 'path')}{reach}{without}", True
 
 
 def cut_sentences(found: CrossValidation) -> list[str]:

@@ -23,7 +23,7 @@ def leakage_sentence(found: Leakage) -> str:
     counts = {status: sum(check.status == status for check in found.checks) for status in STATUSES}
     told = f"{plural(len(found.checks), 'check')} before anything was trained: {counts['passed']} passed, {counts['failed']} failed"
     skipped = counts["not applicable"]
-    return f"{told}, {skipped} did not apply, which is no pass: they lacked what they look at." if skipped else f"{told}."
+    return f"{told}, {skipped} not applicable, for lack of what they look at: that is no pass." if skipped else f"{told}."
 
 
 def permitted(found: Leakage) -> tuple[Permitted, ...]:

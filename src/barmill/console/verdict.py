@@ -63,9 +63,10 @@ def verdict_on(judgement: Judgement) -> Verdict:
     remarks = (*_remarks(judgement, chosen, standing, others), *remarks_on_proof(judgement, chosen, confirmed=standing == "above"))
     proof = headline_by_proof(judgement, chosen, confirmed=standing == "above")
     if proof is None:
-        return Verdict(standing, _headline(judgement, chosen, standing, others), _figures(chosen), remarks)
+        figures = f"Best by {chosen_by(judgement)}: {chosen.name}, {_on_test(chosen)}."
+        return Verdict(standing, _headline(judgement, chosen, standing, others), figures, remarks)
     shown: Standing = "luck" if standing == "above" and not is_promoted(judgement, chosen) else standing
-    return Verdict(shown, proof, f"{figures_of_proof(judgement, chosen)} {_figures(chosen)}", remarks)
+    return Verdict(shown, proof, f"{figures_of_proof(judgement, chosen)} On the test block: {_on_test(chosen)}.", remarks)
 
 
 def _headline(judgement: Judgement, chosen: ModelResult, standing: Standing, others: list[str]) -> str:
@@ -83,7 +84,12 @@ def _headline(judgement: Judgement, chosen: ModelResult, standing: Standing, oth
     return "On the test block no model beat chance after costs."
 
 
-def _figures(chosen: ModelResult) -> str:
+def chosen_by(judgement: Judgement) -> str:
+    """What chose among the models, before the test block was opened."""
+    return "selection" if judgement.cross_validation is None else "cross-validation"
+
+
+def _on_test(chosen: ModelResult) -> str:
     classes, trading, band = chosen.classification, chosen.trading, chosen.trading.random
     said = [f"AUC {fixed(classes.auc, 3)}"]
     if classes.auc_interval is not None and None not in classes.auc_interval:
@@ -91,7 +97,7 @@ def _figures(chosen: ModelResult) -> str:
     if trading.sharpe is not None:
         against = "" if band.p05 is None or band.p95 is None else f" against a random band of {span(band.p05, band.p95, 2)}"
         said.append(f"net Sharpe {fixed(trading.sharpe, 2)}{against}")
-    return f"Best by selection: {chosen.name}, {', '.join(said)}."
+    return ", ".join(said)
 
 
 def _remarks(judgement: Judgement, chosen: ModelResult, standing: Standing, others: list[str]) -> list[str]:
