@@ -1,4 +1,4 @@
-"""`barmill audit`: does a table of features, ours or anybody's, look ahead?"""
+"""`barmill audit`: does a table of features, ours or anybody's, look ahead? And is a finished run to be trusted?"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,8 +16,9 @@ _SHOWN = 40  # findings that are printed in full; --json has them all
 Target = Annotated[
     str | None,
     typer.Argument(
-        metavar="[PLAN|CALLABLE|COMMAND]",
-        help="A feature set, a recipe or a plan's JSON; module:function or file.py:function; or a command with {bars} and {features}.",
+        metavar="[RUN|PLAN|CALLABLE|COMMAND]",
+        help="A run folder; a feature set, a recipe or a plan's JSON; module:function or file.py:function; or a command with {bars} and "
+        "{features}.",
     ),
 ]
 
@@ -47,8 +48,9 @@ def audit(
 ) -> None:
     """Recompute features on fewer bars, and on bars with another future, and name each that changes: it looks ahead.
 
+    Of a run folder: what its leakage checks found, whether its ledger is whole, and what is left of its results after all trials.
     Your function takes a frame of bars and gives a frame or an array with a row per bar; your program reads a file of bars and writes
-    one of features. Exit code 1 if anything is found.
+    one of features. Exit code 1 if anything is found, of a run anything critical that its recipe does not allow.
 
     Example: barmill audit features.py:make --bars FILUSDT_um_1m.parquet
     """
@@ -58,6 +60,9 @@ def audit(
     from barmill.cli.progress_line import ProgressLine
     from barmill.evaluation import audit_features
 
+    if command is None and target is not None and Path(target).is_dir():
+        _audit_run(Path(target), json_=json_)
+        return
     maker, on = _resolved(command or target, bars, symbol, timeframes, frame, format_, is_command=command is not None)
     progress = ProgressLine()
     try:
@@ -69,6 +74,18 @@ def audit(
         raise typer.Exit(FAILED)
 
 
+def _audit_run(folder: Path, *, json_: bool) -> None:
+    import json
+
+    from barmill.cli.exit_codes import FAILED
+    from barmill.cli.run_audit import audited_run, run_lines
+
+    audit = audited_run(folder)
+    print(json.dumps(audit, indent=2, ensure_ascii=False) if json_ else "\n".join(run_lines(audit)))
+    if not audit["ok"]:
+        raise typer.Exit(FAILED)
+
+
 def _resolved(
     target: str | None, bars: Path | None, symbol: str | None, timeframes: str | None, frame: str | None, format_: str, *, is_command: bool
 ) -> "tuple[FeatureMaker, Bars]":
@@ -77,7 +94,7 @@ def _resolved(
     from barmill.evaluation import CallableTable, CommandTable, PlanTable
 
     if target is None:
-        raise InputError("audit", "nothing to audit is named", expected="a plan, a function or a command; see barmill audit --help")
+        raise InputError("audit", "nothing to audit is named", expected="a run, a plan, a function or a command; see barmill audit --help")
     if is_command or "{bars}" in target:
         return CommandTable(target, format_), _bars(bars, symbol)
     path = Path(target)

@@ -22,7 +22,7 @@ class LeakageSettings:
     family_error: float = 1e-3
     correlation_threshold: float = 0.95
     most_rows: int = 24_000
-    audit_bars: int = 20_000
+    audit_bars: int = 12_000
 
     def __post_init__(self) -> None:
         for name, low, high in (("family_error", 0.0, 0.5), ("correlation_threshold", 0.0, 1.0)):
