@@ -109,6 +109,28 @@ def test_what_is_not_known_of_the_proof_says_so(make_run: Any, judgement: dict[s
     assert re.search(r"\b(nan|None(?! were| of)|inf|undefined)\b", said) is None
 
 
+def test_hostile_words_stay_words_in_every_section(make_run: Any, judgement: dict[str, Any]) -> None:
+    attack = "</script><img src=x onerror=alert(1)>\"'{{ 7*7 }}"
+    proved = validated(judgement)
+    name = proved["models"][1]["name"] = attack
+    for part in (proved["cross_validation"]["models"][1], proved["overfitting"]["models"][1]):
+        part["name"] = name
+    proved["cross_validation"] |= {"method": attack, "first_time": attack}
+    proved["overfitting"]["pbo"]["words"] = proved["overfitting"]["models"][0]["words"] = attack
+    proved["overfitting"]["reality_check"] |= {"method": attack, "words": attack}
+    proved["leakage"]["findings"][0] |= {"column": attack, "reason": attack, "severity": attack}
+    proved["leakage"]["allowed"][0]["reason"] = proved["leakage"]["checks"][0]["message"] = attack
+    proved["tuning"][0] |= {"model": name, "metric": attack, "best": {attack: attack}}
+    proved["ledger"]["overlapping"][0]["fingerprint"] = attack
+    text = render_report(make_run(proved)).decode()
+    page = Page(text)
+    assert "img" not in page.tags
+    assert page.tags.count("script") == 3
+    assert page.text.count(attack) > 12
+    drawn = json.loads(text.split('id="chart-data">')[1].split("</script>")[0])
+    assert "<" not in drawn["tuning-0"]["layout"]["yaxis"]["title"]["text"]
+
+
 def test_a_certificate_in_the_run_folder_is_told_and_linked(make_run: Any, judgement: dict[str, Any]) -> None:
     run = make_run(judgement)
     estimate = {"value": 0.5004, "low": 0.4961, "high": 0.5047, "n": 60}

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from barmill.console.chart_frame import Figure, axis, framed, series_colour
+from barmill.console.chart_frame import Figure, axis, framed, plain, series_colour
 from barmill.console.judged_luck import Pbo
 from barmill.console.judged_process import Tuning
 from barmill.console.path_charts import diagonal
@@ -97,7 +97,7 @@ def search(tuning: Tuning, number: int) -> Figure | None:
             "hovertemplate": "best so far %{y:.5g}<extra></extra>",
         },
     ]
-    layout = framed(260, xaxis=axis(nticks=6, title="trial"), yaxis=axis(nticks=5, title=tuning.metric.replace("_", " ") or "value"))
+    layout = framed(260, xaxis=axis(nticks=6, title="trial"), yaxis=axis(nticks=5, title=plain(tuning.metric.replace("_", " ")) or "value"))
     return {"data": data, "layout": layout}
 
 
