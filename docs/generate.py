@@ -466,6 +466,24 @@ def findings() -> str:
     return page("Findings", *parts)
 
 
+def leakage_findings() -> str:
+    from barmill.evaluation import LEAKAGE_CHECKS
+
+    rows = [(f"[{check.code}](#{check.code.lower()})", check.name, check.severity) for check in LEAKAGE_CHECKS]
+    parts = [
+        "What the leakage checks can find. Every run makes them before it trains; a critical finding stops it, unless the recipe says "
+        "`leakage: {allow: [{code: ..., reason: ...}]}`. A check that lacks what it looks at says 'not applicable', which is no 'passed'. "
+        "A code means the same for ever; the audit of features has its own, F1xx. See [check for leakage](../how-to/check-for-leakage.md), "
+        "[what could leak](../explanation/leakage.md) and [how the thresholds were set]"
+        "(../explanation/decisions/0017-thresholds-by-false-alarms.md).",
+        table(("code", "check", "worst severity"), rows),
+    ]
+    for check in LEAKAGE_CHECKS:
+        words = (("means", check.means), ("found by", check.found), ("false alarms", check.false_alarms), ("mend", check.mend))
+        parts.append(f"## {check.code}\n\n**{check.name.capitalize()}.**\n\n{table(('', ''), words)}")
+    return page("Leakage findings", *parts)
+
+
 def _meanings() -> dict[str, str]:
     """When each check finds something, with the limits that the code holds."""
     from barmill.market.checks import FLAT_RUN, MIXED_RUN, OUTLIER_SIGMAS
@@ -702,6 +720,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "errors.md": errors,
     "findings.md": findings,
+    "leakage-findings.md": leakage_findings,
     "instruments.md": instruments,
     "python-api.md": python_api,
 }

@@ -89,8 +89,10 @@ def _ledger_lines(ledger: dict[str, Any]) -> list[str]:
     if ledger["problem"] is not None:
         return ["", f"ledger    {ledger['problem']}"]
     counts = ledger["judgement"] or {}
-    told = f"; {counts['trials']} trials and {counts['test_openings']} openings of the test block" if "trials" in counts else ""
-    return ["", f"ledger    {ledger['entries']} entries, whole{told}"]
+    counted = f"{counts['trials']} trials and {counts['test_openings']} openings of the test block" if "trials" in counts else ""
+    if not ledger["entries"]:  # that of another machine, or of another BARMILL_LEDGER: there is nothing to verify here
+        return ["", f"ledger    no entry at {ledger['path']}" + (f"; the run counted {counted}" if counted else "")]
+    return ["", f"ledger    {ledger['entries']} entries, whole" + (f"; {counted}" if counted else "")]
 
 
 def _overfitting_lines(overfitting: dict[str, Any] | None) -> list[str]:
