@@ -13,7 +13,9 @@ from barmill.splits import purge, purge_embargo
 def observations(draw, max_size: int = 24):
     """Labels in order of t0, with gaps and ties, whose ends come in any order."""
     steps = draw(st.lists(st.integers(0, 3), min_size=1, max_size=max_size))
-    lengths = draw(st.lists(st.integers(0, 9), min_size=len(steps), max_size=len(steps)))
+    # mostly short, so that blocks stay apart, and some so long that they reach over one
+    length = st.one_of(st.just(0), st.just(0), st.integers(0, 25))
+    lengths = draw(st.lists(length, min_size=len(steps), max_size=len(steps)))
     t0 = np.cumsum(steps)
     return t0, t0 + np.array(lengths)
 
@@ -83,6 +85,13 @@ def test_the_latest_end_of_a_run_counts_not_that_of_its_last_label():
     t1 = np.array([0, 4, 2, 3, 4, 5])
     # the run is labels 1 and 2; label 1 ends at 4, after label 2
     assert purge_embargo(t0, t1, [1, 2], 0).tolist() == [0, 5]
+
+
+def test_one_long_label_among_short_ones_makes_no_other_label_longer():
+    t0 = np.arange(12)
+    t1 = np.where(t0 == 0, 9, t0)
+    assert purge(t0, [(3, 3), (6, 6)], t0, t1).tolist() == [1, 2, 4, 5, 7, 8, 9, 10, 11]
+    assert purge_embargo(t0, t1, [3, 6], 0).tolist() == [1, 2, 4, 5, 7, 8, 9, 10, 11]
 
 
 def test_what_lies_free_between_two_runs_is_kept():
