@@ -82,9 +82,10 @@ def test_what_is_no_time_and_one_block_alone_are_refused():
 # ---- features and target
 
 
-@pytest.mark.parametrize(
-    "frame", [np.asarray, lambda X: pd.DataFrame(X, columns=["a", "b", "c"]), lambda X: pl.DataFrame(X, schema=["a", "b", "c"])]
-)
+NAMES = ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("frame", [np.asarray, lambda X: pd.DataFrame(X, columns=NAMES), lambda X: pl.DataFrame(X, schema=NAMES)])
 def test_the_target_among_features_is_suspicious(frame, random):
     X, y = random.standard_normal((1_500, 3)), random.standard_normal(1_500)
     X[:, 1] = y + 0.1 * random.standard_normal(1_500)
