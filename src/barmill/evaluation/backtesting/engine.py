@@ -56,7 +56,7 @@ class BacktestEngine:
 
         Timing: what is decided at the close of bar t fills at the open (or close) of bar t + 1, never earlier.
         Raises: DataError for bars of another symbol or none in the range; ShapeError for signals that do not fit the bars.
-        Cost: one pass over the bars to count the trades, one to write them down; about 20 ms for a million.
+        Cost: one pass over the bars to count the trades, one to write them down, then the figures; about 0.15 s for a million.
         """
         market = market_arrays(bars, [self.config], funding)
         rules = rule_vector(self.config, bars.instrument, bars.timeframe)
