@@ -20,7 +20,7 @@ class Demands(_Values):
 
 
 class Caps(_Values):
-    """The largest models that a proof fits: what it looks for are leaks, and a small model finds a leak as well as a large one."""
+    """The largest models that a proof fits: what it looks for are leaks, which a small model finds too."""
 
     n_estimators: int = 40
     num_leaves: int = 15

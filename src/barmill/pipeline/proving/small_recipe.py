@@ -119,7 +119,7 @@ def _small_entry(entry: ModelEntry, caps: Caps, differing: Any) -> ModelEntry:
         if isinstance(value, int) and (value > cap or value < 1):  # -1 of max_depth: no limit
             if name == "max_depth" and value < 1 and "num_leaves" in config:
                 continue  # the leaves limit the tree
-            config[name] = differing(f"{entry.label}.{name}", value, cap, "a small model finds a leak as well as a large one")
+            config[name] = differing(f"{entry.label}.{name}", value, cap, "leaks are looked for, and a small model finds them too")
     least = LEAST_RATE.get(spec_of(entry.name).family)
     if least is not None and isinstance(rate := config.get("learning_rate"), float | int) and rate < least:
         config["learning_rate"] = differing(f"{entry.label}.learning_rate", rate, least, "fewer trees learn in larger steps")
