@@ -14,7 +14,7 @@ from barmill.evaluation.leakage.temporal_order import where
 
 COARSE = 0.2  # share of training rows that repeat within training, beyond which a repetition says nothing
 FEWEST = 3
-_CHUNK = 16_384
+_CHUNK = 2_048
 
 
 def look_at_repeated_rows(dossier: Dossier, _: LeakageSettings) -> Looked:
@@ -106,10 +106,10 @@ def _marks(dossier: Dossier, rows: Int64Array) -> np.ndarray:
     marks = np.empty(rows.size, dtype=np.uint64)
     for start in range(0, rows.size, _CHUNK):
         part = dossier.rows(rows[start : start + _CHUNK]) + 0.0  # a negative zero is a zero
-        bits = np.ascontiguousarray(part).view(np.uint64)
+        bits = np.ascontiguousarray(part.T).view(np.uint64)  # a column at a time
         mixed = np.full(len(part), 0x9E3779B97F4A7C15, dtype=np.uint64)
-        for column in range(bits.shape[1]):
-            mixed = (mixed ^ bits[:, column]) * np.uint64(0xBF58476D1CE4E5B9)
+        for column in bits:
+            mixed = (mixed ^ column) * np.uint64(0xBF58476D1CE4E5B9)
             mixed ^= mixed >> np.uint64(29)
         marks[start : start + _CHUNK] = mixed
     return marks

@@ -17,7 +17,7 @@ BOUND = 1e-9  # of the range
 FEWEST_ROWS = 50
 FEWEST_VALUES = 100
 FEWEST_COLUMNS, MOST_OF_TABLE = 3, 0.5  # that run from 0 to 1 where a scaler has made them do so
-_CHUNK_VALUES = 1 << 21
+_CHUNK_VALUES = 1 << 18  # 2 MiB: they are gone over several times, in the cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +45,16 @@ def look_at_scaling(dossier: Dossier, _: LeakageSettings) -> Looked:
     """Columns that are standard, or run from 0 to 1, over rows that no scaler may see, and not over training."""
     need(dossier, "blocks")
     need_values(dossier)
-    training = [rows for _, rows in dossier.named_blocks(dossier.trained_on)]
-    judging = list(dossier.named_blocks(dossier.judged_by))
-    if not training or not judging:
+    if not [*dossier.named_blocks(dossier.trained_on)] or not [*dossier.named_blocks(dossier.judged_by)]:
         raise Missing("needs a training block and one that judges")
-    train = np.unique(np.concatenate(training))
-    sets = {name: rows for name, rows in _sets(dossier, train, judging) if rows.size >= FEWEST_ROWS}
-    own = _moments(dossier, train)
+    parts = _parts(dossier)
+    in_train = [part for part in parts if part.names & set(dossier.trained_on)]
+    own = _together(in_train)
+    sets = {words: chosen for words, chosen in _sets(dossier, parts, in_train) if sum(part.rows.size for part in chosen) >= FEWEST_ROWS}
     findings: list[LeakageFinding] = []
     told: set[int] = set()
-    for words, rows in sets.items():
-        seen = _moments(dossier, rows)
+    for words, chosen in sets.items():
+        seen, rows = _together(chosen), np.concatenate([part.rows for part in chosen])
         standard = np.flatnonzero(seen.standard & ~own.standard)
         # a column of its own nature between 0 and 1 may reach both ends on later rows; most of a table at once does not
         scaled = seen.unit.sum() >= max(FEWEST_COLUMNS, MOST_OF_TABLE * (seen.high > seen.low).sum())
@@ -67,36 +66,80 @@ def look_at_scaling(dossier: Dossier, _: LeakageSettings) -> Looked:
     return Looked(f"no column of {len(dossier.columns)} is scaled by rows that judge", tuple(findings))
 
 
-def _sets(dossier: Dossier, train: Int64Array, judging: list[tuple[str, Int64Array]]) -> Iterator[tuple[str, Int64Array]]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Rows that are in the same blocks, and the moments of each column over them, from which those of any union follow.
+
+    squares : float64 (F,), sum of the squared distances from the mean
+    """
+
+    names: frozenset[str]
+    rows: Int64Array
+    count: Float64Array
+    mean: Float64Array
+    squares: Float64Array
+    low: Float64Array
+    high: Float64Array
+
+
+def _parts(dossier: Dossier) -> list[_Part]:
+    """Every row once, by the blocks that it is in: one pass over the values, whatever sets are asked for later."""
+    membership = np.zeros(dossier.n, dtype=np.int64)
+    kinds: list[frozenset[str]] = [frozenset()]
+    for name, rows in dossier.named_blocks(dossier.blocks or {}):
+        for kind in np.unique(membership[rows]).tolist():
+            kinds.append(kinds[kind] | {name})
+            chosen = np.unique(rows[membership[rows] == kind])
+            membership[chosen] = len(kinds) - 1
+    return [_part(dossier, names, np.flatnonzero(membership == kind)) for kind, names in enumerate(kinds) if (membership == kind).any()]
+
+
+def _sets(dossier: Dossier, parts: list[_Part], in_train: list[_Part]) -> Iterator[tuple[str, list[_Part]]]:
     """The rows that a scaler should not have seen, largest first."""
-    yield "all rows", np.arange(dossier.n, dtype=np.int64)
-    blocks = np.unique(np.concatenate(list((dossier.blocks or {}).values())))
-    if blocks.size < dossier.n:
-        yield "all blocks", blocks
-    for name, rows in judging:
-        yield f"training and {name}", np.union1d(train, rows)
-        yield name, np.unique(rows)
+    yield "all rows", parts
+    if any(not part.names for part in parts):
+        yield "all blocks", [part for part in parts if part.names]
+    for name, _ in dossier.named_blocks(dossier.judged_by):
+        judging = [part for part in parts if name in part.names]
+        yield f"training and {name}", [*in_train, *(part for part in judging if part not in in_train)]
+        yield name, judging
 
 
-def _moments(dossier: Dossier, rows: Int64Array) -> _Moments:
-    """One pass for the mean, one for the deviation around it, in chunks; what is not finite is left out."""
+def _part(dossier: Dossier, names: frozenset[str], rows: Int64Array) -> _Part:
+    """In chunks, each added to what is there already (Chan, Golub and LeVeque 1979); what is not finite is left out."""
     width = len(dossier.columns)
     step = max(1, _CHUNK_VALUES // max(1, width))
-    total, count = np.zeros(width), np.zeros(width)
-    low, high = np.full(width, np.inf), np.full(width, -np.inf)
+    nothing = np.zeros(width)
+    total = _Part(names, rows, nothing, nothing, nothing, np.full(width, np.inf), np.full(width, -np.inf))
     for start in range(0, rows.size, step):
-        part = dossier.rows(rows[start : start + step])
-        finite = np.isfinite(part)
-        total += np.where(finite, part, 0.0).sum(axis=0)
-        count += finite.sum(axis=0)
-        low = np.minimum(low, np.where(finite, part, np.inf).min(axis=0))
-        high = np.maximum(high, np.where(finite, part, -np.inf).max(axis=0))
-    mean = total / np.maximum(count, 1.0)
-    squares = np.zeros(width)
-    for start in range(0, rows.size, step):
-        apart = dossier.rows(rows[start : start + step]) - mean
-        squares += np.where(np.isfinite(apart), apart * apart, 0.0).sum(axis=0)
-    return _Moments(mean, np.sqrt(squares / np.maximum(count, 1.0)), low, high)
+        values = dossier.rows(rows[start : start + step])
+        finite = np.isfinite(values)
+        count = finite.sum(axis=0).astype(np.float64)
+        low, high = np.where(finite, values, np.inf).min(axis=0), np.where(finite, values, -np.inf).max(axis=0)
+        values[~finite] = 0.0
+        mean = values.sum(axis=0) / np.maximum(count, 1.0)
+        values -= mean
+        values[~finite] = 0.0
+        squares = np.einsum("ij,ij->j", values, values)
+        total = _added(total, _Part(names, rows, count, mean, squares, low, high))
+    return total
+
+
+def _added(one: _Part, other: _Part) -> _Part:
+    """The moments of both; names and rows are those of the first."""
+    count = one.count + other.count
+    gap, share = other.mean - one.mean, other.count / np.maximum(count, 1.0)
+    squares = one.squares + other.squares + gap * gap * one.count * share
+    return _Part(
+        one.names, one.rows, count, one.mean + gap * share, squares, np.minimum(one.low, other.low), np.maximum(one.high, other.high)
+    )
+
+
+def _together(parts: list[_Part]) -> _Moments:
+    total = parts[0]
+    for part in parts[1:]:
+        total = _added(total, part)
+    return _Moments(total.mean, np.sqrt(total.squares / np.maximum(total.count, 1.0)), total.low, total.high)
 
 
 def _is_continuous(dossier: Dossier, rows: Int64Array, k: int) -> bool:

@@ -19,6 +19,7 @@ from barmill.evaluation.leakage.sampling import filled, sampled, used_rows
 from barmill.evaluation.leakage.settings import LeakageSettings
 
 HORIZONS = (1, 2, 5, 15, 60, 240)
+LATER = ((5, 5), (5, 10), (15, 15), (15, 30), (15, 45), (60, 60), (60, 120))  # bars, and those that pass before they begin
 SHORT = 2  # bars: within so few, volatility says little of itself that the past has not said
 FEWEST_CHANGES, MOST_CHANGES = 40, 0.5  # of a column that changes now and then; a count and a share of the rows
 STEADY = 0.5  # of a correlation, that must be there in the middle one of four parts in time
@@ -162,6 +163,10 @@ def _futures(dossier: Dossier, close: Float64Array, rows: Int64Array, bars: Int6
                 f"the volatility of {words}", size, NEXT_VOLATILITY if span <= SHORT else VOLATILITY, rows.size / apart, is_volatility=True
             )
         ]
+    for span, gap in LATER:  # what is stamped too early tells of a time that is still to come, and nothing of the next bars
+        begin, end = (np.minimum(bars + after, close.size - 1) for after in (gap, gap + span))
+        move = np.clip((x[end] - x[begin]) / volatility / np.sqrt(span), -REACH, REACH)
+        futures.append(Future(f"the return of {span} bars from bar {gap} on", move, returns, rows.size / max(1.0, span / spacing)))
     if dossier.outcome is not None:
         outcome = dossier.outcome[rows] / volatility
         futures.append(Future("the label's outcome", _held(outcome), returns, rows.size / max(1.0, label / spacing)))
