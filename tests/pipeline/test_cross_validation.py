@@ -291,7 +291,7 @@ def test_a_forecast_by_a_model_that_saw_its_label_is_caught(run):
     inputs = gather_inputs(read_recipe(run.folder.parent / "folds.yaml"), bars_of(), None, None)
     stages = {role: next(run.folder.glob(f"data/{role}-*")) for role in ("features", "labels", "splits", "scaled")}
     data = Dataset(*stages.values(), 2, 30, "realised_volatility_60")
-    judged = _Paths(inputs, data, Development.of(data, inputs.recipe, inputs.bars))
+    judged = _Paths(inputs, data, Development.of(data.labels, data.positions, inputs.recipe, inputs.bars))
     results = [SplitResult.read(folder) for folder in sorted(run.folder.glob("folds/logistic-*"))]
     judged.model("logistic", results)
     seen = np.union1d(results[3].fitted_on.positions(), results[3].positions[:1])

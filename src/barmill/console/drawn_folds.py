@@ -42,7 +42,7 @@ def maps_of_recipe(
     cut = CutLabels.of(labels_before_features(inputs), read, inputs.bars.timeframe)
     told = [map_of_blocks(Splits.model_validate(blocks_told(cut, inputs.bars)))]
     if read.cross_validation is not None:
-        development = Development.of(cut, read, inputs.bars)
+        development = Development.of(cut.labels, cut.positions, read, inputs.bars)
         folds = folds_told(development, read.cross_validation.method, inputs.bars)
         told.append(map_of_folds(CrossValidation.model_validate(folds)))
     return tuple(one for one in told if one is not None)

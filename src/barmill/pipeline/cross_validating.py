@@ -49,7 +49,7 @@ class _Folds:
         labels = self.recipe.labels
         self.data = Dataset.of(self.workspace, stages, labels.classes, labels.horizon, job.volatility)
         self.bars: Bars = load_bars(self.workspace.path(stages["bars"]))
-        self.development = Development.of(self.data, self.recipe, self.bars)
+        self.development = Development.of(self.data.labels, self.data.positions, self.recipe, self.bars)
         self.path = self.development.path(self.bars, self.recipe)
         self.tuned = {entry.label for entry in tuned_entries(self.recipe)}
 

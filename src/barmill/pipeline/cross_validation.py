@@ -27,7 +27,7 @@ def cross_validate_models(inputs: RunInputs, stages: Stages, workspace: Workspac
     listener.started(whole.name)
     began = time.perf_counter()
     data = dataset_of(inputs, stages, workspace)
-    development = Development.of(data, inputs.recipe, inputs.bars)
+    development = Development.of(data.labels, data.positions, inputs.recipe, inputs.bars)
     splits = split_stages(inputs.recipe, stages, len(development.folds))
     _fit_splits(inputs, stages, workspace, splits, workers, listener)
     with workspace.writing(whole) as folder:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
@@ -14,15 +13,6 @@ from barmill.pipeline.dataset import DEVELOPMENT, Positions
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.trading_path import FILL_BARS, TradingPath
 from barmill.splits import CombinatorialPurgedCV, Fold, Ranges, Splitter, WalkForward, purge
-
-
-class Cut(Protocol):
-    """Labels, and block to positions among them: a `Dataset`, or what a recipe draws before anything is computed."""
-
-    @property
-    def labels(self) -> Labels: ...
-    @property
-    def positions(self) -> Mapping[str, Positions]: ...
 
 
 @dataclass(frozen=True)
@@ -46,18 +36,18 @@ class Development:
     open_time: Positions
 
     @classmethod
-    def of(cls, data: Cut, recipe: Recipe, bars: Bars) -> "Development":
-        """Of labels that are cut into blocks.
+    def of(cls, labels: Labels, blocks: Mapping[str, Positions], recipe: Recipe, bars: Bars) -> "Development":
+        """Of labels that are cut into blocks (name to positions).
 
         Raises: SplitError for folds that leave nothing to learn from or to judge.
         """
         config, timeframe = recipe.cross_validation, bars.timeframe
         if config is None:
             raise RecipeError("recipe:cross_validation", "the recipe asks for none", mend="Add `cross_validation: {method: cpcv}`.")
-        labels, positions = data.labels, data.positions[DEVELOPMENT]
+        positions = blocks[DEVELOPMENT]
         splitter = config.splitter(timeframe, recipe.splits.purge_bars(timeframe), recipe.splits.embargo_bars(timeframe))
         lengths = int(splitter.purge), int(splitter.embargo)
-        return cls(labels, positions, int(labels.t0[data.positions["test"][0]]), splitter, *lengths, bars.open_time)
+        return cls(labels, positions, int(labels.t0[blocks["test"][0]]), splitter, *lengths, bars.open_time)
 
     @cached_property
     def folds(self) -> tuple[Fold, ...]:
@@ -84,8 +74,8 @@ class Development:
 
     def n_candidates(self, fold: Fold) -> int:
         """How many rows could teach in `fold`, were nothing purged."""
-        if isinstance(self.splitter, WalkForward):
-            return int(fold.test.bounds[0, 0])
+        if isinstance(self.splitter, WalkForward):  # from the window's first row to the test: purging takes from its end
+            return int(fold.test.bounds[0, 0] - fold.train.bounds[0, 0])
         return len(self.positions) - len(fold.test)
 
     @property

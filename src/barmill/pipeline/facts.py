@@ -23,7 +23,7 @@ def facts(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
         "labels": _labels(inputs, data),
         "splits": _splits(inputs.bars, data),
         "costs": _costs(inputs.bars, data),
-        "provenance": _provenance(inputs.bars, data),
+        "provenance": _provenance(inputs, data),
     }
 
 
@@ -100,16 +100,16 @@ def block_told(name: str, positions: Positions, labels: Labels, bars: Bars) -> d
     return {"name": name, "first_bar": first, "last_bar": last, **times, "n": len(positions)}
 
 
-def _provenance(bars: Bars, data: Dataset) -> list[dict[str, Any]]:
+def _provenance(inputs: RunInputs, data: Dataset) -> list[dict[str, Any]]:
     return [
         {
             "what": record.what,
             "fitted_on": record.fitted_on,
-            "first_time": moment(int(bars.open_time[record.first_bar])),
-            "last_time": moment(int(bars.open_time[record.last_bar])),
+            "first_time": moment(int(inputs.bars.open_time[record.first_bar])),
+            "last_time": moment(int(inputs.bars.open_time[record.last_bar])),
             "rows": record.rows,
         }
-        for record in provenance_of(data)
+        for record in provenance_of(data, inputs.recipe.tune is not None)
     ]
 
 

@@ -88,7 +88,8 @@ def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path)
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
     write_new(folder / "importance.json", readable_json(importance))
-    write_new(folder / "provenance.json", readable_json([record.to_json() for record in provenance_of(data)]))
+    records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
+    write_new(folder / "provenance.json", readable_json(records))
 
 
 def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:

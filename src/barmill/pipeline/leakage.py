@@ -70,7 +70,7 @@ def dossier_of(inputs: RunInputs, data: Dataset) -> Dossier:
         bars=bars,
         higher_timeframes={name: _higher(timeframe, bars, data.plan.anchor) for name, timeframe in timeframes.items() if timeframe},
         feature_maker=PlanTable(data.plan, "the run's features"),
-        fitted=tuple(_fitted(what, block, data) for what, block in fitted_on(data).items()),
+        fitted=tuple(_fitted(what, block, data) for what, block in fitted_on(data, recipe.tune is not None).items()),
     )
 
 

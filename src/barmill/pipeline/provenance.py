@@ -14,18 +14,20 @@ FITTED_ON = {
     "thresholds": "selection",
     "choice among the models": "selection",  # of a run that cross-validates: all that lies before the test block
 }
+TUNING = "tuning"  # of a run that tunes
 # each block that judges something, and what must not have seen it
 _JUDGES = {
-    "early_stopping": ("features", "scaler", "volatility floor", "model"),
-    "calibration": ("features", "scaler", "volatility floor", "model", "early stopping"),
-    "selection": ("features", "scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles"),
-    "test": tuple(FITTED_ON),
+    "early_stopping": (TUNING, "features", "scaler", "volatility floor", "model"),
+    "calibration": (TUNING, "features", "scaler", "volatility floor", "model", "early stopping"),
+    "selection": (TUNING, "features", "scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles"),
+    "test": (TUNING, *FITTED_ON),
 }
 
 
-def fitted_on(data: Dataset) -> dict[str, str]:
-    """The block on which each thing of this run is fitted."""
-    return {**FITTED_ON, "choice among the models": DEVELOPMENT} if DEVELOPMENT in data.positions else FITTED_ON
+def fitted_on(data: Dataset, tuned: bool) -> dict[str, str]:
+    """The block on which each thing of a run is fitted; `tuned`: whether it tunes."""
+    chosen = {"choice among the models": DEVELOPMENT} if DEVELOPMENT in data.positions else {}
+    return {**FITTED_ON, **({TUNING: "train"} if tuned else {}), **chosen}
 
 
 def judges_of(what: str) -> tuple[str, ...]:
@@ -33,9 +35,9 @@ def judges_of(what: str) -> tuple[str, ...]:
     return tuple(judge for judge, judged in _JUDGES.items() if what in judged)
 
 
-def provenance_of(data: Dataset) -> list[Provenance]:
+def provenance_of(data: Dataset, tuned: bool = False) -> list[Provenance]:
     """One record for each thing that a run fits. Raises ProvenanceError if any shares a row, or an overlapping label, with a judge."""
-    records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in fitted_on(data).items()}
+    records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in fitted_on(data, tuned).items()}
     for judge, judged in _JUDGES.items():
-        check_provenance([records[what] for what in judged], data.positions[judge], data.labels, judge)
+        check_provenance([records[what] for what in judged if what in records], data.positions[judge], data.labels, judge)
     return list(records.values())

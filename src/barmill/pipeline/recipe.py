@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from barmill.evaluation import TradingRule
+from barmill.errors import nearest
+from barmill.evaluation import LEAKAGE_CHECKS, TradingRule
 from barmill.labels import LabelConfig
 from barmill.market import Instrument, SeriesSource
 from barmill.pipeline.tuning.config import TuneConfig
@@ -142,6 +143,14 @@ class AllowedFinding(Part):
 
     code: str = Field(description="of the check, such as L209; see the reference of leakage findings")
     reason: str = Field(min_length=10, description="why it is no leak; printed in the report and kept in the bundle")
+
+    @field_validator("code")
+    @classmethod
+    def _is_a_check(cls, code: str) -> str:
+        known = [check.code for check in LEAKAGE_CHECKS]
+        if code not in known:
+            raise ValueError(f"there is no leakage check '{code}'. {nearest(code, known)}")
+        return code
 
 
 class LeakageConfig(Part):

@@ -1,0 +1,89 @@
+"""Every run looks for leaks before it trains: a critical finding stops it, unless the recipe says why it is none."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+
+import barmill as bm
+from barmill.errors import LeakageError, RecipeError
+from barmill.evaluation import LEAKAGE_CHECKS
+from barmill.pipeline import recipe_from_text
+
+AHEAD = 30
+RECIPE = """
+name: leaking
+series:
+  - {file: other.parquet, columns: {reference_close: close}, known: close, timeframe: 1m}
+features: {timeframes: [1m], add: [reference_return_15]}
+labels: {horizon: 30, atr_window: 30, every: 2}
+splits: {embargo: 60}
+ALLOW
+base_models: [{name: logistic, outputs: [p_up]}]
+random_signals: 20
+"""
+
+
+def bars_of():
+    return bm.simulate(9_000, seed=11, strength=0.5).bars
+
+
+def recipe_in(folder, *, ahead, allow=""):
+    """A recipe whose second series is stamped `ahead` bars too early."""
+    bars = bars_of()
+    close = np.concatenate([bars.close[ahead:], np.full(ahead, bars.close[-1])])
+    pl.DataFrame({"open_time": bars.open_time, "close": close}).write_parquet(folder / "other.parquet")
+    path = folder / "leaking.yaml"
+    path.write_text(RECIPE.replace("ALLOW", allow))
+    return path
+
+
+def test_a_series_that_is_stamped_too_early_stops_the_run_before_anything_is_trained(tmp_path):
+    with pytest.raises(LeakageError, match=r"leakage L2\d\d: reference_return_15: ") as caught:
+        bm.train(recipe_in(tmp_path, ahead=AHEAD), bars=bars_of(), out=tmp_path / "run")
+    assert not (tmp_path / "run" / "models").exists()
+    assert not (tmp_path / "run" / "bundle").exists()
+    found = json.loads(next((tmp_path / "run").glob("data/leakage-*/leakage.json")).read_bytes())
+    critical = [finding for finding in found["findings"] if finding["severity"] == "critical"]
+    assert {finding["column"] for finding in critical} == {"reference_return_15"}
+    for finding in critical:
+        assert finding["bar"] is not None
+        assert finding["time"] is not None
+        assert finding["code"] in str(caught.value)
+    assert "leakage.allow" in str(caught.value)
+
+
+def test_the_same_series_stamped_rightly_passes(tmp_path):
+    run = bm.train(recipe_in(tmp_path, ahead=0), bars=bars_of(), out=tmp_path / "run")
+    told = run.judgement["leakage"]
+    assert told["ok"]
+    assert told["allowed"] == []
+    assert [check["code"] for check in told["checks"]] == [check.code for check in LEAKAGE_CHECKS]
+    assert {check["status"] for check in told["checks"]} == {"passed", "not applicable"}
+
+
+def test_a_finding_that_is_allowed_is_told_with_its_reason_in_the_report_and_in_the_bundle(tmp_path):
+    with pytest.raises(LeakageError) as caught:
+        bm.train(recipe_in(tmp_path, ahead=AHEAD), bars=bars_of(), out=tmp_path / "stopped")
+    codes = sorted({str(problem.place).split()[-1] for problem in caught.value.problems or (caught.value,)})
+    reason = "a test of what is allowed, with an eye on the future"
+    allow = "leakage: {allow: [" + ", ".join(f"{{code: {code}, reason: {reason!r}}}" for code in codes) + "]}"
+    run = bm.train(recipe_in(tmp_path, ahead=AHEAD, allow=allow), bars=bars_of(), out=tmp_path / "run")
+    assert run.judgement["leakage"]["allowed"] == [{"code": code, "reason": reason, "found": True} for code in codes]
+    assert not run.judgement["leakage"]["ok"]
+    assert reason in run.report.read_text()
+    assert reason in json.dumps(run.bundle.part("recipe"))
+
+
+@pytest.mark.parametrize(
+    ("allow", "told"),
+    [
+        ("{code: L299, reason: there is no such check}", "there is no leakage check 'L299'"),
+        ("{code: L201, reason: why}", "leakage.allow"),
+        ("{code: L201}", "the key 'reason' is missing"),
+    ],
+)
+def test_what_is_allowed_needs_a_code_that_exists_and_a_reason(allow, told):
+    with pytest.raises(RecipeError, match=told):
+        recipe_from_text(f"leakage: {{allow: [{allow}]}}\nbase_models: [{{name: logistic}}]\n", "allowed.yaml")
