@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from barmill.evaluation.leakage import Dossier, LeakageReport, run_leakage_checks
+from barmill.evaluation.leakage import Dossier, LeakageReport, LeakageSettings, run_leakage_checks
 from barmill.market import simulate
 from planted_leaks.cases import COLUMN_LEAKS, IN_THE_TABLE, LEAKS, OTHER_LEAKS, PlantedLeak, alarms, all_columns, caught, table_alone
 from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, led, with_oracle
@@ -34,10 +34,13 @@ COLUMNS_ON_REAL_BARS = (
 ON_REAL_BARS = ("scaler", "selector", "fixed_purge", "duplicates", "row_index", "hour_early", "revision", "declared_1h")
 
 
+FEW = LeakageSettings(audit_bars=3_000)  # two days of bars: enough for each of the columns, and the code runs dozens of times
+
+
 @cache
 def of_columns(kind: str) -> LeakageReport:
     """All leaks of columns in one table, or all clean sisters: a column is accused for what it is, not for its company."""
-    return run_leakage_checks(all_columns(simulated(), kind))
+    return run_leakage_checks(all_columns(simulated(), kind), settings=FEW)
 
 
 @cache
@@ -92,9 +95,9 @@ def test_without_code_and_records_the_numbers_still_show_half_of_them():
 @pytest.mark.parametrize("market", REAL)
 def test_on_real_bars_leaks_are_caught_and_sisters_pass(market, real_data: Path):
     bars = real(market, real_data)
-    leaky = run_leakage_checks(all_columns(bars, "leaky", COLUMNS_ON_REAL_BARS))
+    leaky = run_leakage_checks(all_columns(bars, "leaky", COLUMNS_ON_REAL_BARS), settings=FEW)
     assert {one.column for one in leaky.critical} == set(COLUMNS_ON_REAL_BARS)
-    assert not alarms(run_leakage_checks(all_columns(bars, "clean", COLUMNS_ON_REAL_BARS)))
+    assert not alarms(run_leakage_checks(all_columns(bars, "clean", COLUMNS_ON_REAL_BARS), settings=FEW))
     for name in ON_REAL_BARS:
         assert caught(OTHERS[name], run_leakage_checks(OTHERS[name].leaky(bars))), name
         assert not alarms(run_leakage_checks(OTHERS[name].clean(bars))), name
@@ -111,7 +114,7 @@ def clean(market: Market, *, audited: bool = False) -> Dossier:
 def test_no_clean_column_of_pandas_is_accused():
     dossier = clean(simulated(), audited=True)
     assert len(dossier.columns) > 140
-    assert not alarms(run_leakage_checks(dossier))
+    assert not alarms(run_leakage_checks(dossier, settings=FEW))
 
 
 @pytest.mark.parametrize("strength", [0.0, 3.0])
