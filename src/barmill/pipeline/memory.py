@@ -6,7 +6,8 @@ from barmill.models.catalogue import spec_of
 from barmill.pipeline.inputs import RunInputs
 
 MIB = 2**20
-_PARENT_MB = 330  # interpreter, NumPy, Polars, Numba with the compiled kernels
+_PARENT_MB = 620  # interpreter, NumPy, Polars, Numba with the compiled kernels; LightGBM and SciPy of the leakage checks
+_CHECKED_ROWS, _CHECKED_COPIES = 40_000, 4  # decisions that leakage checks look at, and how often their features are held
 _WORKER_MB = {"linear": 420, "boosting": 480, "recurrent": 900}  # the same plus the family's library
 _SAMPLE_COPIES = {"linear": 3.2, "boosting": 2.5, "recurrent": 1.1}  # float32 copies of the training rows that a library makes
 
@@ -20,7 +21,8 @@ def estimate_mb(inputs: RunInputs, workers: int) -> int:
     bars = n_bars * 8 * 7 * 3
     features = n_bars * n_features * 8
     scaled = n_bars * n_features * 4
-    prepare = _PARENT_MB * MIB + bars + 2 * features
+    checks = min(n_bars, _CHECKED_ROWS) * n_features * 8 * _CHECKED_COPIES
+    prepare = _PARENT_MB * MIB + bars + max(2 * features, features + checks)
     rows = n_bars / inputs.recipe.labels.every * n_features * 4
     fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in inputs.recipe.base_models), reverse=True)
     fitting = _PARENT_MB * MIB + bars + features + scaled + sum(fits[:workers])
