@@ -17,6 +17,7 @@ from barmill.pipeline.prepare import dataset_of
 from barmill.pipeline.workspace import Stage, Workspace
 
 JOBS_PER_WORKER = 4  # so that the last one to end does not keep the others waiting long
+FEWEST_SPLITS = 3  # of a job: less is not worth a process of its own
 
 
 def cross_validate_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
@@ -49,7 +50,7 @@ def _fit_splits(
     total = sum(len(models) for models in splits.values())
     done = total - sum(workspace.record(stage) is None for models in missing.values() for stage in models.values())
     shared = {"bars": stages.bars, "features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
-    size = math.ceil(len(missing) / (workers * JOBS_PER_WORKER)) if missing else 1
+    size = max(FEWEST_SPLITS, math.ceil(len(missing) / (workers * JOBS_PER_WORKER)))
     jobs: list[Job] = []
     for first in range(0, len(missing), size):
         numbers = list(missing)[first : first + size]

@@ -6,7 +6,6 @@ Whatever of a column these explain is no leak. What they do not explain is eithe
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.signal import lfilter
 
 from barmill.evaluation.leakage.dossier import Float64Array, Int64Array
 from barmill.market.timeframe import MINUTE_MS
@@ -111,6 +110,8 @@ def _without_outliers(rest: Float64Array) -> Float64Array:
 
 def _mean(x: Float64Array, span: int) -> Float64Array:
     """Exponential mean that begins with the first value."""
+    from scipy.signal import lfilter  # slow to load, and most who import this run no check
+
     a = 2.0 / (span + 1)
     return lfilter([a], [1.0, a - 1.0], x, zi=[(1.0 - a) * x[0]])[0]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from barmill.evaluation.leakage.dossier import Float64Array
 
@@ -52,7 +52,7 @@ class Links:
         """Two-sided; Student's distribution with as many degrees of freedom as the noise leaves rows."""
         rows = np.maximum(np.minimum(1.0 / self.noise**2, self.spans) - 2.0, 3.0)
         z = np.arctanh(np.clip(np.abs(self.rho), 0.0, 1.0 - 1e-12)) / self.noise
-        return 2.0 * student.sf(z, rows)
+        return 2.0 * np.asarray(stdtr(rows, -z))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

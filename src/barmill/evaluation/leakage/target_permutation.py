@@ -9,7 +9,7 @@ label spans (L204) is exact, and this one is for what hides inside a model's own
 """
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from barmill.evaluation.classification import average_ranks
 from barmill.evaluation.leakage.check import Looked, Missing, finding, need, need_values
@@ -44,7 +44,7 @@ def look_at_permuted_targets(dossier: Dossier, settings: LeakageSettings) -> Loo
         (shuffled, "the same shuffled labels", "judging rows share their labels with training rows"),
     ):
         mean, error = float(scores.mean()), float(scores.std(ddof=1) / np.sqrt(scores.size))
-        p = float(student.sf((mean - 0.5) / max(error, 1e-12), scores.size - 1))
+        p = float(stdtr(scores.size - 1, -(mean - 0.5) / max(error, 1e-12)))
         if mean < LEAST or p > settings.family_error / 2:
             continue
         reason = f"trained on shuffled labels, a model forecasts {words} with an AUC of {mean:.3f}, chance being 0.5: {cause}"
