@@ -250,7 +250,7 @@ def test_folds_that_follow_one_another_make_one_path(cv, n_splits, tmp_path):
         assert all(split["train"][-1][1] < split["test"][0][0] for split in found["splits"])
 
 
-LEARNED = "[hmm_probability_2_1(log_return_1,realised_volatility_20)]"
+LEARNED = '["hmm_probability_2_1(log_return_1,realised_volatility_20)"]'
 
 
 def test_features_that_learn_learn_again_in_each_fold_on_its_training_rows_alone(tmp_path):

@@ -70,9 +70,10 @@ def _model(label: str, net: Float64Array, counts: LedgerCounts, variance: float,
     error = sharpe_standard_error(net, lags=min(max(hold, LEAST_LAGS), net.size - 1))
     # where no other trial has an outcome, trials without skill scatter as their estimate does
     spread = variance if math.isfinite(variance) else 1 / moments.n_obs
-    deflated = deflated_sharpe_ratio(moments.sr, moments.n_obs, moments.skew, moments.kurt, counts.total, spread)
+    n_trials = max(counts.total, 1)  # a run that was moved to a machine without its ledger is a trial all the same
+    deflated = deflated_sharpe_ratio(moments.sr, moments.n_obs, moments.skew, moments.kurt, n_trials, spread)
     honest_length = max(2, round(1 / error.standard_error**2)) if error.standard_error > 0 else moments.n_obs
-    cut = haircut_sharpe(moments.sr, honest_length, counts.total)
+    cut = haircut_sharpe(moments.sr, honest_length, n_trials)
     sharpe, sr0 = moments.sr * year, deflated.sr0 * year
     low, high = error.interval()
     return {
@@ -91,7 +92,7 @@ def _model(label: str, net: Float64Array, counts: LedgerCounts, variance: float,
         "track_record_bars": moments.n_obs,
         "haircut": {"sharpe": cut.sharpe * year, "haircut": cut.haircut},
         "promoted": bool(deflated.dsr > DSR_BAR),
-        "words": dsr_words(deflated.dsr, counts.total, sharpe, sr0),
+        "words": dsr_words(deflated.dsr, n_trials, sharpe, sr0),
     }
 
 

@@ -63,7 +63,7 @@ _TimesAreWords.yaml_implicit_resolvers = {
 
 def _plain(text: str, place: str) -> Any:
     try:
-        return yaml.load(text, Loader=_TimesAreWords)  # noqa: S506 - a SafeLoader: it makes plain values alone
+        return _TimesAreWords(text).get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{place} line {mark.line + 1}" if mark else place
