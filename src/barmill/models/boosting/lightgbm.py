@@ -18,6 +18,8 @@ from barmill.views import FeatureMatrix
 
 _CLASS_LOSSES: dict[int, dict[str, Any]] = {2: {"objective": "binary"}, 3: {"objective": "multiclass", "num_class": 3}}
 
+_NO_COMMAS = str.maketrans(",", ";")  # a feature of two features has a comma in its name, which LightGBM's text format refuses
+
 
 def fit_lightgbm(params: LightGBMParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
     """Fit with early stopping on `valid`; bits do not depend on `context.threads`."""
@@ -27,7 +29,7 @@ def fit_lightgbm(params: LightGBMParams, train: Samples, valid: Samples, context
     per_class = class_weights(train.y, context.n_classes, params.class_weight)
     settings = _settings(params, context)
     # Binned once: the second booster swaps the labels of the same dataset.
-    names = list(context.feature_names)
+    names = [name.translate(_NO_COMMAS) for name in context.feature_names]
     train_rows = lgb.Dataset(train.view.values, train.y, weight=train.weight * per_class[train.y], feature_name=names, params=settings)
     valid_rows = train_rows.create_valid(valid.view.values, valid.y)
     returns_too = "E_r" in context.outputs
