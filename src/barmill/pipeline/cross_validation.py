@@ -49,7 +49,6 @@ def _fit_splits(
     missing = {number: models for number, models in splits.items() if any(workspace.record(stage) is None for stage in models.values())}
     total = sum(len(models) for models in splits.values())
     done = total - sum(workspace.record(stage) is None for models in missing.values() for stage in models.values())
-    shared = {"bars": stages.bars, "features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
     size = max(FEWEST_SPLITS, math.ceil(len(missing) / (workers * JOBS_PER_WORKER)))
     jobs: list[Job] = []
     for first in range(0, len(missing), size):
@@ -57,7 +56,7 @@ def _fit_splits(
         job = CrossValidationJob(
             root=workspace.root.absolute(),
             recipe=inputs.recipe,
-            stages={role: StageRef.of(stage) for role, stage in shared.items()},
+            stages={role: StageRef.of(stage) for role, stage in stages.prepared.items()},
             splits={number: {label: StageRef.of(stage) for label, stage in splits[number].items()} for number in numbers},
             windows=inputs.windows,
             volatility=inputs.volatility,

@@ -90,7 +90,7 @@ class Development:
 
     def path(self, bars: Bars, recipe: Recipe) -> TradingPath:
         """The bars of the development block, up to where a position of its last decision is closed, and before the test block."""
-        hold = recipe.rule.hold_bars or recipe.labels.horizon
+        hold = recipe.hold_bars
         return TradingPath.of(bars, self.first_bar, min(self.last_bar + hold + FILL_BARS, self.test_starts), recipe)
 
     def train(self, fold: Fold) -> Positions:

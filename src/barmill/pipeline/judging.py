@@ -79,7 +79,7 @@ class _Judge:
         self.periods = Calendar.named(bars.instrument.calendar).periods_per_year(bars.timeframe)
         self.y = data.labels.classes(inputs.recipe.labels.classes)[test]
         self.realised = data.labels.net_log_return[test]
-        self.hold = inputs.recipe.rule.hold_bars or inputs.recipe.labels.horizon
+        self.hold = inputs.recipe.hold_bars
 
     def judged(self, listener: Listener) -> tuple[dict[str, Any], pl.DataFrame, dict[str, Float64Array]]:
         inputs, recipe, bars = self.inputs, self.inputs.recipe, self.inputs.bars

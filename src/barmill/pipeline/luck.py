@@ -46,7 +46,7 @@ def luck_section(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger
     counts, sharpes = ledger.counts(), ledger.trial_sharpes(block)
     variance = float(sharpes.var(ddof=1)) if sharpes.size > 1 else math.nan
     periods = Calendar.named(inputs.bars.instrument.calendar).periods_per_year(inputs.bars.timeframe)
-    hold = inputs.recipe.rule.hold_bars or inputs.recipe.labels.horizon
+    hold = inputs.recipe.hold_bars
     section = {
         "block": block,
         "trials": {

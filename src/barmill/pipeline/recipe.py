@@ -202,6 +202,11 @@ class Recipe(Part):
     rule: TradingRule = Field(default_factory=TradingRule)
     random_signals: int = Field(default=200, ge=20, le=10_000, description="signals in the random band of the net Sharpe ratio")
 
+    @property
+    def hold_bars(self) -> int:
+        """Bars that a signal is held: those of the rule, or the label's horizon."""
+        return self.rule.hold_bars or self.labels.horizon
+
     @field_validator("base_models")
     @classmethod
     def _each_name_once(cls, entries: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:

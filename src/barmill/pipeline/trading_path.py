@@ -42,7 +42,7 @@ class TradingPath:
         stretch = bars.slice(first, stop)
         periods = Calendar.named(bars.instrument.calendar).periods_per_year(bars.timeframe)
         rate = np.asarray(cost_rate(bars.instrument, stretch.open))
-        return cls(stretch, first, rate, periods, recipe.rule.hold_bars or recipe.labels.horizon)
+        return cls(stretch, first, rate, periods, recipe.hold_bars)
 
     def column(self, signals: Float64Array, rows: Positions) -> Float64Array:
         """Signals at the run's bars `rows` as a column over the path, NaN where nothing was decided."""
