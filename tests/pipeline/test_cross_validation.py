@@ -173,6 +173,17 @@ def test_a_damaged_fold_is_done_again_alone_to_the_same_bytes(run, monkeypatch):
     assert {name for name in stages if again[name] != stages[name]} == {victim.name}
 
 
+def test_a_run_killed_before_it_told_its_outcomes_tells_them_when_it_goes_on(run, tmp_path, monkeypatch):
+    run, ledger = run
+    monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
+    again = Ledger.of(ledger.data_fingerprint)
+    for trial in ledger.trials:
+        again.append("fit", trial.trial)
+    run.report.unlink()
+    bm.train(run.folder.parent / "folds.yaml", bars=bars_of(), out=run.folder)
+    assert [set(by_block) for by_block in again.outcomes().values()] == [{"cross_validation", "test"}] * 2
+
+
 def test_another_model_leaves_the_folds_of_the_others_alone(run, tmp_path, monkeypatch):
     run, _ = run
     monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))

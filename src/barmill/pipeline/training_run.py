@@ -131,8 +131,8 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
             trials.open_test({label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()})
             _forecast_test(stages, workspace, clock)
             judge(inputs, stages, workspace, clock)
-            trials.close("cross_validation", path_returns(stages, workspace, TYPICAL))
-            trials.close("test", test_returns(stages, workspace))
+        trials.close("cross_validation", path_returns(stages, workspace, TYPICAL))
+        trials.close("test", test_returns(stages, workspace))
     _publish(inputs, stages, workspace, trials.ledger)
     timings = {
         "stages": {**_earlier_seconds(root), **clock.seconds},

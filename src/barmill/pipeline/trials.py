@@ -40,8 +40,13 @@ class Trials:
         self.ledger.append("test_opened", {"bundles": dict(bundles)}, {"run": self.run})
 
     def close(self, block: Block, returns: Mapping[str, Float64Array]) -> None:
-        """Say how each model's trial came out on `block`, from its net returns per bar."""
+        """Say how each trial of this ledger came out on `block`, from its net returns per bar, where that was not said yet: a run that was
+        killed between judging and saying it says it when it goes on."""
+        told = self.ledger.outcomes()
         for label, net in returns.items():
+            trial = trial_id_of("fit", self.fits[label])
+            if trial not in told or block in told[trial]:
+                continue
             sharpe = sharpe_ratio(net, 1.0)
             outcome = {"block": block, "sharpe": sharpe if math.isfinite(sharpe) else None, "n_obs": len(net)}
-            self.ledger.append("outcome", {"trial": trial_id_of("fit", self.fits[label]), **outcome}, {"model": label, "run": self.run})
+            self.ledger.append("outcome", {"trial": trial, **outcome}, {"model": label, "run": self.run})
