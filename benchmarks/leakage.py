@@ -1,9 +1,10 @@
 """What the leakage checks catch, whom they accuse wrongly, and what they cost.
 
-    python -m benchmarks.leakage [--bars 20000] [--seeds 3] [--rows 1000000] [--only recall,clean,harm,null,cost]
+    python -m benchmarks.leakage [--bars 20000] [--seeds 3] [--rows 1000000] [--only recall,clean,walks,harm,null,cost]
 
 Recall: the planted leaks of `tests/planted_leaks`, on simulated bars and, where BARMILL_DATA is, on FILUSDT, ES and 6E; with
 everything that a run knows, and with the table of numbers alone. Clean: false alarms among the clean columns of the same folder.
+Walks: false alarms on many short random walks, with a price, a slow mean and another walk among the columns.
 Harm: by how much a leak raises the AUC of a small LightGBM on the test block of a market without any edge. Null: how often
 cross-validation that is not purged betrays itself on such a market, by the length of its folds. Cost: the report on large tables.
 """
@@ -19,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from lightgbm import LGBMClassifier
 from sklearn.metrics import roc_auc_score
 
@@ -33,10 +35,10 @@ sys.path.insert(0, str(ROOT / "tests"))  # the cases stand with the tests that t
 from planted_leaks.cases import COLUMN_LEAKS, IN_THE_TABLE, LEAKS, OTHER_LEAKS, alarms, all_columns, caught, table_alone  # noqa: E402
 from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, led, with_oracle  # noqa: E402
 from planted_leaks.markets import REAL, Market, real, simulated  # noqa: E402
-from planted_leaks.study import purged_blocks, study  # noqa: E402
+from planted_leaks.study import purged_blocks, study, study_of  # noqa: E402
 
 DATA = Path(os.environ.get("BARMILL_DATA", ROOT / "../shared/data")).resolve()
-PARTS = ("recall", "clean", "harm", "null", "cost")
+PARTS = ("recall", "clean", "walks", "harm", "null", "cost")
 
 
 def markets(n_bars: int) -> Iterator[Market]:
@@ -109,6 +111,21 @@ def clean_dossiers(n_bars: int, seeds: int) -> Iterator[tuple[str, Dossier]]:
             yield f"simulated {seed}, strength {strength:g}, pandas", table_alone(by_pandas(market).dossier())
             if strength:
                 yield f"simulated {seed}, strength {strength:g}, oracle", with_oracle(simulate(n_bars, seed, strength), study(market))
+
+
+def walks(reports: int) -> None:
+    n_bars, accused = 7_000, dict[str, int]()
+    for seed in range(reports):
+        market = simulated.__wrapped__(n_bars, seed, 0.0)
+        price = pd.Series(np.log(market.bars.close))
+        slow, walk = price.rolling(800).mean().to_numpy(), np.cumsum(np.random.default_rng(seed).standard_normal(n_bars))
+        base = study(market)
+        levels = base.table.assign(price=market.bars.close, slow=slow, walk=walk)
+        dossier = table_alone(study_of(market, base.bars, base.make, levels).dossier())
+        for code in {one.code for one in run_leakage_checks(dossier).critical}:
+            accused[code] = accused.get(code, 0) + 1
+    found = ", ".join(f"{number} by {code}" for code, number in sorted(accused.items())) or "none"
+    print(f"\nrandom walks of {n_bars:,} bars with slow columns, {reports:,} reports: critical findings in {found}")
 
 
 # ---- harm
@@ -277,6 +294,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bars", type=int, default=20_000, help="of each market")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--reports", type=int, default=300, help="of random walks")
     parser.add_argument("--rows", type=int, default=1_000_000, help="decisions of the largest table")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
     options = parser.parse_args()
@@ -285,6 +303,8 @@ def main() -> None:
         recall(options.bars)
     if "clean" in asked:
         clean(options.bars, options.seeds)
+    if "walks" in asked:
+        walks(options.reports)
     if "harm" in asked:
         harm(2 * options.bars, options.seeds)
     if "null" in asked:

@@ -10,8 +10,10 @@ import pytest
 
 from barmill.artefacts import write_json
 from barmill.console import Judgement, render_report
+from barmill.console.judged_luck import Pbo
 from barmill.console.judged_paths import CrossValidation
 from barmill.console.luck_charts import degradation, logit_histogram
+from barmill.console.luck_sections import pbo_facts
 from barmill.console.path_charts import MOST_POINTS, fans
 from barmill.console.path_sections import cut_sentences, path_rows
 from console.test_page import Page
@@ -164,6 +166,12 @@ def test_a_fan_survives_models_whose_names_begin_alike_and_holes() -> None:
     assert fans(("a",), None) == {}
 
 
+@pytest.mark.parametrize(("configurations", "share"), [(2, "50.0"), (3, "66.7"), (4, "50.0"), (5, "60.0")])
+def test_what_a_lot_would_show_is_told_beside_the_pbo(configurations: int, share: str) -> None:
+    facts = dict(pbo_facts(Pbo(pbo=0.7, n_configurations=configurations)))
+    assert facts["If the choice were drawn by lot"].startswith(share)
+
+
 def test_the_shares_of_the_histogram_are_all_of_the_logits(judgement: dict[str, Any]) -> None:
     overfitting = Judgement.model_validate(validated(judgement)).overfitting
     assert overfitting is not None
@@ -173,7 +181,10 @@ def test_the_shares_of_the_histogram_are_all_of_the_logits(judgement: dict[str, 
     assert figure is not None
     assert sum(share for side in figure["data"] for share in side["y"]) == pytest.approx(1, abs=2e-3)
     known = [value for value in pbo.logits if value is not None]
-    assert sum(figure["data"][0]["y"]) == pytest.approx(sum(value < 0 for value in known) / len(known), abs=2e-3)
+    assert sum(figure["data"][0]["y"]) == pytest.approx(sum(value <= 0 for value in known) / len(known), abs=2e-3)
+    thirds = logit_histogram(pbo.model_copy(update={"logits": (-1.1, 0.0, 1.1), "pbo": 2 / 3}))
+    assert thirds is not None
+    assert sum(thirds["data"][0]["y"]) == pytest.approx(2 / 3, abs=1e-3)
     drawn = degradation(pbo)
     assert drawn is not None
     line = drawn["data"][-1]

@@ -185,6 +185,8 @@ def test_a_time_names_the_decision_at_the_last_bar_that_has_closed() -> None:
     by_time, by_row = explain_label("2024-01-02T12:02", bars, config), explain_label(2161, bars, config)
     assert by_time == by_row
     assert by_time.decided_at == int(bars.close_time[2161])
+    with pytest.raises(LabelError, match="dealt out at random"):
+        explain_label(100, bars, LabelConfig(shuffle=1))
     with pytest.raises(DataError, match="no bar has closed by then"):
         explain_label("2023-12-31", bars, config)
     with pytest.raises(DataError, match="row 3000: there are 3,000 bars"):

@@ -49,6 +49,19 @@ def test_labels_are_those_of_the_triple_barrier_at_the_cost_of_the_entry():
     np.testing.assert_allclose(labels.weight, uniqueness / uniqueness.mean(), rtol=1e-15)
 
 
+def test_shuffled_outcomes_are_the_same_ones_for_other_decisions():
+    bars = market()
+    labels, dealt = (make_labels(bars, CONFIG.model_copy(update={"shuffle": seed})) for seed in (None, 7))
+    for name in ("t0", "t1", "side", "weight", "entry_price", "exit_price", "atr", "cost"):
+        np.testing.assert_array_equal(getattr(dealt, name), getattr(labels, name))
+    outcomes, others = (np.column_stack([x.label, x.barrier, x.gross_return, x.net_return]) for x in (labels, dealt))
+    np.testing.assert_array_equal(np.unique(outcomes, axis=0), np.unique(others, axis=0))
+    assert abs(np.corrcoef(labels.net_return, dealt.net_return)[0, 1]) < 0.2
+    again = make_labels(bars, CONFIG.model_copy(update={"shuffle": 7}))
+    np.testing.assert_array_equal(again.net_return, dealt.net_return)
+    assert (make_labels(bars, CONFIG.model_copy(update={"shuffle": 8})).net_return != dealt.net_return).any()
+
+
 def test_every_decision_is_labelled_or_counted():
     bars = market()
     ready = np.ones(600, dtype=bool)

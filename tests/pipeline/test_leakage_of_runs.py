@@ -76,6 +76,35 @@ def test_a_finding_that_is_allowed_is_told_with_its_reason_in_the_report_and_in_
     assert reason in json.dumps(run.bundle.part("recipe"))
 
 
+DEALT = """
+name: dealt
+features: {timeframes: [1m]}
+labels: {horizon: 30, atr_window: 30, every: 3, SHUFFLE}
+splits: {embargo: 60}
+cross_validation: {method: cpcv, n_groups: 4, n_test_groups: 2}
+base_models: [{name: logistic, outputs: [p_up], config: {C: 0.01}}]
+random_signals: 20
+"""
+
+
+def auc_of_paths(folder, shuffle):
+    recipe = recipe_from_text(DEALT.replace("SHUFFLE", shuffle), "dealt.yaml")
+    run = bm.train(recipe, bars=bm.simulate(9_000, seed=11, strength=3.0).bars, out=folder)
+    return run, run.judgement["cross_validation"]["models"][0]["distribution"]["auc"]["p50"]
+
+
+def test_a_run_on_shuffled_labels_comes_out_as_chance(tmp_path):
+    """The market has an edge, which the same run finds in the labels as they are."""
+    _, found = auc_of_paths(tmp_path / "labels", "")
+    run, chance = auc_of_paths(tmp_path / "dealt", "shuffle: 1")
+    assert found > 0.6
+    assert 0.47 < chance < 0.53
+    assert not run.judgement["overfitting"]["models"][0]["promoted"]
+    low, high = run.judgement["models"][0]["classification"]["auc_interval"]
+    assert low < 0.5 < high
+    assert "dealt out at random" in run.report.read_text()
+
+
 @pytest.mark.parametrize(
     ("allow", "told"),
     [

@@ -1,6 +1,7 @@
 """Numbers as people read them: three significant digits, percent, basis points, and n/a where there is nothing to say."""
 
 import math
+import re
 from datetime import UTC, datetime
 
 NOT_AVAILABLE = "n/a"
@@ -96,8 +97,8 @@ def instant(text: str | None) -> datetime | None:
 
 
 def sentence(words: str) -> str:
-    """Words as a sentence: a capital first, a full stop last; nothing stays nothing."""
-    text = words.strip()
+    """Words as a sentence: a capital first, a full stop last, a proper minus before numbers; nothing stays nothing."""
+    text = re.sub(r"(?<![^\s(])-(?=\d)", MINUS, words.strip())
     return text and text[0].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 

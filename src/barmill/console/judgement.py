@@ -51,6 +51,7 @@ class Labels(Part):
     """What the models were asked; `balance` is block -> class -> rows."""
 
     method: str = ""
+    shuffle: int | None = None
     n: int | None = None
     excluded: dict[str, int] = Field(default_factory=dict[str, int])
     balance: dict[str, dict[str, int]] = Field(default_factory=dict[str, dict[str, int]])

@@ -19,7 +19,8 @@ def logit_histogram(pbo: Pbo) -> Figure | None:
         return None
     end = max(abs(value) for value in logits) or 1.0
     edges = np.linspace(-end, end, LOGIT_BINS + 1)
-    counts, _ = np.histogram(logits, bins=edges)
+    # a bin holds its upper edge: a logit of 0, the median rank, counts as overfit
+    counts = np.histogram(np.negative(logits), bins=edges)[0][::-1]
     middles, shares = (edges[:-1] + edges[1:]) / 2, counts / len(logits)
     bars = [
         {

@@ -96,11 +96,17 @@ def pbo_facts(pbo: Pbo) -> list[tuple[str, str]]:
     """The probability of backtest overfitting with what it was computed from, as (name, text)."""
     return [
         ("PBO", percent(pbo.pbo)),
+        ("If the choice were drawn by lot", percent(_pbo_by_lot(pbo.n_configurations))),
         ("Configurations", whole(pbo.n_configurations)),
         ("Choices of blocks", f"{whole(pbo.n_combinations)} of {whole(pbo.n_blocks)} blocks"),
         ("Slope, in to out of sample", fixed(pbo.slope, 2)),
         ("Chosen one lost out of sample", percent(pbo.prob_oos_loss)),
     ]
+
+
+def _pbo_by_lot(n_configurations: int | None) -> float | None:
+    """The share of ranks at or below the median: above one half where their number is odd, since the median itself counts."""
+    return (n_configurations + 1) // 2 / n_configurations if n_configurations else None
 
 
 def reality_sentence(check: RealityCheck) -> str:

@@ -102,6 +102,8 @@ def _on_test(chosen: ModelResult) -> str:
 
 def _remarks(judgement: Judgement, chosen: ModelResult, standing: Standing, others: list[str]) -> list[str]:
     remarks: list[str] = []
+    if judgement.labels.shuffle is not None:
+        remarks.append("The outcomes of its labels were dealt out at random (labels.shuffle): whatever it shows, it is chance, or a leak.")
     skilled = ranks_better_than_chance(chosen)
     if standing in ("within", "below") and skilled:
         remarks.append("It does rank outcomes better than a coin, but not by enough to pay for its trades.")

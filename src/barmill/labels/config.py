@@ -21,6 +21,9 @@ class LabelConfig(BaseModel):
     classes: Literal[2, 3] = Field(default=2, description="2: up or not; 3: down, neither, up")
     every: int = Field(default=1, ge=1, le=100_000, description="a decision at every k-th bar of the clock")
     side: Literal["long", "short"] = Field(default="long", description="the trade that the label judges")
+    shuffle: int | None = Field(
+        default=None, ge=0, description="seed that deals the outcomes out anew, at random: a run that must come out as chance"
+    )
 
     @property
     def side_sign(self) -> int:

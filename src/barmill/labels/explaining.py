@@ -36,8 +36,11 @@ def explain_label(when: str | int, bars: Bars, config: LabelConfig, *, weight: b
     LabelExplanation. A decision without a label says why.
 
     Timing: the label is known at the close of its exit bar; nothing after it is read, but for the weight.
-    Raises: DataError for a time before the first bar has closed or a row that does not exist; InputError for a time that is none.
+    Raises: LabelError for shuffled labels, which no bar explains; DataError for a time before the first bar has closed or a row that
+        does not exist; InputError for a time that is none.
     """
+    if config.shuffle is not None:
+        raise LabelError("labels.shuffle", "outcomes dealt out at random, which no bar explains", mend="Explain the labels without it.")
     told = _Trade(bars, config, row_at(bars.close_time, when)).explained()
     return replace(told, weight=_weight(told, bars)) if weight and told.outcome is not None else told
 

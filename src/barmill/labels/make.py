@@ -38,7 +38,8 @@ def decision_bars(bars: "Bars", every: int) -> BoolArray:
 def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = None) -> Labels:
     """Label the decision at each of `decision_bars`, as far as the data cover its outcome.
 
-    The ATR is over `atr_window` base bars; the cost is the round trip at the entry price, open[e+1].
+    The ATR is over `atr_window` base bars; the cost is the round trip at the entry price, open[e+1]. With `shuffle` the outcomes
+    are dealt out anew (`Labels.shuffled`).
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = Non
     t1 = outcome.t1[known].astype(np.int64)
     label = outcome.label[known].astype(np.int8)
     uniqueness = average_uniqueness(kept, t1, n_bars)
-    return Labels(
+    labels = Labels(
         t0=kept,
         t1=t1,
         side=np.full(kept.size, config.side_sign, dtype=np.int8),
@@ -105,6 +106,7 @@ def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = Non
         n_bars=n_bars,
         excluded=excluded,
     )
+    return labels if config.shuffle is None else labels.shuffled(config.shuffle)
 
 
 def _settled(bars: "Bars", config: LabelConfig, events: Int64Array, atr: Float64Array, cost: Float64Array) -> Settlement:

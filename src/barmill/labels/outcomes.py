@@ -1,7 +1,7 @@
 """Labels as a value: what became of each decision, and how they are seen by a classifier."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,16 @@ class Labels:
 
     def __len__(self) -> int:
         return len(self.t0)
+
+    def shuffled(self, seed: int) -> "Labels":
+        """These labels with their outcomes dealt out anew: `label`, `barrier` and both returns of a trade go to another decision.
+
+        When and where trades begin and end stays, so that purging, weights and prices are those of the real labels. Nothing known
+        at a decision says anything of the outcome that it was dealt: a model of these labels that does better than chance has
+        them from elsewhere.
+        """
+        dealt = np.random.default_rng(seed).permutation(len(self))
+        return replace(self, **{name: getattr(self, name)[dealt] for name in ("label", "barrier", "gross_return", "net_return")})
 
     @property
     def net_log_return(self) -> Float64Array:

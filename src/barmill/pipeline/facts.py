@@ -77,6 +77,7 @@ def _labels(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
         balance[block] = {name: int((y[rows] == index).sum()) for index, name in enumerate(names)}
     return {
         "method": config.method,
+        "shuffle": config.shuffle,
         "n": len(labels),
         "excluded": dict(labels.excluded),
         "balance": balance,

@@ -9,6 +9,7 @@ MIB = 2**20
 _PARENT_MB = 620  # interpreter, NumPy, Polars, Numba with the compiled kernels; LightGBM and SciPy of the leakage checks
 _CHECKED_ROWS, _CHECKED_COPIES = 40_000, 4  # decisions that leakage checks look at, and how often their features are held
 _WORKER_MB = {"linear": 420, "boosting": 480, "recurrent": 900}  # the same plus the family's library
+_TUNER_MB = 110  # Optuna with its storage
 _SAMPLE_COPIES = {"linear": 3.2, "boosting": 2.5, "recurrent": 1.1}  # float32 copies of the training rows that a library makes
 
 
@@ -29,8 +30,10 @@ def estimate_mb(inputs: RunInputs, workers: int) -> int:
     # a split scales the features for itself, and computes them for itself where some learn
     own = scaled + (features if inputs.plan.unfitted else 0)
     splits = fitting + workers * own if inputs.recipe.cross_validation else 0
+    tune = inputs.recipe.tune
+    tuning = fitting + workers * (_TUNER_MB * MIB + tune.folds * scaled) if tune else 0
     forecasting = _PARENT_MB * MIB + bars + _WORKER_MB["boosting"] * MIB + bars + features + 2 * scaled
-    return int(max(prepare, fitting, splits, forecasting) / MIB) + 1
+    return int(max(prepare, fitting, splits, tuning, forecasting) / MIB) + 1
 
 
 def _fit_bytes(family: str, rows: float, bars: int) -> int:

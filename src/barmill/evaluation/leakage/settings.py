@@ -19,7 +19,7 @@ class LeakageSettings:
     """
 
     seed: int = 0
-    family_error: float = 1e-3
+    family_error: float = 1e-4
     correlation_threshold: float = 0.95
     most_rows: int = 24_000
     audit_bars: int = 12_000
