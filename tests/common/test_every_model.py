@@ -28,6 +28,7 @@ from barmill.models import (
     load_forecaster,
     window_of,
 )
+from barmill.models.contract import QUANTILES
 from barmill.models.parameters import Parameter, parameters_of
 from barmill.training import train_network
 from barmill.views import FeatureMatrix, WindowTensor
@@ -44,7 +45,10 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes 
 # The interval that an AUC of 700 rows without a signal leaves once in 16,000 (4 standard deviations).
 NOISE_BAND = 4 * np.sqrt((350 + 350 + 1) / (12 * 350 * 350))
 
-every_model = pytest.mark.parametrize("spec", MODELS.values(), ids=lambda spec: spec.name)
+# The tests of one model run in one process, which keeps its fits.
+every_model = pytest.mark.parametrize(
+    "spec", [pytest.param(spec, id=spec.name, marks=pytest.mark.xdist_group(f"model {spec.name}")) for spec in MODELS.values()]
+)
 
 
 @functools.cache
@@ -103,10 +107,23 @@ def test_forecasts_are_finite_and_of_the_declared_shape(spec: ModelSpec, n_class
     assert raw.logits.dtype == np.float64
     assert np.isfinite(raw.logits).all()
     assert (raw.expected is not None) == ("E_r" in spec.outputs)
-    if raw.expected is not None:
-        assert raw.expected.shape == (n,)
-        assert raw.expected.dtype == np.float64
-        assert np.isfinite(raw.expected).all()
+    assert (raw.quantiles is not None) == ("q50" in spec.outputs)
+    for said, shape in ((raw.expected, (n,)), (raw.quantiles, (n, 3))):
+        if said is not None:
+            assert said.shape == shape
+            assert said.dtype == np.float64
+            assert np.isfinite(said).all()
+
+
+@every_model
+def test_quantiles_are_learned_all_three_or_none_and_do_not_cross(spec: ModelSpec) -> None:
+    assert set(QUANTILES) <= set(spec.outputs) or not set(QUANTILES) & set(spec.outputs)
+    raw, test = forecast(spec, fitted(spec.name)), samples(spec, TEST)
+    if raw.quantiles is not None:
+        assert (np.diff(raw.quantiles, axis=1) >= 0).all()
+        assert np.corrcoef(raw.quantiles[:, 1], test.z)[0, 1] > 0.5
+        within = (test.z >= raw.quantiles[:, 0]) & (test.z <= raw.quantiles[:, 2])
+        assert 0.8 < within.mean() < 0.97
 
 
 @every_model
@@ -143,7 +160,9 @@ def test_three_classes_put_the_planted_signal_into_the_right_columns(spec: Model
 
 @every_model
 def test_gives_the_outputs_that_were_asked_for_and_no_more(spec: ModelSpec) -> None:
-    assert forecast(spec, fitted(spec.name, outputs=("p_up",))).expected is None
+    raw = forecast(spec, fitted(spec.name, outputs=("p_up",)))
+    assert raw.expected is None
+    assert raw.quantiles is None
 
 
 @every_model
@@ -155,10 +174,9 @@ def test_forecast_of_a_row_does_not_depend_on_its_batch(spec: ModelSpec) -> None
     parts = [order[:1], order[1:3], order[3:70], order[70:]]
     pieces = [forecaster.raw(view.take(part)) for part in parts]
     tolerance = 0.0 if spec.view == "feature_matrix" else 1e-6
-    np.testing.assert_allclose(np.concatenate([piece.logits for piece in pieces]), whole.logits[order], rtol=0, atol=tolerance)
-    if whole.expected is not None:
-        expected = np.concatenate([piece.expected for piece in pieces if piece.expected is not None])
-        np.testing.assert_allclose(expected, whole.expected[order], rtol=0, atol=tolerance)
+    for name, said in told(whole).items():
+        again = np.concatenate([told(piece)[name] for piece in pieces])
+        np.testing.assert_allclose(again, said[order], rtol=0, atol=tolerance, err_msg=name)
 
 
 @every_model
@@ -221,8 +239,8 @@ def test_samples_that_do_not_fit_together_are_refused(spec: ModelSpec) -> None:
         fit(Samples(train.view, train.y, np.where(np.arange(1350) == 5, np.inf, train.z), train.weight))
     with pytest.raises(DataError, match="weight of row 5 is -1"):
         fit(Samples(train.view, train.y, train.z, np.where(np.arange(1350) == 5, -1.0, train.weight)))
-    with pytest.raises(RecipeError, match="has no output 'q05'"):
-        fit(train, context(spec, outputs=("p_up", "q05")))
+    with pytest.raises(RecipeError, match="has no output 'trend'"):
+        fit(train, context(spec, outputs=("p_up", "trend")))
     with pytest.raises(RecipeError, match="4 classes; expected 2 or 3"):
         fit(train, context(spec, n_classes=4))
 
@@ -257,7 +275,7 @@ def test_tells_its_progress_to_the_end(spec: ModelSpec) -> None:
         def update(self, done: int, total: int, note: str = "") -> None:
             self.told.append((done, total))
 
-    changed = {"epochs": 1} if spec.family == "recurrent" else {}
+    changed = {"epochs": 1} if "epochs" in spec.params.model_fields else {}
     listener = Listener()
     load_fit(spec)(params(spec, **changed), samples(spec, TRAIN), samples(spec, VALID), context(spec, progress=listener))
     assert listener.told[-1][0] == listener.told[-1][1] > 0
@@ -327,27 +345,24 @@ import json, sys
 sys.path.insert(0, {folder!r})
 import test_every_model as common
 from barmill.models import MODELS, load_fit
-told = {{}}
-for spec in MODELS.values():
-    train, valid = common.samples(spec, common.TRAIN), common.samples(spec, common.VALID)
-    model = load_fit(spec)(common.params(spec), train, valid, common.context(spec, threads=2))
-    told[spec.name] = [common.digests(model.files), common.digests(model.training_files), dict(model.summary)]
-print(json.dumps(told))
+spec = MODELS[sys.argv[1]]
+train, valid = common.samples(spec, common.TRAIN), common.samples(spec, common.VALID)
+model = load_fit(spec)(common.params(spec), train, valid, common.context(spec, threads=2))
+print(json.dumps([common.digests(model.files), common.digests(model.training_files), dict(model.summary)]))
 """
 
 
-def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed() -> None:
+@every_model
+def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed(spec: ModelSpec) -> None:
     code = _SUBPROCESS_FIT.format(folder=str(Path(__file__).parent))
     environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([sys.executable, "-c", code, spec.name], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    for spec in MODELS.values():
-        model = fitted(spec.name)
-        files, training_files, summary = told[spec.name]
-        assert files == digests(model.files), spec.name
-        assert training_files == digests(model.training_files), spec.name
-        assert summary == json.loads(json.dumps(dict(model.summary))), spec.name
+    files, training_files, summary = json.loads(done.stdout.splitlines()[-1])
+    model = fitted(spec.name)
+    assert files == digests(model.files)
+    assert training_files == digests(model.training_files)
+    assert summary == json.loads(json.dumps(dict(model.summary)))
 
 
 _SUBPROCESS_FORECAST = """
@@ -363,31 +378,32 @@ from barmill.models import MODELS, load_forecaster
 from barmill.views import FeatureMatrix, WindowTensor
 base = np.load("base.npy")
 at = np.load("at.npy")
-for spec in MODELS.values():
-    files = {path.name: path.read_bytes() for path in Path(spec.name).iterdir()}
-    view = FeatureMatrix(base, at) if spec.view == "feature_matrix" else WindowTensor(base, at, 8)
-    raw = load_forecaster(spec, files).raw(view)
-    np.save(spec.name + ".logits.npy", raw.logits)
-    if raw.expected is not None:
-        np.save(spec.name + ".expected.npy", raw.expected)
+name, window = sys.argv[1], int(sys.argv[2])
+files = {path.name: path.read_bytes() for path in Path("model").iterdir()}
+raw = load_forecaster(MODELS[name], files).raw(WindowTensor(base, at, window) if window else FeatureMatrix(base, at))
+for output, said in raw._asdict().items():
+    if said is not None:
+        np.save(f"{output}.said.npy", said)
 """
 
 
-def test_forecasts_in_a_process_without_torch_are_the_same(tmp_path: Path) -> None:
+@every_model
+def test_forecasts_in_a_process_without_torch_are_the_same(spec: ModelSpec, tmp_path: Path) -> None:
     np.save(tmp_path / "base.npy", base())
     np.save(tmp_path / "at.npy", np.arange(*TEST))
-    for spec in MODELS.values():
-        write_folder(tmp_path / spec.name, fitted(spec.name).files)
-    done = subprocess.run([sys.executable, "-c", _SUBPROCESS_FORECAST], cwd=tmp_path, capture_output=True, text=True, check=False)
+    write_folder(tmp_path / "model", fitted(spec.name).files)
+    command = [sys.executable, "-c", _SUBPROCESS_FORECAST, spec.name, str(window_of(spec, params(spec)) or 0)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for spec in MODELS.values():
-        expected = tmp_path / f"{spec.name}.expected.npy"
-        there = RawForecast(np.load(tmp_path / f"{spec.name}.logits.npy"), np.load(expected) if expected.exists() else None)
-        _assert_equal(there, forecast(spec, fitted(spec.name)))
+    there = {path.name.split(".")[0]: np.load(path) for path in tmp_path.glob("*.said.npy")}
+    _assert_equal(RawForecast(**there), forecast(spec, fitted(spec.name)))
+
+
+def told(raw: RawForecast) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    return {name: said for name, said in raw._asdict().items() if said is not None}
 
 
 def _assert_equal(one: RawForecast, other: RawForecast) -> None:
-    np.testing.assert_array_equal(one.logits, other.logits)
-    assert (one.expected is None) == (other.expected is None)
-    if one.expected is not None and other.expected is not None:
-        np.testing.assert_array_equal(one.expected, other.expected)
+    assert sorted(told(one)) == sorted(told(other))
+    for name, said in told(one).items():
+        np.testing.assert_array_equal(said, told(other)[name], err_msg=name)

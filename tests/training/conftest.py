@@ -50,7 +50,7 @@ class Small:
     ) -> TrainedNetwork:
         """Train the network on `rows`; keywords go to the parameters."""
         params = self.params(**changed)
-        loss = ForecastLoss(LAYOUT, torch.ones(2), params.huber_delta, params.return_loss_weight)
+        loss = ForecastLoss(LAYOUT, torch.ones(2), params)
         train, valid = rows or self.samples(), self.samples(420, 600)
         network, told = self.network(params), context or self.context()
         return train_network(network, train, valid, loss, params, told, checkpoint_every=checkpoint_every)

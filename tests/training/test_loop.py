@@ -247,7 +247,7 @@ def test_trains_a_network_of_rows_as_well_as_of_windows(small: Any) -> None:
     layout = HeadLayout(2, returns=False)
     params = small.params(epochs=10, learning_rate=0.05)
     network = ForecastNetwork(torch.nn.Identity(), 3, layout)
-    trained = train_network(network, rows(10, 400), rows(420, 600), ForecastLoss(layout, torch.ones(2), 1.0, 1.0), params, small.context())
+    trained = train_network(network, rows(10, 400), rows(420, 600), ForecastLoss(layout, torch.ones(2), params), params, small.context())
     with torch.no_grad():
         logit = trained.network(torch.from_numpy(small.base[420:600]))[:, 0].numpy()
     assert roc_auc_score(small.z[420:600] > 0, logit) > 0.85

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from barmill.errors import BundleError, ForecastError, ShapeError
-from barmill.uncertainty import ResidualQuantiles, fit_residual_quantiles
+from barmill.uncertainty import NATIVE, ResidualQuantiles, fit_residual_quantiles
 
 
 def rows(n=4000, seed=0):
@@ -104,3 +104,13 @@ def test_bad_arrays_are_refused():
         fitted.apply(None, [0.0])
     with pytest.raises(ForecastError, match="E_r row 1: is inf"):
         fitted.apply([0.0, np.inf], [0.0, 0.0])
+
+
+def test_native_quantiles_are_left_as_the_model_says_them() -> None:
+    said = np.array([[-1.0, 0.0, 1.0], [0.5, 0.5, 0.5]])
+    np.testing.assert_array_equal(NATIVE.apply(None, np.zeros(2), said), said)
+    assert ResidualQuantiles.from_json(NATIVE.to_json()) == NATIVE
+    with pytest.raises(ShapeError, match=r"of shape \(0,\) came from the model; expected \(n, 3\)"):
+        NATIVE.apply(None, np.zeros(2))
+    with pytest.raises(ForecastError, match="quantiles row 1: are"):
+        NATIVE.apply(None, np.zeros(2), np.array([[0.0, 1.0, 2.0], [0.0, np.nan, 1.0]]))

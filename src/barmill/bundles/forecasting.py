@@ -138,7 +138,7 @@ class ForecastPipeline:
         if len(raw.logits) != len(rows):
             raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in")
         p = self.calibration.apply(raw.logits)
-        z = self.quantiles.apply(raw.expected, raw.logits)
+        z = self.quantiles.apply(raw.expected, raw.logits, raw.quantiles)
         found: Columns = {"p_up": p} if p.ndim == 1 else {"p_up": p[:, 2], "p_down": p[:, 0]}
         if "E_r" in self.outputs:
             if raw.expected is None:

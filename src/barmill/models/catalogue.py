@@ -7,70 +7,15 @@ from types import MappingProxyType
 from typing import cast
 
 from barmill.errors import MissingDependency, RecipeError, nearest
-from barmill.models.boosting.params import LightGBMParams, XGBoostParams
+from barmill.models.boosting import specs as boosting
 from barmill.models.contract import Fit, Forecaster, ForecasterClass, ModelParams, ModelSpec
-from barmill.models.linear.params import LogisticParams
+from barmill.models.linear import specs as linear
 from barmill.models.network_params import NetworkParams
-from barmill.models.recurrent.params import LSTMParams
+from barmill.models.recurrent import specs as recurrent
 
-_SPECS = (
-    ModelSpec(
-        name="logistic",
-        family="linear",
-        view="feature_matrix",
-        outputs=("p_up",),
-        causal=True,
-        zero_shot=False,
-        params=LogisticParams,
-        fit="barmill.models.linear.logistic:fit_logistic",
-        forecaster="barmill.models.linear.forecaster:LogisticForecaster",
-        reference="Hastie, Tibshirani and Friedman (2009), The Elements of Statistical Learning, 2nd ed., section 4.4",
-        summary="Logistic regression: the baseline that anything larger must beat.",
-    ),
-    ModelSpec(
-        name="lightgbm",
-        family="boosting",
-        view="feature_matrix",
-        outputs=("p_up", "E_r"),
-        causal=True,
-        zero_shot=False,
-        params=LightGBMParams,
-        fit="barmill.models.boosting.lightgbm:fit_lightgbm",
-        forecaster="barmill.models.boosting.forecasters:LightGBMForecaster",
-        reference="Ke et al. (2017), LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 30",
-        summary="Gradient-boosted trees that grow leaf by leaf.",
-    ),
-    ModelSpec(
-        name="xgboost",
-        family="boosting",
-        view="feature_matrix",
-        outputs=("p_up", "E_r"),
-        causal=True,
-        zero_shot=False,
-        params=XGBoostParams,
-        fit="barmill.models.boosting.xgboost:fit_xgboost",
-        forecaster="barmill.models.boosting.forecasters:XGBoostForecaster",
-        reference="Chen and Guestrin (2016), XGBoost: a scalable tree boosting system, KDD 22",
-        summary="Gradient-boosted trees that grow level by level.",
-    ),
-    ModelSpec(
-        name="lstm",
-        family="recurrent",
-        view="window_tensor",
-        outputs=("p_up", "E_r"),
-        causal=True,
-        zero_shot=False,
-        params=LSTMParams,
-        fit="barmill.models.recurrent.lstm:fit_lstm",
-        forecaster="barmill.models.network_forecaster:NetworkForecaster",
-        requires=("torch", "onnx", "onnxscript"),
-        extra="torch",
-        reference="Hochreiter and Schmidhuber (1997), Long short-term memory, Neural Computation 9(8)",
-        summary="A forward LSTM over the last bars; its last hidden state forecasts.",
-    ),
-)
+_FAMILIES = (linear, boosting, recurrent)
 
-MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for spec in _SPECS})
+MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for family in _FAMILIES for spec in family.SPECS})
 
 
 def spec_of(name: str) -> ModelSpec:

@@ -22,6 +22,8 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 VIEWS = ("feature_matrix", "window_tensor")
 OUTPUTS = ("p_up", "E_r", "q05", "q50", "q95")
+QUANTILES = OUTPUTS[2:]
+LEVELS = (0.05, 0.5, 0.95)  # of QUANTILES
 
 
 class ModelParams(BaseModel):
@@ -38,7 +40,8 @@ class ModelSpec:
     ----------
     name, family : str, as written in a recipe and in the tree
     view : str, one of VIEWS
-    outputs : tuple of str, what the model itself learns, out of OUTPUTS; the quantiles are added to every model alike
+    outputs : tuple of str, what the model itself learns, out of OUTPUTS, the quantiles all three or none; to a model that learns none,
+        or is not asked for them, they are added from the residuals of its calibration rows
     causal : bool, no output depends on a bar after the window's end
     zero_shot : bool, forecasts without a fit
     params : ModelParams type, whose defaults and ranges are the documentation
@@ -88,10 +91,12 @@ class RawForecast(NamedTuple):
 
     logits : float64 of shape (n,) for two classes (log-odds of up), (n, 3) for three (softmax scores in class order)
     expected : float64 of shape (n,), expected z, or None where the model does not learn E_r
+    quantiles : float64 of shape (n, 3), the 5, 50 and 95 % quantiles of z, not falling in a row, or None where it does not learn them
     """
 
     logits: Float64Array
-    expected: Float64Array | None
+    expected: Float64Array | None = None
+    quantiles: Float64Array | None = None
 
 
 class Forecaster(Protocol):

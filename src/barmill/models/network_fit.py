@@ -4,6 +4,7 @@ A family's module brings its trunk; everything else is the same for all of them.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import safetensors.torch
@@ -14,10 +15,10 @@ from barmill.artefacts import canonical_json
 from barmill.errors import ForecastError, TrainingError
 from barmill.models.admission import admit
 from barmill.models.class_weights import class_weights
-from barmill.models.contract import FitContext, FittedModel, ModelSpec, RawForecast, Samples
-from barmill.models.heads import ForecastNetwork, HeadLayout, NamedOutputs, count_parameters
+from barmill.models.contract import QUANTILES, FitContext, FittedModel, ModelSpec, RawForecast, Samples
+from barmill.models.heads import ForecastNetwork, HeadLayout, Layout, NamedOutputs, count_parameters, told
 from barmill.models.network_forecaster import NetworkForecaster
-from barmill.models.network_loss import ForecastLoss
+from barmill.models.network_loss import ForecastLoss, Loss
 from barmill.models.network_params import NetworkParams
 from barmill.models.onnx_export import export_onnx
 from barmill.views import WindowTensor
@@ -28,8 +29,29 @@ PARITY_ROWS = 512
 Trunk = Callable[[], tuple[nn.Module, int]]
 
 
+@dataclass(frozen=True, slots=True)
+class HeadDesign:
+    """How the columns of the head are read, and what makes them right."""
+
+    layout: Layout
+    loss: Loss
+
+
+def shared_head(params: NetworkParams, train: Samples, context: FitContext) -> HeadDesign:
+    """The head that any trunk can have: what the context asks for, each by its own loss."""
+    layout = HeadLayout(context.n_classes, returns="E_r" in context.outputs, quantiles=bool({*QUANTILES} & {*context.outputs}))
+    weights = class_weights(train.y, context.n_classes, params.class_weight)
+    return HeadDesign(layout, ForecastLoss(layout, torch.tensor(weights, dtype=torch.float32), params))
+
+
 def fit_network(
-    spec: ModelSpec, params: NetworkParams, make_trunk: Trunk, train: Samples, valid: Samples, context: FitContext
+    spec: ModelSpec,
+    params: NetworkParams,
+    make_trunk: Trunk,
+    train: Samples,
+    valid: Samples,
+    context: FitContext,
+    make_head: Callable[[NetworkParams, Samples, FitContext], HeadDesign] = shared_head,
 ) -> FittedModel:
     """Fit the network whose trunk `make_trunk` builds (it returns the module and the width of its vector).
 
@@ -43,18 +65,17 @@ def fit_network(
     if context.train_network is None:
         mend = "Give the context train_network=barmill.training.train_network."
         raise TrainingError(f"model '{spec.name}'", "the context brings no training loop", mend=mend)
-    layout = HeadLayout(context.n_classes, returns="E_r" in context.outputs)
+    head = make_head(params, train, context)
+    layout = head.layout
     network = _build(make_trunk, layout, context.seed)
-    weights = class_weights(train.y, context.n_classes, params.class_weight)
-    loss = ForecastLoss(layout, torch.tensor(weights, dtype=torch.float32), params.huber_delta, params.return_loss_weight)
-    trained = context.train_network(network, train, valid, loss, params, context)
+    trained = context.train_network(network, train, valid, head.loss, params, context)
     architecture = {
         "format": 1,
         "network": spec.name,
         "window": params.seq_len,
         "n_features": len(context.feature_names),
         "n_classes": context.n_classes,
-        "outputs": ["p_up", "E_r"] if layout.returns else ["p_up"],
+        "outputs": ["p_up", *(["E_r"] if layout.returns else []), *(QUANTILES if layout.quantiles else [])],
         "params": params.model_dump(mode="json"),
     }
     onnx_bytes = export_onnx(NamedOutputs(trained.network, layout), params.seq_len, len(context.feature_names))
@@ -65,7 +86,7 @@ def fit_network(
     return FittedModel(spec.name, files=files, training_files={"weights.safetensors": safetensors.torch.save(state)}, summary=summary)
 
 
-def prove_parity(name: str, network: nn.Module, layout: HeadLayout, files: dict[str, bytes], view: WindowTensor) -> float:
+def prove_parity(name: str, network: nn.Module, layout: Layout, files: dict[str, bytes], view: WindowTensor) -> float:
     """The largest difference between the network and its export on real windows of `view`.
 
     Raises TrainingError if it reaches 1e-5.
@@ -87,15 +108,13 @@ def prove_parity(name: str, network: nn.Module, layout: HeadLayout, files: dict[
     return difference
 
 
-def _largest_difference(exported: RawForecast, layout: HeadLayout, head_BK: Tensor) -> float:
-    logits = layout.logits(head_BK).double().numpy()
-    largest = float(np.abs(exported.logits.reshape(logits.shape) - logits).max())
-    if exported.expected is not None:
-        largest = max(largest, float(np.abs(exported.expected - layout.expected(head_BK).double().numpy()).max()))
-    return largest
+def _largest_difference(exported: RawForecast, layout: Layout, head_BK: Tensor) -> float:
+    fitted = {name: column.double().numpy() for name, column in told(layout, head_BK).items()}
+    again = {name: value for name, value in exported._asdict().items() if value is not None}
+    return max(float(np.abs(again[name].reshape(values.shape) - values).max()) for name, values in fitted.items())
 
 
-def _build(make_trunk: Trunk, layout: HeadLayout, seed: int) -> ForecastNetwork:
+def _build(make_trunk: Trunk, layout: Layout, seed: int) -> ForecastNetwork:
     """The network with its first weights drawn from `seed`; torch's own random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)

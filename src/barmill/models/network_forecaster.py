@@ -40,19 +40,18 @@ class NetworkForecaster:
         return cls(session, architecture["network"], architecture["window"], architecture["n_features"], architecture["n_classes"])
 
     def raw(self, view: View) -> RawForecast:
-        """Log-odds of up (n,), or three scores a row (n, 3); and the expected z, where it was learned."""
+        """Log-odds of up (n,), or three scores a row (n, 3); the expected z (n,) and its quantiles (n, 3), where they were learned."""
         check_view(self._place, view, "window_tensor", self._n_features, self._window)
         assert isinstance(view, WindowTensor)
         n = len(view)
-        logits = np.empty((n, self._n_logits))
-        expected = np.empty(n) if "expected" in self._outputs else None
+        found = {"logits": np.empty((n, self._n_logits))}
+        found |= {name: np.empty((n, *shape)) for name, shape in (("expected", ()), ("quantiles", (3,))) if name in self._outputs}
         for start in range(0, n, BATCH):
             stop = min(start + BATCH, n)
             windows = view.gather(np.arange(start, stop))
             check_finite(self._place, windows, start)
-            results: Any = self._session.run(self._outputs, {"window": windows})
-            by_name = dict(zip(self._outputs, results, strict=True))
-            logits[start:stop] = by_name["logits"]
-            if expected is not None:
-                expected[start:stop] = by_name["expected"]
-        return RawForecast(logits[:, 0] if self._n_logits == 1 else logits, expected)
+            results: Any = self._session.run(list(found), {"window": windows})
+            for values, result in zip(found.values(), results, strict=True):
+                values[start:stop] = result
+        logits = found.pop("logits")
+        return RawForecast(logits[:, 0] if self._n_logits == 1 else logits, **found)

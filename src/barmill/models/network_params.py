@@ -27,5 +27,9 @@ class NetworkParams(ModelParams):
     min_delta: float = Field(0.001, ge=0, le=1, description="fall of the validation loss that counts as progress")
     precision: Literal["auto", "float32", "bf16", "fp16"] = Field("auto", description="mixed precision on a GPU; a CPU uses float32")
     class_weight: ClassWeighting = Field(None, description="'balanced' gives each class the same total weight")
+    focal_gamma: float = Field(
+        0.0, ge=0, le=10, description="how much less a row counts that is already right (focal loss); 0 is plain cross-entropy"
+    )
     return_loss_weight: float = Field(1.0, ge=0, le=1000, description="weight of the E_r loss beside that of p_up")
+    quantile_loss_weight: float = Field(1.0, ge=0, le=1000, description="weight of the quantiles' loss beside that of p_up")
     huber_delta: float = Field(1.0, gt=0, le=100, description="error, in units of volatility, beyond which the E_r loss is linear")

@@ -14,7 +14,7 @@ from barmill.models.contract import FitContext, FittedModel, Forecaster, Samples
 from barmill.pipeline.inputs import params_of
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.progress import Progress, SilentProgress
-from barmill.uncertainty import Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
+from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -80,7 +80,8 @@ def calibrate_model(entry: ModelEntry, files: Mapping[str, bytes], held_out: Sam
     forecaster: Forecaster = load_forecaster(spec_of(entry.name), files)
     raw = forecaster.raw(held_out.view)
     calibration = fit_calibration(list(recipe.inference.calibrate or ()), raw.logits, held_out.y, recipe.labels.classes)
-    quantiles = fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
+    learned = raw.quantiles is not None
+    quantiles = NATIVE if learned else fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
     said = up_of(calibration.apply(forecaster.raw(chosen.view).logits))
     return CalibratedModel(forecaster, calibration, quantiles, fit_thresholds(said, recipe.rule))
 

@@ -77,7 +77,7 @@ def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[l
         problems.append(RecipeError(document.where((*path, "view")), f"'{entry.view}'", expected=f"'{spec.view}', the view of {spec.name}"))
     if entry.zero_shot and not spec.zero_shot:
         problems.append(RecipeError(document.where((*path, "zero_shot")), f"{spec.name} must be fitted", mend="Remove zero_shot."))
-    offered = (*spec.outputs, *QUANTILES)
+    offered = tuple(dict.fromkeys((*spec.outputs, *QUANTILES)))
     for output in entry.outputs:
         if output not in offered:
             hint = f"no output '{output}'" if output not in OUTPUTS else f"{spec.name} has no output '{output}'"

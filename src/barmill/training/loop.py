@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from barmill.models.contract import FitContext, Samples
+from barmill.models.network_loss import Loss
 from barmill.models.network_params import NetworkParams
 from barmill.training.batches import Batches, bases_on
 from barmill.training.checkpoint import LoopState, fit_key, load_checkpoint, save_checkpoint
@@ -29,14 +30,6 @@ from barmill.training.schedule import rate_factor
 
 CHECKPOINT_EVERY = 500  # optimizer steps; about a minute of an LSTM on one core
 EVALUATION_BATCH = 1024
-
-
-class Loss(Protocol):
-    """What is made small: named parts, each summed over a batch, and their factors in the total."""
-
-    scales: dict[str, float]
-
-    def sums(self, head_BK: Tensor, y_B: Tensor, z_B: Tensor, weight_B: Tensor) -> dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True, slots=True)

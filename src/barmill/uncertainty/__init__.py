@@ -7,10 +7,11 @@ a step in `calibration.py` and a row in its table of methods.
 
 from barmill.uncertainty.calibration import Calibration, fit_calibration
 from barmill.uncertainty.isotonic import isotonic_calibration
-from barmill.uncertainty.residual_quantiles import ResidualQuantiles, fit_residual_quantiles
+from barmill.uncertainty.residual_quantiles import NATIVE, ResidualQuantiles, fit_residual_quantiles
 from barmill.uncertainty.temperature import TemperatureScaling, temperature_scaling
 
 __all__ = [
+    "NATIVE",
     "Calibration",
     "ResidualQuantiles",
     "TemperatureScaling",

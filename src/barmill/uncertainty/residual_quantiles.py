@@ -1,4 +1,4 @@
-"""The one shared way to add q05, q50 and q95 to a model: where it points, and how far from there outcomes fell."""
+"""q05, q50 and q95 of every model: its own where it learns them, else where it points and how far from there outcomes fell."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import BundleError, ForecastError, ShapeError
+from barmill.models.contract import LEVELS
 from barmill.uncertainty.checked import logit_array, vector
 
 Float64Array = npt.NDArray[np.float64]
 
-LEVELS = (0.05, 0.5, 0.95)
+SIGNALS = ("E_r", "logit", "native")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class ResidualQuantiles:
     The offsets do not fall from one level to the next, and the same location is added to each: quantiles cannot cross.
 
     signal : "E_r" where the model learns an expected return, "logit" where it does not (log-odds of up; for three
-        classes the score of up less that of down)
+        classes the score of up less that of down), "native" where it learns the quantiles themselves, which are then left as they are
     slope, intercept : floats; slope >= 0, since a model that is turned round on the calibration rows has shown
         nothing rather than the opposite
     levels, offsets : tuples of floats, both ascending
@@ -36,18 +37,23 @@ class ResidualQuantiles:
 
     def __post_init__(self) -> None:
         numbers = (self.slope, self.intercept, *self.levels, *self.offsets)
-        if self.signal not in ("E_r", "logit") or not np.isfinite(numbers).all() or self.slope < 0:
-            raise ShapeError("quantiles", f"signal {self.signal!r}, slope {self.slope}", expected="E_r or logit, and finite numbers")
+        if self.signal not in SIGNALS or not np.isfinite(numbers).all() or self.slope < 0:
+            raise ShapeError(
+                "quantiles", f"signal {self.signal!r}, slope {self.slope}", expected=f"{', '.join(SIGNALS)}, and finite numbers"
+            )
         _checked_levels(self.levels)
         if len(self.offsets) != len(self.levels) or (np.diff(self.offsets) < 0).any():
             raise ShapeError("quantiles.offsets", f"are {list(self.offsets)}", expected="one for each level, not falling")
 
-    def apply(self, expected: npt.ArrayLike | None, logits: npt.ArrayLike) -> Float64Array:
+    def apply(self, expected: npt.ArrayLike | None, logits: npt.ArrayLike, native: npt.ArrayLike | None = None) -> Float64Array:
         """Quantiles of z, float64 of shape (n, n_levels), non-decreasing in each row.
 
-        Raises: ShapeError if the model's expected return is asked for and not given, ForecastError for a signal that
-        is not finite.
+        native : float64 of shape (n, n_levels), what the model says of them, where it does
+
+        Raises: ShapeError if what the signal names is not given, ForecastError for a signal that is not finite.
         """
+        if self.signal == "native":
+            return self._as_they_are(native)
         if self.signal == "E_r" and expected is None:
             raise ShapeError("expected", "is missing", expected="the expected return on which these quantiles were fitted")
         said = np.asarray(expected, dtype=np.float64) if self.signal == "E_r" else _direction(np.asarray(logits, dtype=np.float64))
@@ -56,6 +62,15 @@ class ResidualQuantiles:
             raise ForecastError(f"{self.signal} row {row}", f"is {said[row]}", expected="a finite number")
         location = self.intercept + self.slope * said
         return location[:, None] + np.array(self.offsets)
+
+    def _as_they_are(self, native: npt.ArrayLike | None) -> Float64Array:
+        said = np.asarray(() if native is None else native, dtype=np.float64)
+        if said.ndim != 2 or said.shape[1] != len(self.levels):
+            raise ShapeError("quantiles", f"of shape {said.shape} came from the model", expected=f"(n, {len(self.levels)})")
+        if not np.isfinite(said).all():
+            row = int(np.argmin(np.isfinite(said).all(axis=1)))
+            raise ForecastError(f"quantiles row {row}", f"are {said[row].tolist()}", expected="finite numbers")
+        return said
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact: `from_json` gives the same value to the bit."""
@@ -129,4 +144,7 @@ def _checked_levels(levels: Sequence[float]) -> tuple[float, ...]:
     return tuple(float(level) for level in array)
 
 
-__all__ = ["LEVELS", "ResidualQuantiles", "fit_residual_quantiles"]
+NATIVE = ResidualQuantiles("native", 1.0, 0.0, LEVELS, (0.0, 0.0, 0.0))  # of a model that learns its quantiles itself
+
+
+__all__ = ["LEVELS", "NATIVE", "ResidualQuantiles", "fit_residual_quantiles"]
