@@ -47,6 +47,7 @@ class ModelSpec:
     params : ModelParams type, whose defaults and ranges are the documentation
     fit : str, "module:function", written here by us and never read from a file
     forecaster : str, "module:Class", likewise; imports nothing of the training side
+    trunk : str, "module:function", likewise: `build(params, n_features) -> (module, width)`, a network below its head
     requires : tuple of str, importable modules that the fit needs beyond the core
     extra : str, the install extra that brings them
     reference : str, where the model is described
@@ -65,6 +66,7 @@ class ModelSpec:
     extra: str = ""
     reference: str = ""
     summary: str = ""
+    trunk: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,11 @@ class LSTMTrunk(nn.Module):
         return self.states(x_BWF)[:, -1]
 
 
+def build_trunk(params: LSTMParams, n_features: int) -> tuple[nn.Module, int]:
+    """The network below its head, and the width of the vector that it makes."""
+    return LSTMTrunk(n_features, params.hidden_size, params.num_layers, params.dropout), params.hidden_size
+
+
 def fit_lstm(params: LSTMParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
     """Fit with the one training loop, which the context brings; the result is ONNX."""
-
-    def trunk() -> tuple[nn.Module, int]:
-        return LSTMTrunk(len(context.feature_names), params.hidden_size, params.num_layers, params.dropout), params.hidden_size
-
-    return fit_network(spec_of("lstm"), params, trunk, train, valid, context)
+    return fit_network(spec_of("lstm"), params, lambda: build_trunk(params, len(context.feature_names)), train, valid, context)

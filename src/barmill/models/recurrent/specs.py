@@ -17,6 +17,7 @@ SPECS = (
         requires=("torch", "onnx", "onnxscript"),
         extra="torch",
         reference="Hochreiter and Schmidhuber (1997), Long short-term memory, Neural Computation 9(8)",
+        trunk="barmill.models.recurrent.lstm:build_trunk",
         summary="A forward LSTM over the last bars; its last hidden state forecasts.",
     ),
 )
