@@ -41,7 +41,8 @@ class ModelSpec:
     name, family : str, as written in a recipe and in the tree
     view : str, one of VIEWS
     outputs : tuple of str, what the model itself learns, out of OUTPUTS, the quantiles all three or none; to a model that learns none,
-        or is not asked for them, they are added from the residuals of its calibration rows
+        or is not asked for them, they are added from the residuals of its calibration rows. A model of another question (`targets`)
+        names what `RawForecast.values` holds of it
     causal : bool, no output depends on a bar after the window's end
     zero_shot : bool, forecasts without a fit
     params : ModelParams type, whose defaults and ranges are the documentation
@@ -51,6 +52,7 @@ class ModelSpec:
     requires : tuple of str, importable modules that the fit needs beyond the core
     extra : str, the install extra that brings them
     reference : str, where the model is described
+    targets : tuple of str, what the fit reads of `Samples.targets`, for a model whose question is not the label's direction
     """
 
     name: str
@@ -66,6 +68,7 @@ class ModelSpec:
     extra: str = ""
     reference: str = ""
     summary: str = ""
+    targets: tuple[str, ...] = ()
     trunk: str = ""
 
 
@@ -77,12 +80,14 @@ class Samples:
     y : int8 of shape (n,), class index: two classes 0 (not up), 1 (up); three 0 (down), 1 (neither), 2 (up)
     z : float64 of shape (n,), net log return from entry to label end, in units of the volatility known at the decision
     weight : float64 of shape (n,), mean 1
+    targets : further outcomes by name, float64 of shape (n,), for the models that name them in their spec; NaN where a row has none
     """
 
     view: View
     y: npt.NDArray[np.int8]
     z: Float64Array
     weight: Float64Array
+    targets: Mapping[str, Float64Array] = field(default_factory=dict[str, Float64Array])
 
     def __len__(self) -> int:
         return len(self.y)
@@ -91,14 +96,17 @@ class Samples:
 class RawForecast(NamedTuple):
     """What a forecaster says before calibration.
 
-    logits : float64 of shape (n,) for two classes (log-odds of up), (n, 3) for three (softmax scores in class order)
+    logits : float64 of shape (n,) for two classes (log-odds of up), (n, k) for k of them (softmax scores in class order), (n, 0) where the
+        model has nothing to say of classes
     expected : float64 of shape (n,), expected z, or None where the model does not learn E_r
     quantiles : float64 of shape (n, 3), the 5, 50 and 95 % quantiles of z, not falling in a row, or None where it does not learn them
+    values : what else the model says, by name (a stop in ATR, an embedding), float64 of shape (n,) or (n, k), or None
     """
 
     logits: Float64Array
     expected: Float64Array | None = None
     quantiles: Float64Array | None = None
+    values: Mapping[str, Float64Array] | None = None
 
 
 class Forecaster(Protocol):
