@@ -283,6 +283,8 @@ def test_tells_its_progress_to_the_end(spec: ModelSpec) -> None:
 
 
 def _bad_values(parameter: Parameter) -> list[Any]:
+    if parameter.kind == "text":
+        return [1, [1], True, float("nan")]
     bad: list[Any] = ["a lot", [1], True if parameter.kind != "choice" else 3]
     if parameter.kind == "integer":
         bad.append(1.5)
@@ -306,7 +308,7 @@ def test_a_parameter_out_of_its_range_is_refused_and_its_ends_are_not(spec: Mode
             spec.params.model_validate({parameter.name: value}, strict=True)
     ends = [end for end, inside in ((parameter.low, parameter.low_in), (parameter.high, parameter.high_in)) if end is not None and inside]
     for value in (*ends, *parameter.choices, parameter.default):
-        given = int(value) if parameter.kind == "integer" else value
+        given = int(value) if parameter.kind == "integer" and value is not None else value
         assert getattr(spec.params.model_validate({parameter.name: given}, strict=True), parameter.name) == given
 
 

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
@@ -14,6 +15,10 @@ class Member(Family):
     share: float = Field(0.5, gt=0, lt=1, description="how much")
     step: float = Field(1.0, gt=0, description="how far")
     kind: Literal["one", "other"] | None = Field(None, description="which")
+    name: str | None = Field(None, description="what of")
+    sizes: tuple[int, ...] = Field((1, 2), description="how large")
+    bars: Mapping[str, int] | None = Field(None, description="how long")
+    most: int | None = Field(None, ge=1, description="at most")
 
 
 def test_reads_kind_range_default_and_meaning_off_the_declaration() -> None:
@@ -24,9 +29,13 @@ def test_reads_kind_range_default_and_meaning_off_the_declaration() -> None:
         "share": ("number", "(0, 1)", 0.5, "how much"),
         "step": ("number", "(0, inf)", 1.0, "how far"),
         "kind": ("choice", "none, one, other", None, "which"),
+        "name": ("text", "a name", None, "what of"),
+        "sizes": ("list", "a list", (1, 2), "how large"),
+        "bars": ("mapping", "a mapping", None, "how long"),
+        "most": ("integer", "[1, inf)", None, "at most"),
         "rounds": ("integer", "[1, 20]", 10, "how often"),
     }
 
 
 def test_the_members_own_parameters_come_first() -> None:
-    assert [parameter.name for parameter in parameters_of(Member)] == ["share", "step", "kind", "rounds"]
+    assert [parameter.name for parameter in parameters_of(Member)] == ["share", "step", "kind", "name", "sizes", "bars", "most", "rounds"]

@@ -167,6 +167,12 @@ def test_rows_without_weight_teach_nothing(small: Any) -> None:
     assert small.weights(one) == small.weights(other)
 
 
+def test_halving_leaves_two_epochs_as_they_are_and_slows_the_third(small: Any) -> None:
+    constant, halving = (small.train(epochs=3, schedule=name).summary["history"]["valid"] for name in ("constant", "halving"))
+    assert halving[:2] == constant[:2]
+    assert halving[2] != constant[2]
+
+
 def test_biases_do_not_decay(small: Any) -> None:
     still = small.train(rows=small.samples(weight=np.full(390, 1e-30)), weight_decay=0.5, learning_rate=0.1, dropout=0.0, epochs=1)
     start = small.network(small.params()).state_dict()

@@ -20,6 +20,11 @@ def test_constant_stays_at_the_peak_after_the_warm_up() -> None:
     assert {rate_factor(step, 50, 0.1, "constant") for step in range(5, 50)} == {1.0}
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_halving_falls_by_half_with_each_epoch_after_the_second() -> None:
+    factors = [rate_factor(step, 30, 0.0, "halving", steps_per_epoch=5) for step in range(30)]
+    assert factors == [1.0] * 10 + [0.5] * 5 + [0.25] * 5 + [0.125] * 5 + [0.0625] * 5
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant", "halving"])
 def test_a_single_step_has_a_rate_above_zero(schedule: str) -> None:
     assert rate_factor(0, 1, 0.9, schedule) == 1.0  # type: ignore[arg-type]

@@ -20,7 +20,9 @@ class NetworkParams(ModelParams):
     weight_decay: Annotated[float, Search(1e-6, 1e-2, log=True)] = Field(
         1e-4, ge=0, le=1, description="decoupled decay of weight matrices; biases are left alone"
     )
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="learning rate after the warm-up")
+    schedule: Literal["cosine", "constant", "halving"] = Field(
+        "cosine", description="learning rate after the warm-up; halving: half of it with each epoch after the second"
+    )
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
     grad_clip: float = Field(1.0, gt=0, le=1e6, description="norm to which larger gradients are scaled down")
     patience: int = Field(10, ge=1, le=10_000, description="epochs without progress on the validation loss before it stops")

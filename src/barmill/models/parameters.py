@@ -1,7 +1,9 @@
 """What a model's parameters are, read off their one declaration: for the command line, the docs and generated tests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -14,7 +16,7 @@ class Parameter:
     """One parameter of a model.
 
     name, description : str
-    kind : str, "integer", "number" or "choice"
+    kind : str, "integer", "number", "choice", "text" (a name), "list" or "mapping"
     default : its value where a recipe does not set it
     low, high : the range, None where there is no end
     low_in, high_in : bool, whether the ends are allowed
@@ -38,6 +40,8 @@ class Parameter:
         """The range as it is written in mathematics, or the choices."""
         if self.choices:
             return ", ".join("none" if choice is None else str(choice) for choice in self.choices)
+        if self.kind in ("text", "list", "mapping"):
+            return f"a {self.kind}".replace("text", "name")
         low = "(-inf" if self.low is None else f"{'[' if self.low_in else '('}{self.low:g}"
         high = "inf)" if self.high is None else f"{self.high:g}{']' if self.high_in else ')'}"
         return f"{low}, {high}"
@@ -56,7 +60,7 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
     choices = _choices(field.annotation)
     if choices:
         return Parameter(name, "choice", field.default, description, choices=choices, search=search)
-    kind = "integer" if field.annotation is int else "number"
+    kind = _kind(field.annotation)
     ends: dict[str, Any] = {}
     for constraint in field.metadata:
         for bound, end in (("ge", "low"), ("gt", "low"), ("le", "high"), ("lt", "high")):
@@ -66,11 +70,18 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
     return Parameter(name, kind, field.default, description, search=search, **ends)
 
 
+def _kind(annotation: Any) -> str:
+    """What a value is that is no choice; None beside it does not count."""
+    kinds = {int: "integer", str: "text", tuple: "list", Mapping: "mapping"}
+    arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
+    value = arguments[0] if get_origin(annotation) in (Union, UnionType) and len(arguments) == 1 else annotation
+    return kinds.get(get_origin(value) or value, "number")
+
+
 def _choices(annotation: Any) -> tuple[Any, ...]:
     """The values of a Literal, of an optional one with None first; empty for anything else."""
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     arguments = get_args(annotation)
-    if type(None) in arguments:
-        return (None, *(choice for argument in arguments for choice in _choices(argument)))
-    return ()
+    named = [choice for argument in arguments for choice in _choices(argument)] if type(None) in arguments else []
+    return (None, *named) if named else ()

@@ -135,7 +135,7 @@ class _Training:
     def _step(self, positions: npt.NDArray[np.int64]) -> float:
         """One step of the optimizer on the samples at `positions`; the norm of its gradient before clipping."""
         seed_step(self.context.seed, self.state.step, self.device)
-        factor = rate_factor(self.state.step, self.total_steps, self.params.warmup_share, self.params.schedule)
+        factor = rate_factor(self.state.step, self.total_steps, self.params.warmup_share, self.params.schedule, self.steps_per_epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = self.params.learning_rate * factor
         self.optimizer.zero_grad(set_to_none=True)
