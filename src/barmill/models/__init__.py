@@ -5,7 +5,7 @@ the library that learns; its forecaster runs the fitted bytes without any of the
 uses. A network is fitted through `FitContext.train_network`, since training stands above this package.
 """
 
-from barmill.models.catalogue import MODELS, load_fit, load_forecaster, missing_requirements, spec_of, window_of
+from barmill.models.catalogue import MODELS, load_fit, load_forecaster, missing_requirements, spec_of, view_of, window_of
 from barmill.models.contract import (
     OUTPUTS,
     VIEWS,
@@ -19,6 +19,7 @@ from barmill.models.contract import (
     Samples,
     SilentProgress,
     View,
+    Window,
 )
 
 __all__ = [
@@ -35,9 +36,11 @@ __all__ = [
     "Samples",
     "SilentProgress",
     "View",
+    "Window",
     "load_fit",
     "load_forecaster",
     "missing_requirements",
     "spec_of",
+    "view_of",
     "window_of",
 ]

@@ -8,7 +8,7 @@ from typing import cast
 
 from barmill.errors import MissingDependency, RecipeError, nearest
 from barmill.models.boosting import specs as boosting
-from barmill.models.contract import Fit, Forecaster, ForecasterClass, ModelParams, ModelSpec
+from barmill.models.contract import Fit, Forecaster, ForecasterClass, ModelParams, ModelSpec, Window
 from barmill.models.linear import specs as linear
 from barmill.models.network_params import NetworkParams
 from barmill.models.recurrent import specs as recurrent
@@ -25,11 +25,22 @@ def spec_of(name: str) -> ModelSpec:
     raise RecipeError("models", f"no model named '{name}'", mend=nearest(name, MODELS))
 
 
-def window_of(spec: ModelSpec, params: ModelParams) -> int | None:
-    """Bars of the windows that a model with these parameters sees; None for a model of the feature matrix."""
-    if spec.view != "window_tensor":
+def window_of(spec: ModelSpec, params: ModelParams) -> Window:
+    """Bars of the windows that a model with these parameters sees.
+
+    An int for windows of one timeframe, bars by timeframe (finest first) for windows of several, None for a model of the feature matrix.
+    """
+    if spec.view == "feature_matrix":
         return None
-    return cast(NetworkParams, params).seq_len
+    resolutions: Mapping[str, int] | None = getattr(params, "resolutions", None)  # a pretrained network has no other view to offer
+    return resolutions or cast(NetworkParams, params).seq_len
+
+
+def view_of(window: Window) -> str:
+    """The view, out of `VIEWS`, on which a model sees such a window."""
+    if window is None:
+        return "feature_matrix"
+    return "window_tensor" if isinstance(window, int) else "multi_resolution"
 
 
 def missing_requirements(spec: ModelSpec) -> tuple[str, ...]:
@@ -63,4 +74,4 @@ def _target(path: str) -> object:
     return getattr(importlib.import_module(module), name)
 
 
-__all__ = ["MODELS", "load_fit", "load_forecaster", "missing_requirements", "spec_of", "window_of"]
+__all__ = ["MODELS", "load_fit", "load_forecaster", "missing_requirements", "spec_of", "view_of", "window_of"]

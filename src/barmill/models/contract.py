@@ -3,6 +3,11 @@
 A fit is a pure function `fit(params, train, valid, context) -> FittedModel`, and a fitted model is a value: named
 bytes in safe formats. Whoever forecasts, in training as in serving, builds a `Forecaster` from those bytes with
 `load_forecaster`, so there is one forecasting code, and nothing that lives only in the trainer's memory.
+
+Three views. A feature matrix is one row of scaled features for each sample; a window tensor the last `seq_len` rows. With several
+timeframes (`multi_resolution`) a sample is one window too, (sum of the lengths, columns): the last closed bars of each
+timeframe, finest first, each with its newest bar last. So any network of windows can read it as it is; one that treats
+the timeframes apart cuts the window by `params.lengths`, which is () for a window of one timeframe.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +20,13 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from barmill.progress import Progress, SilentProgress
-from barmill.views import FeatureMatrix, WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
 
-View: TypeAlias = FeatureMatrix | WindowTensor
+View: TypeAlias = FeatureMatrix | WindowTensor | MultiResolution
+Window: TypeAlias = int | Mapping[str, int] | None  # bars of a window, bars of each timeframe, or None for one row
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
-VIEWS = ("feature_matrix", "window_tensor")
+VIEWS = ("feature_matrix", "window_tensor", "multi_resolution")
 OUTPUTS = ("p_up", "E_r", "q05", "q50", "q95")
 QUANTILES = OUTPUTS[2:]
 LEVELS = (0.05, 0.5, 0.95)  # of QUANTILES
@@ -39,7 +45,8 @@ class ModelSpec:
     Parameters
     ----------
     name, family : str, as written in a recipe and in the tree
-    view : str, one of VIEWS
+    view : str, one of VIEWS: what it sees unless a recipe says otherwise
+    views : tuple of str, all that it can see, `view` first; `view` alone if left out
     outputs : tuple of str, what the model itself learns, out of OUTPUTS, the quantiles all three or none; to a model that learns none,
         or is not asked for them, they are added from the residuals of its calibration rows. A model of another question (`targets`)
         names what `RawForecast.values` holds of it
@@ -48,7 +55,8 @@ class ModelSpec:
     params : ModelParams type, whose defaults and ranges are the documentation
     fit : str, "module:function", written here by us and never read from a file
     forecaster : str, "module:Class", likewise; imports nothing of the training side
-    trunk : str, "module:function", likewise: `build(params, n_features) -> (module, width)`, a network below its head
+    trunk : str, "module:function", likewise: `build(params, n_features) -> (module, width)`, a network below its head;
+        on the view of several timeframes `params.lengths` tells how many bars of the window belong to each, finest first
     requires : tuple of str, importable modules that the fit needs beyond the core
     extra : str, the install extra that brings them
     reference : str, where the model is described
@@ -70,6 +78,11 @@ class ModelSpec:
     summary: str = ""
     targets: tuple[str, ...] = ()
     trunk: str = ""
+    views: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.views:
+            object.__setattr__(self, "views", (self.view,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +160,7 @@ class FitContext:
     seed : int, the only source of randomness
     n_classes : int, 2 or 3
     outputs : tuple of str, the outputs asked for (a subset of the spec's); p_up is learned in any case, calibration stands on it
-    feature_names : tuple of str, columns of the view in order
+    feature_names : tuple of str, columns of the view in order; of several timeframes, those of their bars
     threads : int, threads that a library may use
     scratch : folder for checkpoints that a resumed fit finds again; None keeps none
     logs : folder for TensorBoard events; None writes none

@@ -1,18 +1,23 @@
 """Parameters that every network shares: how the one training loop treats it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from barmill.models.class_weights import ClassWeighting
 from barmill.models.contract import ModelParams
+from barmill.models.resolutions import MOST_BARS, finest_first
 from barmill.models.search import Search
 
 
 class NetworkParams(ModelParams):
-    """Training of a network: AdamW, a schedule, early stopping."""
+    """What a network sees, and its training: AdamW, a schedule, early stopping."""
 
-    seq_len: int = Field(60, ge=2, le=4096, description="bars of a window")
+    seq_len: int = Field(60, ge=2, le=MOST_BARS, description="bars of a window of one timeframe")
+    resolutions: Mapping[str, Annotated[int, Field(ge=1, le=MOST_BARS)]] | None = Field(
+        None, description="bars of each timeframe, on the view multi_resolution, in place of seq_len: {1m: 60, 5m: 12, 15m: 4, 1h: 1}"
+    )
     epochs: int = Field(50, ge=1, le=10_000, description="passes over the training windows at most")
     batch_size: int = Field(256, ge=1, le=65_536, description="windows of a batch")
     accumulation: int = Field(1, ge=1, le=1024, description="batches added up for one step of the optimizer")
@@ -35,3 +40,18 @@ class NetworkParams(ModelParams):
     return_loss_weight: float = Field(1.0, ge=0, le=1000, description="weight of the E_r loss beside that of p_up")
     quantile_loss_weight: float = Field(1.0, ge=0, le=1000, description="weight of the quantiles' loss beside that of p_up")
     huber_delta: float = Field(1.0, gt=0, le=100, description="error, in units of volatility, beyond which the E_r loss is linear")
+
+    @field_validator("resolutions")
+    @classmethod
+    def _in_order(cls, resolutions: Mapping[str, int] | None) -> dict[str, int] | None:
+        return None if resolutions is None else finest_first(resolutions)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Bars of each timeframe in a window of several, finest first; () for a window of one."""
+        return () if self.resolutions is None else tuple(self.resolutions.values())
+
+    @property
+    def window(self) -> int:
+        """Bars of a window in all: `seq_len`, or those of every timeframe."""
+        return sum(self.lengths) or self.seq_len

@@ -46,7 +46,11 @@ class LSTMTrunk(nn.Module):
 
 
 def build_trunk(params: LSTMParams, n_features: int) -> tuple[nn.Module, int]:
-    """The network below its head, and the width of the vector that it makes."""
+    """The network below its head, and the width of the vector that it makes.
+
+    Bars of several timeframes are read one after another, the base bars first, so that the newest and shortest of them are
+    furthest back; `params.lengths` would tell them apart.
+    """
     return LSTMTrunk(n_features, params.hidden_size, params.num_layers, params.dropout), params.hidden_size
 
 

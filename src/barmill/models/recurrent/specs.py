@@ -8,6 +8,7 @@ SPECS = (
         name="lstm",
         family="recurrent",
         view="window_tensor",
+        views=("window_tensor", "multi_resolution"),
         outputs=("p_up", "E_r"),
         causal=True,
         zero_shot=False,
