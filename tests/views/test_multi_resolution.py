@@ -381,3 +381,47 @@ def test_real_futures_with_their_daily_break(real_data):
         ladder = ((1, 60), (5, 12), (15, 4), (60, 1))
         expected = [bar for minutes, length in ladder for bar in slow_window(recent, end - first, minutes, length)]
         np.testing.assert_allclose(raw.concatenated([sample])[0], np.array(expected, dtype=np.float32), rtol=1e-7)
+
+
+def test_prices_in_units_of_volatility_are_moves_over_the_window_of_their_timeframe(make_bars):
+    bars = make_bars(300, 4, gaps=True)
+    unit = np.random.default_rng(0).uniform(5e-4, 2e-3, 300)
+    plain, scaled = MultiResolution.of(bars, SMALL), MultiResolution.of(bars, SMALL, unit=unit)
+    lengths = np.repeat([5, 15, 30], list(SMALL.values()))  # base bars of each timeframe's window, for each of its bars
+    expected = plain.concatenated(slice(None)).astype(np.float64)
+    expected[:, :, :4] /= unit[plain.ends, None, None] * np.sqrt(lengths)[None, :, None]
+    np.testing.assert_allclose(scaled.concatenated(slice(None)), np.clip(expected, -8, 8), rtol=1e-5, atol=1e-6)
+
+
+def test_neither_the_price_level_nor_the_size_of_moves_is_seen_in_units_of_volatility(make_bars):
+    bars = make_bars(200, 4)
+    unit = np.full(200, 1e-3)
+    logs = [np.log(column) for column in (bars.open, bars.high, bars.low, bars.close)]
+    wilder = Bars.from_columns(bars.instrument, "1m", bars.open_time, *(np.exp(3.0 * column + 1.0) for column in logs), bars.volume)
+    now, then = (MultiResolution.of(some, SMALL, unit=size) for some, size in ((bars, unit), (wilder, 3.0 * unit)))
+    np.testing.assert_allclose(now.concatenated(slice(None)), then.concatenated(slice(None)), rtol=1e-5, atol=1e-6)
+
+
+def test_a_wild_bar_is_held_and_a_bar_without_a_volatility_is_no_sample(make_bars):
+    bars = make_bars(100, 4)
+    unit = np.full(100, 1e-9)
+    unit[[40, 41, 42]] = np.nan, 0.0, -1.0
+    view = MultiResolution.of(bars, SMALL, unit=unit)
+    assert np.abs(view.concatenated(slice(None))).max() == 8.0
+    assert not view.ready[40:43].any()
+    assert view.ready[43]
+    with pytest.raises(ShapeError, match=r"ends\[1\]: base bar 41 has a volatility of 0.0"):
+        replace(view, ends=np.array([50, 41]))
+    for kind, size in (("raw", unit), ("log", unit[:50])):
+        with pytest.raises(ShapeError, match=r"unit"):
+            MultiResolution.of(bars, SMALL, normalise=kind, unit=size)
+
+
+def test_gathered_windows_are_samples_again(make_bars):
+    view = MultiResolution.of(make_bars(200, 4), SMALL)
+    windows = view.gather([7, 3, 50])
+    again = MultiResolution.of_windows(windows, view.lengths)
+    assert (again.lengths, again.window, again.names, len(again)) == (view.lengths, 10, COLUMNS, 3)
+    np.testing.assert_array_equal(again.gather(slice(None)), windows)
+    with pytest.raises(ShapeError, match=r"expected \(n, 10, 5\)"):
+        MultiResolution.of_windows(windows[:, 1:], view.lengths)

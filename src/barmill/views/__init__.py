@@ -9,12 +9,14 @@ are gathered by compiled code load it when the first batch is asked for.
 
 from barmill.views.closed_bars import fit_scalers
 from barmill.views.feature_matrix import FeatureMatrix
-from barmill.views.multi_resolution import MultiResolution, Resolution
+from barmill.views.multi_resolution import BAR_COLUMNS, MultiResolution
 from barmill.views.pattern_image import PatternImage
+from barmill.views.resolution import Resolution
 from barmill.views.scaling import FittedRows, RobustScaler, ScaledColumns, require_finite, scaler_fit
 from barmill.views.window_tensor import WindowTensor, window_ready
 
 __all__ = [
+    "BAR_COLUMNS",
     "FeatureMatrix",
     "FittedRows",
     "MultiResolution",

@@ -19,6 +19,7 @@ VOLUME: Final = 2
 
 _POSITIONS = types.Array(types.int64, 1, "C", readonly=True)
 _NUMBERS = types.Array(types.float64, 1, "C", readonly=True)
+_NUMBERS_OUT = types.float64[:, ::1]
 _BATCH = types.float32[:, :, ::1]
 
 
@@ -37,13 +38,35 @@ def copy_windows(base: Float32Array, newest: Int64Array, length: int, place: int
                 batch[i, place + j, column] = base[first + j, column]
 
 
-@routine(types.void(_readonly(types.float64), _POSITIONS, _POSITIONS, _NUMBERS, types.int64, types.int64, _BATCH))
+@routine(
+    types.void(
+        _readonly(types.float64),
+        _POSITIONS,
+        _POSITIONS,
+        _NUMBERS,
+        _NUMBERS,
+        types.float64,
+        types.float64,
+        types.int64,
+        types.int64,
+        _BATCH,
+    )
+)
 def copy_relative(
-    base: Float64Array, kinds: Int64Array, newest: Int64Array, reference: Float64Array, length: int, place: int, batch: Float32Array
+    base: Float64Array,
+    kinds: Int64Array,
+    newest: Int64Array,
+    reference: Float64Array,
+    unit: Float64Array,
+    reach: float,
+    clip: float,
+    length: int,
+    place: int,
+    batch: Float32Array,
 ) -> None:
-    """As `copy_windows`, log prices less reference[i], volumes as ln((v + m) / 2m) with m their mean in the window.
+    """As `copy_windows`, log prices as (p - reference[i]) / (unit[i] reach) within -clip .. clip, volumes as ln((v + m) / 2m).
 
-    kinds : for each column AS_IT_IS, LOG_PRICE or VOLUME
+    kinds : for each column AS_IT_IS, LOG_PRICE or VOLUME; m is the volumes' mean in the window
     """
     for i in range(newest.size):
         first = newest[i] - length + 1
@@ -56,10 +79,22 @@ def copy_relative(
                 for j in range(length):
                     ratio = (base[first + j, column] + mean) / (2.0 * mean) if mean > 0.0 else 1.0
                     batch[i, place + j, column] = math.log(ratio)
-            else:
-                shift = reference[i] if kinds[column] == LOG_PRICE else 0.0
+            elif kinds[column] == LOG_PRICE:
+                divisor = unit[i] * reach
                 for j in range(length):
-                    batch[i, place + j, column] = base[first + j, column] - shift
+                    moved = (base[first + j, column] - reference[i]) / divisor
+                    batch[i, place + j, column] = min(max(moved, -clip), clip)
+            else:
+                for j in range(length):
+                    batch[i, place + j, column] = base[first + j, column]
 
 
-ROUTINES = (copy_windows, copy_relative)
+@routine(types.void(_readonly(types.float64), _NUMBERS_OUT))
+def logarithms(values: Float64Array, out: Float64Array) -> None:
+    """out = ln(values), each alone: NumPy may take another algorithm for an array than for one number, and another last bit."""
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            out[i, j] = math.log(values[i, j])
+
+
+ROUTINES = (copy_windows, copy_relative, logarithms)

@@ -30,6 +30,7 @@ class ClosedBars:
     names : tuple of str, the columns
     values : float64 array of shape (n_closed, n_features), C-contiguous
     last : int64 array of shape (n_bars,), the row that has closed last at the close of each base bar; -1 if none has
+    n_base : int, base bars that a bar of the timeframe lasts
     """
 
     asked: "str | Timeframe"
@@ -37,6 +38,7 @@ class ClosedBars:
     names: tuple[str, ...]
     values: Float64Array
     last: Positions
+    n_base: int
 
 
 def closed_bars(bars: "Bars", timeframes: "Sequence[str | Timeframe]", names: tuple[str, ...], anchor: Anchor) -> list[ClosedBars]:
@@ -69,7 +71,7 @@ def _closed(bars: "Bars", timeframe: "Timeframe", asked: "str | Timeframe", name
         values[:, columns] = _computed(longer, [parse_feature(name, timeframe) for name in features])
     # A bar that closes with a base bar is known with it; one that ended within a gap is known with the next base bar.
     last = np.searchsorted(longer.close_time, bars.close_time, side="right") - 1
-    return ClosedBars(asked, str(timeframe), names, values, last.astype(np.int64))
+    return ClosedBars(asked, str(timeframe), names, values, last.astype(np.int64), timeframe.minutes // bars.timeframe.minutes)
 
 
 def _computed(bars: "Bars", features: "Sequence[Feature]") -> Float64Array:
@@ -95,19 +97,30 @@ def _computed(bars: "Bars", features: "Sequence[Feature]") -> Float64Array:
 
 def log_bases(closed: Iterable[ClosedBars]) -> list[Float64Array]:
     """Values with prices as logarithms. They stay float64, because ln 50,000 in float32 moves in steps of a hundredth of a basis point."""
-    bases: list[Float64Array] = []
-    for one in closed:
-        base = one.values.copy()
-        for column, name in enumerate(one.names):
-            if name not in PRICES:
-                continue
-            if (base[:, column] <= 0.0).any():
-                row = int(np.argmax(base[:, column] <= 0.0))
-                found = f"{name} {base[row, column]}"
-                raise DataError(f"bar {row} of {one.timeframe}", found, expected="a price above 0", mend="Take normalise='raw' or scalers.")
-            base[:, column] = np.log(base[:, column])
-        bases.append(base)
-    return bases
+    return [log_base(one.timeframe, one.names, one.values) for one in closed]
+
+
+def log_base(timeframe: str, names: tuple[str, ...], values: Float64Array) -> Float64Array:
+    """A copy of `values` (n_closed, n_features) with prices as logarithms. Raises DataError for a price that is not above 0."""
+    base = np.ascontiguousarray(values).copy()
+    columns = [column for column, name in enumerate(names) if name in PRICES]
+    prices = base[:, columns]
+    if (prices <= 0.0).any():
+        row, at = (int(number) for number in np.argwhere(prices <= 0.0)[0])
+        found = f"{names[columns[at]]} {prices[row, at]}"
+        raise DataError(f"bar {row} of {timeframe}", found, expected="a price above 0", mend="Take normalise='raw' or scalers.")
+    base[:, columns] = logarithms_of(prices)
+    return base
+
+
+def logarithms_of(values: Float64Array) -> Float64Array:
+    """ln of each number of `values` (n, m): the same bits whether they come at once or one by one."""
+    from barmill.views import _gathering
+
+    values = np.ascontiguousarray(values)
+    out = np.empty_like(values)
+    _gathering.logarithms.compiled(values, out)
+    return out
 
 
 def scaled_bases(closed: Iterable[ClosedBars], scalers: Mapping[str, RobustScaler]) -> list[Float32Array]:

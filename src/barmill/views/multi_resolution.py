@@ -1,8 +1,9 @@
 """Several timeframes at once: for each sample the last closed bars of each, gathered and never materialised."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +11,9 @@ import numpy.typing as npt
 from barmill.errors import InputError, ShapeError
 from barmill.views._buffers import batch_like
 from barmill.views._positions import Float32Array, Positions, checked_positions
-from barmill.views.closed_bars import PRICES, Anchor, closed_bars, log_bases, scaled_bases
-from barmill.views.scaling import RobustScaler
-from barmill.views.window_tensor import window_ready
+from barmill.views.closed_bars import PRICES, Anchor, closed_bars, log_bases, logarithms_of, scaled_bases
+from barmill.views.resolution import Resolution
+from barmill.views.scaling import DEFAULT_CLIP, RobustScaler
 
 if TYPE_CHECKING:
     from barmill.market import Bars, Timeframe
@@ -21,49 +22,7 @@ Float64Array = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 BAR_COLUMNS = (*PRICES, "volume")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Resolution:
-    """The bars of one timeframe, and which of them each base bar knows.
-
-    Parameters
-    ----------
-    timeframe : str, as "5m"
-    length : int, bars in a window, at least 1
-    base : array of shape (n_closed, n_features), C-contiguous; rows that are not finite are in no window
-    last : int64 array of shape (n_bars,), the row of `base` that has closed last at the close of each base bar; -1 if none has
-
-    Attributes
-    ----------
-    ready : bool array of shape (n_bars,), whether `length` closed bars, all finite, are known at the close of the base bar
-
-    Raises: ShapeError if shapes or types differ, or `last` points outside the base.
-    """
-
-    timeframe: str
-    length: int
-    base: npt.NDArray[Any]
-    last: Positions
-    ready: BoolArray = field(init=False)
-
-    def __post_init__(self) -> None:
-        place = f"Resolution '{self.timeframe}'"
-        if self.length < 1:
-            raise ShapeError(f"{place}.length", f"{self.length}", expected="at least 1 bar")
-        if self.base.ndim != 2 or not self.base.flags.c_contiguous:
-            raise ShapeError(f"{place}.base", f"an array of shape {self.base.shape}", expected="(n_closed, n_features), C-contiguous")
-        last = checked_positions(f"{place}.last", self.last, -1, len(self.base), "It is a row of the closed bars, or -1 for none.")
-        object.__setattr__(self, "last", last)
-        whole = window_ready(np.logical_and.reduce(np.isfinite(self.base), axis=1), self.length)
-        object.__setattr__(self, "ready", np.concatenate([whole, [False]])[last])  # -1 finds the False at the end
-
-    def why_not_ready(self, row: int) -> str:
-        """What the window of base bar `row` lacks."""
-        n_closed = int(self.last[row]) + 1
-        if n_closed < self.length:
-            return f"{n_closed} of {self.length} closed bars of {self.timeframe}"
-        return f"bars of {self.timeframe} whose values are not all finite yet"
+NO_ENDS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +40,9 @@ class MultiResolution:
     reference : float64 array of shape (n_bars,) or None. If given, the columns open, high, low and close hold logarithms, and
         a batch shows them less the reference of the decision bar; volume is shown as ln((v + m) / 2m), m being its mean in
         the window (0 for a window without volume), and other columns as they are
+    unit : float64 array of shape (n_bars,) or None: with a `reference`, the volatility of a base bar as known at each. If given,
+        prices are divided by unit x sqrt(base bars that the timeframe's window lasts), what a price moves over the window, and
+        held within -8 .. 8: numbers of order one in quiet times and in wild ones. A bar without a positive unit is not ready
 
     Timing: every bar of sample i has closed at or before the close of bar ends[i].
     Raises: ShapeError if shapes or types differ, or naming the first sample that is not ready and what it lacks.
@@ -90,6 +52,7 @@ class MultiResolution:
     names: tuple[str, ...]
     ends: Positions
     reference: Float64Array | None = None
+    unit: Float64Array | None = None
 
     def __post_init__(self) -> None:
         n_bars = self._checked_bars()
@@ -101,6 +64,10 @@ class MultiResolution:
                 row = int(ends[at])
                 mend = "Take samples among the `ready` bars."
                 raise ShapeError(f"MultiResolution.ends[{at}]", f"base bar {row} has {resolution.why_not_ready(row)}", mend=mend)
+        if self.unit is not None and not _is_unit(self.unit[ends]).all():
+            at = int(np.argmin(_is_unit(self.unit[ends])))
+            found = f"base bar {int(ends[at])} has a volatility of {self.unit[ends[at]]}"
+            raise ShapeError(f"MultiResolution.ends[{at}]", found, expected="a number above 0", mend="Take samples among the `ready` bars.")
         object.__setattr__(self, "ends", ends)
 
     @classmethod
@@ -112,6 +79,7 @@ class MultiResolution:
         names: Sequence[str] = BAR_COLUMNS,
         normalise: "Literal['raw', 'log'] | Mapping[str, RobustScaler]" = "log",
         anchor: Anchor = "epoch",
+        unit: Float64Array | None = None,
     ) -> Self:
         """The view of `bars` on each timeframe, shortest first.
 
@@ -126,6 +94,7 @@ class MultiResolution:
             are. Or scalers by timeframe as `fit_scalers` gives them: every column centred, scaled and clipped, one bar
             like another
         anchor : whether longer bars are counted from the Unix epoch or from the open of each session
+        unit : float64 array of shape (n_bars,), see the class; only with "log"
 
         Raises: InstrumentError for a timeframe that is no multiple of the bars'; SchemaError if a scaler is missing or of other
         columns; RecipeError for a feature that does not exist; DataError for a price that is not above 0; ShapeError as above.
@@ -136,23 +105,54 @@ class MultiResolution:
             bases = scaled_bases(closed, normalise)
         elif normalise == "log":
             bases = log_bases(closed)
-            reference = np.log(bars.close)
+            reference = logarithms_of(bars.close[:, None])[:, 0]
         elif normalise == "raw":
             bases = [one.values.astype(np.float32) for one in closed]
         else:
             raise InputError("MultiResolution.of: normalise", f"is '{normalise}'", expected="'raw', 'log' or scalers by timeframe")
-        resolutions = tuple(Resolution(one.timeframe, lengths[one.asked], base, one.last) for one, base in zip(closed, bases, strict=True))
-        if ends is None:
-            ends = np.flatnonzero(np.logical_and.reduce([resolution.ready for resolution in resolutions]))
-        return cls(resolutions, tuple(names), np.asarray(ends), reference)
+        resolutions = tuple(
+            Resolution(one.timeframe, lengths[one.asked], base, one.last, one.n_base) for one, base in zip(closed, bases, strict=True)
+        )
+        whole = cls(resolutions, tuple(names), NO_ENDS, reference, unit)
+        return replace(whole, ends=np.flatnonzero(whole.ready) if ends is None else np.asarray(ends))
+
+    @classmethod
+    def of_windows(cls, windows: Float32Array, lengths: Mapping[str, int], names: Sequence[str] = BAR_COLUMNS) -> Self:
+        """Windows that were gathered before, as samples again: what `concatenated` gives of them is `windows`, to the bit.
+
+        windows : float32 array of shape (n, sum of the lengths, n_features)
+        lengths : bars of each timeframe, shortest first
+        """
+        n, total, n_features = windows.shape
+        if total != sum(lengths.values()) or n_features != len(names):
+            expected = f"(n, {sum(lengths.values())}, {len(names)})"
+            raise ShapeError("MultiResolution.of_windows", f"an array of shape {windows.shape}", expected=expected)
+        resolutions: list[Resolution] = []
+        place = 0
+        for timeframe, length in lengths.items():
+            base = np.ascontiguousarray(windows[:, place : place + length], dtype=np.float32).reshape(n * length, n_features)
+            resolutions.append(Resolution(timeframe, length, base, np.arange(1, n + 1) * length - 1))
+            place += length
+        return cls(tuple(resolutions), tuple(names), np.arange(n))
 
     def __len__(self) -> int:
         return len(self.ends)
 
     @property
     def ready(self) -> BoolArray:
-        """bool array of shape (n_bars,), the base bars that can be a sample: every timeframe has bars enough."""
-        return np.logical_and.reduce([resolution.ready for resolution in self.resolutions])
+        """bool array of shape (n_bars,), the base bars that can be a sample: every timeframe has bars enough, and a unit is known."""
+        ready = np.logical_and.reduce([resolution.ready for resolution in self.resolutions])
+        return ready if self.unit is None else ready & _is_unit(self.unit)
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Bars in the window of each timeframe, shortest first."""
+        return {resolution.timeframe: resolution.length for resolution in self.resolutions}
+
+    @property
+    def window(self) -> int:
+        """Bars of a concatenated window."""
+        return sum(resolution.length for resolution in self.resolutions)
 
     @property
     def timeframes(self) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ class MultiResolution:
     @property
     def concatenated_shape(self) -> tuple[int, int, int]:
         """(n, sum of the lengths, n_features)."""
-        return len(self), sum(resolution.length for resolution in self.resolutions), self.n_features
+        return len(self), self.window, self.n_features
 
     @property
     def stacked_shape(self) -> tuple[int, int, int, int]:
@@ -197,6 +197,10 @@ class MultiResolution:
             place += resolution.length
         return batch
 
+    def gather(self, idx: npt.ArrayLike | slice) -> Float32Array:
+        """What a network reads of the samples numbered `idx`, as `WindowTensor.gather` gives it: `concatenated`."""
+        return self.concatenated(idx)
+
     def stacked(self, idx: npt.ArrayLike | slice, out: Float32Array | None = None) -> tuple[Float32Array, BoolArray]:
         """The samples numbered `idx`, a row for each timeframe; shorter windows have zeros before them.
 
@@ -218,7 +222,7 @@ class MultiResolution:
 
     def take(self, idx: npt.ArrayLike | slice) -> "MultiResolution":
         """The samples numbered `idx` (int positions among the samples, a mask or a slice), over the same bases."""
-        return MultiResolution(self.resolutions, self.names, self._chosen(idx), self.reference)
+        return replace(self, ends=self._chosen(idx))
 
     def _chosen(self, idx: npt.ArrayLike | slice) -> Positions:
         return np.ascontiguousarray(self.ends[idx if isinstance(idx, slice) else np.asarray(idx)])
@@ -232,7 +236,11 @@ class MultiResolution:
             return
         kinds = {**dict.fromkeys(PRICES, _gathering.LOG_PRICE), "volume": _gathering.VOLUME}
         numbers = np.array([kinds.get(name, _gathering.AS_IT_IS) for name in self.names], dtype=np.int64)
-        _gathering.copy_relative.compiled(resolution.base, numbers, newest, self.reference[ends], resolution.length, place, batch)
+        unit, reach, clip = np.ones(len(ends)), 1.0, math.inf
+        if self.unit is not None:
+            unit, reach, clip = self.unit[ends], math.sqrt(resolution.n_base * resolution.length), DEFAULT_CLIP
+        reference = self.reference[ends]
+        _gathering.copy_relative.compiled(resolution.base, numbers, newest, reference, unit, reach, clip, resolution.length, place, batch)
 
     def _checked_bars(self) -> int:
         """How many base bars there are, after all arrays were found to fit together."""
@@ -251,4 +259,11 @@ class MultiResolution:
         if self.reference is not None and (self.reference.shape != (n_bars,) or self.reference.dtype != np.float64):
             found = f"an array of shape {self.reference.shape} and type {self.reference.dtype}"
             raise ShapeError("MultiResolution.reference", found, expected=f"float64 of shape ({n_bars},)")
+        if self.unit is not None and (self.reference is None or self.unit.shape != (n_bars,) or self.unit.dtype != np.float64):
+            found = f"an array of shape {self.unit.shape} and type {self.unit.dtype}"
+            raise ShapeError("MultiResolution.unit", found, expected=f"float64 of shape ({n_bars},), beside a reference")
         return n_bars
+
+
+def _is_unit(unit: Float64Array) -> BoolArray:
+    return np.isfinite(unit) & (unit > 0.0)
