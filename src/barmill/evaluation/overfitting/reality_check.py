@@ -17,12 +17,11 @@ from barmill.artefacts import without_nan
 from barmill.errors import ShapeError
 from barmill.evaluation.overfitting.autocovariance import autocovariances
 from barmill.evaluation.overfitting.moments import trial_matrix, whole_rows
-from barmill.evaluation.overfitting.stationary_bootstrap import draw_blocks, optimal_block_length, require_block
+from barmill.evaluation.overfitting.stationary_bootstrap import optimal_block_length, require_block, resampled_means
 from barmill.uncertainty.checked import vector
 
 Float64Array = npt.NDArray[np.float64]
 _NEGLIGIBLE = 1e-12  # weight below which an autocovariance is left out
-_AT_A_TIME = 16  # resamples whose counts are held at once
 
 
 class RealityCheck(NamedTuple):
@@ -79,7 +78,7 @@ def reality_check(
     if not _varies(excess).any():
         return _undefined("reality_check", n_configurations, mean_length, n_boot)
     statistic = math.sqrt(n) * float(means.max())
-    luck = math.sqrt(n) * (_resampled_means(excess, mean_length, n_boot, seed) - means).max(axis=1)
+    luck = math.sqrt(n) * (resampled_means(excess, mean_length, n_boot, seed) - means).max(axis=1)
     p = float((luck >= statistic).mean())
     return RealityCheck(
         p, statistic, math.nan, math.nan, math.nan, int(means.argmax()), "reality_check", n_configurations, mean_length, n_boot
@@ -108,7 +107,7 @@ def superior_predictive_ability(
     means, errors = moved.mean(axis=0), np.sqrt(_variances(moved, mean_length))
     t = math.sqrt(n) * means / errors
     statistic = max(float(t.max()), 0.0)
-    away = math.sqrt(n) * (_resampled_means(moved, mean_length, n_boot, seed) - means) / errors
+    away = math.sqrt(n) * (resampled_means(moved, mean_length, n_boot, seed) - means) / errors
     clearly_bad = t < -math.sqrt(2 * math.log(math.log(n)))
     kept = {"lower": np.minimum(t, 0.0), "consistent": np.where(clearly_bad, t, 0.0), "upper": np.zeros(t.size)}
     p = {name: float((np.maximum((away + shift).max(axis=1), 0.0) > statistic).mean()) for name, shift in kept.items()}
@@ -141,19 +140,6 @@ def _varies(excess: Float64Array) -> npt.NDArray[np.bool_]:
 def _undefined(method: Literal["reality_check", "superior_predictive_ability"], n: int, block: float, n_boot: int) -> RealityCheck:
     nan = math.nan
     return RealityCheck(nan, nan, nan, nan, nan, None, method, n, block, n_boot)
-
-
-def _resampled_means(excess: Float64Array, block: float, n_boot: int, seed: int) -> Float64Array:
-    """Means of each column over each resample, float64 (n_boot, n_columns)."""
-    if n_boot < 20:
-        raise ShapeError("n_boot", f"is {n_boot}", expected="at least 20 resamples")
-    n = excess.shape[0]
-    draw = np.random.default_rng(seed)
-    parts: list[Float64Array] = []
-    for first in range(0, n_boot, _AT_A_TIME):
-        counts = [draw_blocks(draw, n, block).counts(n) for _ in range(min(_AT_A_TIME, n_boot - first))]
-        parts.append(np.array(counts, dtype=np.float64) @ excess / n)
-    return np.concatenate(parts)
 
 
 def _variances(excess: Float64Array, block: float) -> Float64Array:

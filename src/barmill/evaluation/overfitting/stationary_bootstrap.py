@@ -17,6 +17,7 @@ from barmill.uncertainty.checked import vector
 
 Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+_AT_A_TIME = 16  # resamples whose counts are held at once
 
 
 class Blocks(NamedTuple):
@@ -69,6 +70,22 @@ def draw_blocks(draw: np.random.Generator, n: int, block: float) -> Blocks:
     return Blocks(draw.integers(0, n, size=used), lengths)
 
 
+def resampled_means(columns: Float64Array, block: float, n_boot: int, seed: int) -> Float64Array:
+    """Means of each column of float64 (n, n_columns) over each of `n_boot` resamples of the rows, float64 (n_boot, n_columns).
+
+    Only how often a row was drawn matters to a mean: that many times the rows is a product of matrices. Raises ShapeError.
+    """
+    if n_boot < 20:
+        raise ShapeError("n_boot", f"is {n_boot}", expected="at least 20 resamples")
+    n = columns.shape[0]
+    draw = np.random.default_rng(seed)
+    parts: list[Float64Array] = []
+    for first in range(0, n_boot, _AT_A_TIME):
+        counts = [draw_blocks(draw, n, block).counts(n) for _ in range(min(_AT_A_TIME, n_boot - first))]
+        parts.append(np.array(counts, dtype=np.float64) @ columns / n)
+    return np.concatenate(parts)
+
+
 def require_block(block: float, n: int) -> float:
     """A mean block length for n rows. Raises ShapeError."""
     if not 1 <= block <= n:
@@ -108,4 +125,4 @@ def optimal_block_length(x: npt.ArrayLike) -> float:
     return min(max(best, 1.0), math.ceil(min(3 * math.sqrt(n), n / 3)))
 
 
-__all__ = ["Blocks", "draw_blocks", "optimal_block_length", "require_block"]
+__all__ = ["Blocks", "draw_blocks", "optimal_block_length", "require_block", "resampled_means"]
