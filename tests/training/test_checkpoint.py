@@ -19,6 +19,7 @@ def _stepped(small: Any) -> tuple[torch.nn.Module, torch.optim.AdamW, LoopState]
     optimizer.step()
     state = LoopState(EarlyStopping(10, 0.001).after(0, 1 / 3), epoch=1, step_in_epoch=2, step=15, sums={"p_up": 0.1 + 0.2}, weight=1e-17)
     state.history = {"train": [1 / 3], "valid": [2 / 3]}
+    state.norms, state.health = [0.1, 1e-300], {"dead_units": 1 / 7}
     state.best = {name: tensor.detach().clone() + 1 for name, tensor in network.state_dict().items()}
     return network, optimizer, state
 
@@ -35,7 +36,7 @@ def test_what_is_saved_comes_back_to_the_bit(small: Any, tmp_path: Path) -> None
     assert restored is not None
     back, scaler = restored
     assert scaler == {"scale": 1024.0}
-    for name in ("stopping", "epoch", "step_in_epoch", "step", "sums", "weight", "history", "stopped"):
+    for name in ("stopping", "epoch", "step_in_epoch", "step", "sums", "weight", "norms", "history", "health", "stopped"):
         assert getattr(back, name) == getattr(state, name)
     for mine, theirs in ((fresh.state_dict(), network.state_dict()), (back.best, state.best)):
         assert mine.keys() == theirs.keys()

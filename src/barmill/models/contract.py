@@ -144,13 +144,16 @@ class FittedModel:
 
     files : the bytes that a forecaster needs (safe formats only); these go into the bundle
     training_files : further bytes kept in the run alone (weights before export)
-    summary : plain JSON of how the fit went: iterations, losses, stopping reason, seconds are not in it
+    summary : plain JSON of how the fit went: iterations, losses, stopping reason, seconds are not in it; under "health" the figures
+        that tell a sound fit from a sick one
+    explanation : plain JSON of what the model looks at on the samples of `FitContext.explain`, see `explaining`; in no bundle
     """
 
     name: str
     files: Mapping[str, bytes]
     training_files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     summary: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    explanation: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,8 @@ class FitContext:
     logs : folder for TensorBoard events; None writes none
     device : "cpu", "cuda" or "auto"
     train_network : the torch training loop, for models that are networks (see `barmill.training`)
+    horizon : int, bars from a decision to the label's time barrier
+    explain : samples on which the fitted model is explained, none of which taught it; None explains nothing
     """
 
     seed: int
@@ -178,6 +183,8 @@ class FitContext:
     device: str = "cpu"
     progress: Progress = field(default_factory=SilentProgress)
     train_network: Callable[..., Any] | None = None
+    horizon: int = 1
+    explain: View | None = None
 
 
 class Fit(Protocol):

@@ -5,6 +5,7 @@ A family's module brings its trunk; everything else is the same for all of them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -15,13 +16,14 @@ from barmill.artefacts import canonical_json
 from barmill.errors import ForecastError, TrainingError
 from barmill.models.admission import admit
 from barmill.models.class_weights import class_weights
-from barmill.models.contract import QUANTILES, FitContext, FittedModel, ModelSpec, RawForecast, Samples
+from barmill.models.contract import QUANTILES, FitContext, FittedModel, ModelSpec, RawForecast, Samples, View
 from barmill.models.heads import ForecastNetwork, HeadLayout, Layout, NamedOutputs, count_parameters, told
+from barmill.models.network_explaining import explain_network
 from barmill.models.network_forecaster import NetworkForecaster
 from barmill.models.network_loss import ForecastLoss, Loss
 from barmill.models.network_params import NetworkParams
 from barmill.models.onnx_export import export_onnx
-from barmill.views import WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
 
 PARITY_LIMIT = 1e-5  # both are float32 of the same sums in another order; measured 1e-7 for an LSTM with outputs near 1
 PARITY_ROWS = 512
@@ -60,8 +62,7 @@ def fit_network(
     TrainingError : a loss that is not finite, no training loop in the context, or an export that forecasts otherwise
     """
     admit(spec, params, train, valid, context)
-    assert isinstance(train.view, WindowTensor)
-    assert isinstance(valid.view, WindowTensor)
+    assert not isinstance(valid.view, FeatureMatrix)
     if context.train_network is None:
         mend = "Give the context train_network=barmill.training.train_network."
         raise TrainingError(f"model '{spec.name}'", "the context brings no training loop", mend=mend)
@@ -72,21 +73,30 @@ def fit_network(
     architecture = {
         "format": 1,
         "network": spec.name,
-        "window": params.seq_len,
+        "window": params.window,
+        "resolutions": params.resolutions,
         "n_features": len(context.feature_names),
         "n_classes": context.n_classes,
         "outputs": ["p_up", *(["E_r"] if layout.returns else []), *(QUANTILES if layout.quantiles else [])],
         "params": params.model_dump(mode="json"),
     }
-    onnx_bytes = export_onnx(NamedOutputs(trained.network, layout), params.seq_len, len(context.feature_names))
+    onnx_bytes = export_onnx(NamedOutputs(trained.network, layout), params.window, len(context.feature_names))
     files = {"model.onnx": onnx_bytes, "architecture.json": canonical_json(architecture)}
     parity = prove_parity(spec.name, trained.network, layout, files, valid.view)
     summary = {**trained.summary, "n_parameters": count_parameters(trained.network), "export_parity": parity}
     state = {name: tensor.contiguous() for name, tensor in sorted(trained.network.state_dict().items())}
-    return FittedModel(spec.name, files=files, training_files={"weights.safetensors": safetensors.torch.save(state)}, summary=summary)
+    training_files = {"weights.safetensors": safetensors.torch.save(state)}
+    explanation = {} if context.explain is None else _explained(trained.network, layout, context.explain, params, context)
+    return FittedModel(spec.name, files=files, training_files=training_files, summary=summary, explanation=explanation)
 
 
-def prove_parity(name: str, network: nn.Module, layout: Layout, files: dict[str, bytes], view: WindowTensor) -> float:
+def _explained(network: nn.Module, layout: Layout, view: View, params: NetworkParams, context: FitContext) -> dict[str, Any]:
+    """What the network looks at; a window of several timeframes is told timeframe by timeframe."""
+    scales = [timeframe for timeframe, length in (params.resolutions or {}).items() for _ in range(length)]
+    return explain_network(network, layout, view, context.feature_names, scales)
+
+
+def prove_parity(name: str, network: nn.Module, layout: Layout, files: dict[str, bytes], view: WindowTensor | MultiResolution) -> float:
     """The largest difference between the network and its export on real windows of `view`.
 
     Raises TrainingError if it reaches 1e-5.

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from barmill.artefacts import canonical_json, write_bytes
-from barmill.models.contract import FitContext, Samples
+from barmill.models.contract import FitContext, Samples, View
 from barmill.models.network_params import NetworkParams
 from barmill.training.early_stopping import EarlyStopping
-from barmill.views import WindowTensor
+from barmill.views import FeatureMatrix, WindowTensor
 
 NAME = "training.safetensors"
 
@@ -33,9 +34,10 @@ class LoopState:
     epoch, step_in_epoch : the epoch in work, and the optimizer steps it has done
     step : optimizer steps in all
     sums, weight : loss parts and weights summed over the epoch in work
-    history : loss curves, one value an epoch
+    norms : norms of the gradients of the epoch in work, before clipping
+    history : losses and figures of the gradient, one value an epoch
     stopped : why it ended, empty while it has not
-    best : weights of the epoch with the lowest validation loss, on the CPU
+    best : weights of the epoch with the lowest validation loss, on the CPU; health : figures of the network at that epoch
     """
 
     stopping: EarlyStopping
@@ -44,9 +46,11 @@ class LoopState:
     step: int = 0
     sums: dict[str, float] = field(default_factory=dict[str, float])
     weight: float = 0.0
+    norms: list[float] = field(default_factory=list[float])
     history: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     stopped: str = ""
     best: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+    health: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def fit_key(network: nn.Module, train: Samples, valid: Samples, params: NetworkParams, context: FitContext, numbers: str) -> str:
@@ -63,12 +67,20 @@ def fit_key(network: nn.Module, train: Samples, valid: Samples, params: NetworkP
     }
     digest.update(canonical_json(told))
     for samples in (train, valid):
-        view = samples.view
-        positions = view.ends if isinstance(view, WindowTensor) else view.rows
-        for array in (view.base, positions, samples.y, samples.z, samples.weight):
+        for array in (*_inputs(samples.view), samples.y, samples.z, samples.weight):
             digest.update(str((array.dtype.str, array.shape)).encode())
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _inputs(view: View) -> list[npt.NDArray[Any]]:
+    """The arrays that decide what a network sees; how many bars of which timeframe is said by its parameters."""
+    if isinstance(view, FeatureMatrix):
+        return [view.base, view.rows]
+    if isinstance(view, WindowTensor):
+        return [view.base, view.ends]
+    shared = [array for array in (view.reference, view.unit) if array is not None]
+    return [*(array for one in view.resolutions for array in (one.base, one.last)), view.ends, *shared]
 
 
 def save_checkpoint(
@@ -88,7 +100,9 @@ def save_checkpoint(
         "step": state.step,
         "sums": state.sums,
         "weight": state.weight,
+        "norms": state.norms,
         "history": state.history,
+        "health": state.health,
         "stopped": state.stopped,
         "scaler": dict(scaler),
     }
@@ -121,7 +135,7 @@ def load_checkpoint(
     state = LoopState(
         stopping=EarlyStopping(**told["stopping"]),
         best=_below("best/", tensors),
-        **{name: told[name] for name in ("epoch", "step_in_epoch", "step", "sums", "weight", "history", "stopped")},
+        **{name: told[name] for name in ("epoch", "step_in_epoch", "step", "sums", "weight", "norms", "history", "health", "stopped")},
     )
     return state, told["scaler"]
 

@@ -26,6 +26,7 @@ from barmill.training.device import choose_device, choose_precision
 from barmill.training.diagnosis import loss_not_finite
 from barmill.training.early_stopping import EarlyStopping
 from barmill.training.events import Events
+from barmill.training.health import HEALTH_ROWS, gradient_health, health_of, health_summary
 from barmill.training.schedule import rate_factor
 
 CHECKPOINT_EVERY = 500  # optimizer steps; about a minute of an LSTM on one core
@@ -127,6 +128,7 @@ class _Training:
             norm = self._step(order[start : start + self.group])
             state.step += 1
             state.step_in_epoch += 1
+            state.norms.append(norm)
             events.write(state.step, {"gradient_norm": norm, "learning_rate": self.optimizer.param_groups[0]["lr"]})
             self._tell()
             if state.step_in_epoch < self.steps_per_epoch and state.step % self.checkpoint_every == 0:
@@ -201,15 +203,26 @@ class _Training:
         for name, value in scalars.items():
             state.history.setdefault(name, []).append(value)
         events.write(state.step, {f"loss/{name}": value for name, value in scalars.items()})
+        gradients, health = gradient_health(state.norms, self.params.grad_clip), self._health()
+        for name, value in gradients.items():
+            state.history.setdefault(name, []).append(value)
+        events.write(state.step, {f"health/{name}": value for name, value in (gradients | health).items()})
         state.stopping = state.stopping.after(state.epoch, scalars["valid"])
         if state.stopping.best_epoch == state.epoch:
             state.best = {name: tensor.detach().cpu().clone() for name, tensor in self.network.state_dict().items()}
+            state.health = health
         state.epoch += 1
-        state.step_in_epoch, state.sums, state.weight = 0, {}, 0.0
+        state.step_in_epoch, state.sums, state.weight, state.norms = 0, {}, 0.0, []
         if state.stopping.is_over:
             state.stopped = "patience"
         elif state.epoch == self.params.epochs:
             state.stopped = "epochs"
+
+    def _health(self) -> dict[str, float]:
+        """Health figures of the network as it is, on validation samples."""
+        n = len(self.batches["valid"])
+        positions = np.unique(np.linspace(0, n - 1, min(HEALTH_ROWS, n)).round().astype(np.int64))
+        return health_of(self.network, self.batches["valid"].gather(positions).x)
 
     def _resume(self) -> None:
         if self.context.scratch is None:
@@ -247,6 +260,7 @@ class _Training:
             "steps": state.step,
             "device": self.device.type,
             "precision": str(self.precision).removeprefix("torch."),
+            "health": health_summary(state.history, state.stopping.best_epoch, state.health),
             "history": state.history,
         }
 

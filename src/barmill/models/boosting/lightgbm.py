@@ -8,6 +8,7 @@ from typing import Any
 import lightgbm as lgb
 
 from barmill.models.admission import admit
+from barmill.models.boosting.explaining import explain_trees, lightgbm_trees, trees_health
 from barmill.models.boosting.params import LightGBMParams
 from barmill.models.boosting.validation_loss import ValidationLoss, log_loss, return_loss
 from barmill.models.catalogue import spec_of
@@ -34,7 +35,8 @@ def fit_lightgbm(params: LightGBMParams, train: Samples, valid: Samples, context
     valid_rows = train_rows.create_valid(valid.view.values, valid.y)
     returns_too = "E_r" in context.outputs
     total = params.n_estimators * (2 if returns_too else 1)
-    files, summary = {}, {}
+    files: dict[str, bytes] = {}
+    summary: dict[str, dict[str, Any]] = {}
     loss = log_loss(valid.y, valid.weight * per_class[valid.y], context.n_classes)
     told = _Told(context.progress, 0, total)
     files["p_up.txt"], summary["p_up"] = _grow(settings | _CLASS_LOSSES[context.n_classes], params, train_rows, valid_rows, loss, told)
@@ -46,7 +48,10 @@ def fit_lightgbm(params: LightGBMParams, train: Samples, valid: Samples, context
         told = _Told(context.progress, params.n_estimators, total)
         files["E_r.txt"], summary["E_r"] = _grow(settings | objective, params, train_rows, valid_rows, loss, told)
     context.progress.update(total, total)
-    return FittedModel("lightgbm", files=files, summary=summary)
+    boosters = {name.removesuffix(".txt"): lightgbm_trees(text) for name, text in files.items()}
+    for output, trees in boosters.items():
+        summary[output]["health"] = trees_health(trees)
+    return FittedModel("lightgbm", files=files, summary=summary, explanation=explain_trees(boosters, context))
 
 
 def _settings(params: LightGBMParams, context: FitContext) -> dict[str, Any]:

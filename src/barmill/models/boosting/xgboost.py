@@ -11,6 +11,7 @@ import xgboost as xgb
 from xgboost.callback import TrainingCallback
 
 from barmill.models.admission import admit
+from barmill.models.boosting.explaining import explain_trees, trees_health, xgboost_trees
 from barmill.models.boosting.params import XGBoostParams
 from barmill.models.boosting.validation_loss import ValidationLoss, log_loss, return_loss
 from barmill.models.catalogue import spec_of
@@ -33,7 +34,8 @@ def fit_xgboost(params: XGBoostParams, train: Samples, valid: Samples, context: 
     train_rows.set_weight(train.weight * per_class[train.y])
     returns_too = "E_r" in context.outputs
     total = params.n_estimators * (2 if returns_too else 1)
-    files, summary = {}, {}
+    files: dict[str, bytes] = {}
+    summary: dict[str, dict[str, Any]] = {}
     loss = log_loss(valid.y, valid.weight * per_class[valid.y], context.n_classes)
     told = _Told(context.progress, 0, total)
     files["p_up.ubj"], summary["p_up"] = _grow(settings | _CLASS_LOSSES[context.n_classes], params, train_rows, valid_rows, loss, told)
@@ -45,7 +47,10 @@ def fit_xgboost(params: XGBoostParams, train: Samples, valid: Samples, context: 
         told = _Told(context.progress, params.n_estimators, total)
         files["E_r.ubj"], summary["E_r"] = _grow(settings | _return_objective(params), params, train_rows, valid_rows, loss, told)
     context.progress.update(total, total)
-    return FittedModel("xgboost", files=files, summary=summary)
+    boosters = {name.removesuffix(".ubj"): xgboost_trees(content) for name, content in files.items()}
+    for output, trees in boosters.items():
+        summary[output]["health"] = trees_health(trees)
+    return FittedModel("xgboost", files=files, summary=summary, explanation=explain_trees(boosters, context))
 
 
 def _values(view: View) -> npt.NDArray[np.float32]:

@@ -15,6 +15,7 @@ from barmill.models.admission import admit
 from barmill.models.catalogue import spec_of
 from barmill.models.class_weights import class_weights
 from barmill.models.contract import FitContext, FittedModel, Samples
+from barmill.models.linear.explaining import explain_linear, linear_health
 from barmill.models.linear.params import LogisticParams
 from barmill.views import FeatureMatrix
 
@@ -32,13 +33,16 @@ def fit_logistic(params: LogisticParams, train: Samples, valid: Samples, context
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told in the summary instead
         model.fit(train.view.values.astype(np.float64), train.y, sample_weight=weights)
+        coefficients = np.asarray(model.coef_, dtype=np.float64)
+        health = linear_health(coefficients, train.view.values)
     iterations = int(np.max(model.n_iter_))
     context.progress.update(1, 1, f"{iterations} iterations")
     content = {
         "format": 1,
         "n_classes": context.n_classes,
-        "coefficients": np.asarray(model.coef_, dtype=np.float64).tolist(),
+        "coefficients": coefficients.tolist(),
         "intercepts": np.asarray(model.intercept_, dtype=np.float64).tolist(),
     }
-    summary = {"iterations": iterations, "converged": iterations < params.max_iter}
-    return FittedModel("logistic", files={"model.json": canonical_json(content)}, summary=summary)
+    summary = {"iterations": iterations, "converged": iterations < params.max_iter, "health": health}
+    explanation = explain_linear(coefficients, context)
+    return FittedModel("logistic", files={"model.json": canonical_json(content)}, summary=summary, explanation=explanation)

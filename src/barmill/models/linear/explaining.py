@@ -1,0 +1,64 @@
+"""What a linear model looks at: what a deviation of each feature moves its score by, and how well its weights are determined."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from barmill.models.contract import FitContext, Float64Array
+from barmill.models.explaining import ROWS, evenly, explained_of, explanation_of, output_explained, rounded
+from barmill.views import FeatureMatrix
+
+METHOD = "coefficients"
+BASELINE = "the mean of each feature on the rows explained"
+
+
+def explain_linear(coefficients: Float64Array, context: FitContext) -> dict[str, Any]:
+    """The explanation of a score that is a weighted sum of features; {} where the context asks for none.
+
+    A feature's size is abs(coefficient) times the feature's standard deviation on the rows explained: what a typical move of it moves
+    the score by. `moves` is the same with its sign.
+
+    Parameters
+    ----------
+    coefficients : (1, n_features) for two classes, (3, n_features) for three, of which the up class less the down class is explained
+    """
+    if context.explain is None:
+        return {}
+    view = evenly(context.explain, ROWS)
+    assert isinstance(view, FeatureMatrix)
+    rows = view.values.astype(np.float64)
+    weights = coefficients[0] if len(coefficients) == 1 else coefficients[2] - coefficients[0]
+    moves = weights * rows.std(axis=0)
+    contributions = weights * (rows - rows.mean(axis=0))
+    explains = explained_of(context.n_classes)
+    names, further = context.feature_names, {"moves": moves}
+    told = output_explained(METHOD, explains, names, rows, contributions, sizes=np.abs(moves), further=further, baseline=BASELINE)
+    return explanation_of(len(rows), {"p_up": told})
+
+
+def linear_health(coefficients: Float64Array, values: npt.NDArray[np.float32]) -> dict[str, float]:
+    """How many weights are not zero, and the condition figure of the features that they were fitted on.
+
+    The condition figure is the ratio of the largest to the smallest standard deviation of any weighted sum of the standardised
+    features: above about 30 some features say nearly the same, and how weight is shared out among them is chance (Belsley, Kuh and
+    Welsch 1980, Regression diagnostics, chapter 3). Features that stand still are left out; it is left out where fewer than two move,
+    or where one is an exact sum of others.
+    """
+    health: dict[str, float] = {
+        "nonzero_weights": int(np.count_nonzero(np.any(coefficients != 0, axis=0))),
+        "largest_weight": rounded(np.abs(coefficients).max()),
+    }
+    x = values.astype(np.float64)
+    x -= x.mean(axis=0)
+    deviation = x.std(axis=0)
+    moving = deviation > 0
+    if np.count_nonzero(moving) > 1:
+        x = x[:, moving] / deviation[moving]
+        spectrum = np.linalg.eigvalsh(x.T @ x / len(x))
+        if spectrum[0] > spectrum[-1] * np.finfo(np.float64).eps * len(spectrum):
+            health["condition"] = rounded(np.sqrt(spectrum[-1] / spectrum[0]))
+    return health
+
+
+__all__ = ["explain_linear", "linear_health"]
