@@ -41,6 +41,54 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes 
     "lightgbm": {"n_estimators": 80, "num_leaves": 7, "learning_rate": 0.1},
     "xgboost": {"n_estimators": 80, "max_depth": 3, "learning_rate": 0.1},
     "lstm": {"seq_len": 8, "hidden_size": 8, "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "num_layers": 1},
+    "tcn": {"seq_len": 8, "width": 8, "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "dropout": 0.0},
+    "inceptiontime": {
+        "seq_len": 8,
+        "kernel_sizes": (5, 3, 2),
+        "depth": 3,
+        "n_filters": 4,
+        "bottleneck": 4,
+        "epochs": 6,
+        "batch_size": 64,
+        "learning_rate": 0.01,
+    },
+    "resnet_1d": {"seq_len": 8, "channels": (8, 8), "kernel_sizes": (4, 3), "epochs": 6, "batch_size": 64, "learning_rate": 0.01},
+    "cnn_1d": {"seq_len": 8, "channels": (8, 16), "epochs": 6, "batch_size": 64, "learning_rate": 0.01},
+    "nbeats": {
+        "seq_len": 8,
+        "width": 16,
+        "seasonal_width": 16,
+        "layers": 2,
+        "horizon": 4,
+        "epochs": 8,
+        "batch_size": 64,
+        "learning_rate": 0.01,
+    },
+    "nhits": {"seq_len": 8, "width": 16, "horizon": 4, "dropout": 0.1, "epochs": 8, "batch_size": 64, "learning_rate": 0.01},
+    "dlinear": {"seq_len": 8, "horizon": 4, "moving_average": 3, "epochs": 8, "batch_size": 64, "learning_rate": 0.01},
+    "nlinear": {"seq_len": 8, "horizon": 4, "epochs": 8, "batch_size": 64, "learning_rate": 0.01},
+    "patchtst": {
+        "seq_len": 8,
+        "patch_length": 4,
+        "stride": 2,
+        "d_model": 8,
+        "n_heads": 2,
+        "n_layers": 1,
+        "d_ff": 16,
+        "epochs": 8,
+        "batch_size": 64,
+        "learning_rate": 0.01,
+    },
+    "itransformer": {
+        "seq_len": 8,
+        "d_model": 8,
+        "n_heads": 2,
+        "n_layers": 1,
+        "d_ff": 16,
+        "epochs": 8,
+        "batch_size": 64,
+        "learning_rate": 0.01,
+    },
 }
 # The interval that an AUC of 700 rows without a signal leaves once in 16,000 (4 standard deviations).
 NOISE_BAND = 4 * np.sqrt((350 + 350 + 1) / (12 * 350 * 350))
@@ -309,7 +357,14 @@ def test_a_parameter_out_of_its_range_is_refused_and_its_ends_are_not(spec: Mode
     ends = [end for end, inside in ((parameter.low, parameter.low_in), (parameter.high, parameter.high_in)) if end is not None and inside]
     for value in (*ends, *parameter.choices, parameter.default):
         given = int(value) if parameter.kind == "integer" and value is not None else value
-        assert getattr(spec.params.model_validate({parameter.name: given}, strict=True), parameter.name) == given
+        try:
+            built = spec.params.model_validate({parameter.name: given}, strict=True)
+        except ValidationError as error:  # in its range, and at odds with the default of another parameter, which the message names
+            assert [problem["loc"] for problem in error.errors()] == [()]
+            assert parameter.name in str(error)
+            assert value != parameter.default
+        else:
+            assert getattr(built, parameter.name) == given
 
 
 @every_model

@@ -9,11 +9,15 @@ from typing import cast
 from barmill.errors import MissingDependency, RecipeError, nearest
 from barmill.models.boosting import specs as boosting
 from barmill.models.contract import Fit, Forecaster, ForecasterClass, ModelParams, ModelSpec, Window
+from barmill.models.convolution import specs as convolution
+from barmill.models.decomposition import specs as decomposition
+from barmill.models.foundation import specs as foundation
 from barmill.models.linear import specs as linear
 from barmill.models.network_params import NetworkParams
 from barmill.models.recurrent import specs as recurrent
+from barmill.models.transformer import specs as transformer
 
-_FAMILIES = (linear, boosting, recurrent)
+_FAMILIES = (linear, boosting, recurrent, convolution, transformer, decomposition, foundation)
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for family in _FAMILIES for spec in family.SPECS})
 
