@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from barmill.models.transformer.layer_norm import LayerNorm
+
 Norm = Literal["layer", "batch"]
 
 
@@ -108,9 +110,7 @@ class EncoderLayer(nn.Module):
         self.attention = Attention(d_model, n_heads, weight_dropout)
         self.out_dropout = nn.Dropout(out_dropout)
         self.dropout = nn.Dropout(dropout)
-        self.norm_attention, self.norm_perceptron = (
-            nn.LayerNorm(d_model) if norm == "layer" else TokenBatchNorm(d_model) for _ in range(2)
-        )
+        self.norm_attention, self.norm_perceptron = (LayerNorm(d_model) if norm == "layer" else TokenBatchNorm(d_model) for _ in range(2))
         self.perceptron = nn.Sequential(nn.Linear(d_model, d_ff), nn.GELU(), nn.Dropout(dropout), nn.Linear(d_ff, d_model))
 
     def forward(self, x_BND: Tensor, allowed_NM: Tensor | None = None, earlier_BHNM: Tensor | None = None) -> Attended:
