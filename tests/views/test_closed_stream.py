@@ -15,9 +15,7 @@ LENGTHS = {"1m": 5, "5m": 3, "15m": 2, "20m": 1}
 
 def bits(view: MultiResolution, ends: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """What a network would be shown at the base bars `ends`."""
-    from dataclasses import replace
-
-    return replace(view, ends=ends, unit=unit).concatenated(slice(None))
+    return view.samples(ends, unit[ends]).concatenated(slice(None))
 
 
 def units(n_bars: int) -> np.ndarray:
@@ -39,20 +37,20 @@ def streamed(stream: ClosedBarStream, bars: Bars, cuts: list[int], unit: np.ndar
 def test_however_the_bars_are_cut_each_bit_is_that_of_the_whole_history(make_bars, seed, gaps, offset, cuts):
     bars = make_bars(200, seed, gaps=gaps, start_ms=1_704_067_200_000 + offset * 60_000)
     unit = units(200)
-    whole = MultiResolution.of(bars, LENGTHS, unit=unit)
+    whole = MultiResolution.of(bars, LENGTHS)
     ready, windows = streamed(ClosedBarStream(bars.timeframe, LENGTHS), bars, sorted(cuts), unit)
     np.testing.assert_array_equal(ready, whole.ready)
-    np.testing.assert_array_equal(windows, whole.concatenated(slice(None)))
+    np.testing.assert_array_equal(windows, bits(whole, whole.ends, unit))
 
 
 def test_bar_by_bar_each_bit_is_that_of_the_whole_history(make_bars):
     bars = make_bars(400, 3, gaps=True)
     unit = units(400)
-    whole = MultiResolution.of(bars, {"1m": 60, "5m": 12, "15m": 4, "1h": 1}, unit=unit)
+    whole = MultiResolution.of(bars, {"1m": 60, "5m": 12, "15m": 4, "1h": 1})
     stream = ClosedBarStream(bars.timeframe, whole.lengths)
     ready, windows = streamed(stream, bars, list(range(1, 400)), unit)
     np.testing.assert_array_equal(ready, whole.ready)
-    np.testing.assert_array_equal(windows, whole.concatenated(slice(None)))
+    np.testing.assert_array_equal(windows, bits(whole, whole.ends, unit))
     assert 100 < len(windows) < 400
 
 
@@ -70,11 +68,11 @@ def in_new_york(make_bars) -> Bars:
 def test_bars_counted_from_the_open_of_each_session_come_out_the_same(make_bars, cuts):
     bars, lengths = in_new_york(make_bars), {"5m": 4, "1h": 3, "2h": 2}
     unit = units(len(bars))
-    whole = MultiResolution.of(bars, lengths, anchor="session", unit=unit)
+    whole = MultiResolution.of(bars, lengths, anchor="session")
     stream = ClosedBarStream(bars.timeframe, lengths, "session", "XNYS")
     ready, windows = streamed(stream, bars, sorted(cuts), unit)
     np.testing.assert_array_equal(ready, whole.ready)
-    np.testing.assert_array_equal(windows, whole.concatenated(slice(None)))
+    np.testing.assert_array_equal(windows, bits(whole, whole.ends, unit))
     assert not np.array_equal(whole.ready, MultiResolution.of(bars, lengths).ready)
 
 

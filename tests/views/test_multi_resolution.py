@@ -383,14 +383,23 @@ def test_real_futures_with_their_daily_break(real_data):
         np.testing.assert_allclose(raw.concatenated([sample])[0], np.array(expected, dtype=np.float32), rtol=1e-7)
 
 
+def in_units(bars: Bars, unit: np.ndarray) -> MultiResolution:
+    """Every ready bar of `bars`, in units of `unit` (n_bars,)."""
+    plain = MultiResolution.of(bars, SMALL)
+    return plain.samples(plain.ends, unit[plain.ends])
+
+
 def test_prices_in_units_of_volatility_are_moves_over_the_window_of_their_timeframe(make_bars):
     bars = make_bars(300, 4, gaps=True)
     unit = np.random.default_rng(0).uniform(5e-4, 2e-3, 300)
-    plain, scaled = MultiResolution.of(bars, SMALL), MultiResolution.of(bars, SMALL, unit=unit)
+    plain, scaled = MultiResolution.of(bars, SMALL), in_units(bars, unit)
     lengths = np.repeat([5, 15, 30], list(SMALL.values()))  # base bars of each timeframe's window, for each of its bars
     expected = plain.concatenated(slice(None)).astype(np.float64)
     expected[:, :, :4] /= unit[plain.ends, None, None] * np.sqrt(lengths)[None, :, None]
     np.testing.assert_allclose(scaled.concatenated(slice(None)), np.clip(expected, -8, 8), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(scaled.take([5, 2]).concatenated([1, 0]), scaled.concatenated([2, 5]))
+    values, mask = scaled.stacked([5, 2])
+    np.testing.assert_array_equal(values[mask].reshape(2, 10, 5), scaled.concatenated([5, 2]))
 
 
 def test_neither_the_price_level_nor_the_size_of_moves_is_seen_in_units_of_volatility(make_bars):
@@ -398,23 +407,24 @@ def test_neither_the_price_level_nor_the_size_of_moves_is_seen_in_units_of_volat
     unit = np.full(200, 1e-3)
     logs = [np.log(column) for column in (bars.open, bars.high, bars.low, bars.close)]
     wilder = Bars.from_columns(bars.instrument, "1m", bars.open_time, *(np.exp(3.0 * column + 1.0) for column in logs), bars.volume)
-    now, then = (MultiResolution.of(some, SMALL, unit=size) for some, size in ((bars, unit), (wilder, 3.0 * unit)))
+    now, then = in_units(bars, unit), in_units(wilder, 3.0 * unit)
     np.testing.assert_allclose(now.concatenated(slice(None)), then.concatenated(slice(None)), rtol=1e-5, atol=1e-6)
 
 
-def test_a_wild_bar_is_held_and_a_bar_without_a_volatility_is_no_sample(make_bars):
-    bars = make_bars(100, 4)
-    unit = np.full(100, 1e-9)
-    unit[[40, 41, 42]] = np.nan, 0.0, -1.0
-    view = MultiResolution.of(bars, SMALL, unit=unit)
+def test_a_wild_bar_is_held(make_bars):
+    view = in_units(make_bars(100, 4), np.full(100, 1e-9))
     assert np.abs(view.concatenated(slice(None))).max() == 8.0
-    assert not view.ready[40:43].any()
-    assert view.ready[43]
-    with pytest.raises(ShapeError, match=r"ends\[1\]: base bar 41 has a volatility of 0.0"):
-        replace(view, ends=np.array([50, 41]))
-    for kind, size in (("raw", unit), ("log", unit[:50])):
-        with pytest.raises(ShapeError, match=r"unit"):
-            MultiResolution.of(bars, SMALL, normalise=kind, unit=size)
+
+
+def test_a_sample_without_a_volatility_is_refused(make_bars):
+    view = MultiResolution.of(make_bars(100, 4), SMALL)
+    for wrong in (np.nan, 0.0, -1.0, np.inf):
+        with pytest.raises(ShapeError, match=r"unit\[1\]: .* for the sample at base bar 41; expected a number above 0"):
+            view.samples([50, 41], np.array([1e-3, wrong]))
+    with pytest.raises(ShapeError, match=r"unit: an array of shape \(3,\)"):
+        view.samples([50, 41], np.ones(3))
+    with pytest.raises(ShapeError, match="beside a reference"):
+        MultiResolution.of(make_bars(100, 4), SMALL, normalise="raw").samples([50], np.ones(1))
 
 
 def test_gathered_windows_are_samples_again(make_bars):

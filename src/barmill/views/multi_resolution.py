@@ -40,9 +40,9 @@ class MultiResolution:
     reference : float64 array of shape (n_bars,) or None. If given, the columns open, high, low and close hold logarithms, and
         a batch shows them less the reference of the decision bar; volume is shown as ln((v + m) / 2m), m being its mean in
         the window (0 for a window without volume), and other columns as they are
-    unit : float64 array of shape (n_bars,) or None: with a `reference`, the volatility of a base bar as known at each. If given,
-        prices are divided by unit x sqrt(base bars that the timeframe's window lasts), what a price moves over the window, and
-        held within -8 .. 8: numbers of order one in quiet times and in wild ones. A bar without a positive unit is not ready
+    unit : float64 array of shape (n,) or None: with a `reference`, the volatility of a base bar as known at each sample's decision.
+        If given, prices are divided by unit x sqrt(base bars that the timeframe's window lasts), what a price moves over the
+        window, and held within -8 .. 8: numbers of order one in quiet times and in wild ones
 
     Timing: every bar of sample i has closed at or before the close of bar ends[i].
     Raises: ShapeError if shapes or types differ, or naming the first sample that is not ready and what it lacks.
@@ -64,10 +64,7 @@ class MultiResolution:
                 row = int(ends[at])
                 mend = "Take samples among the `ready` bars."
                 raise ShapeError(f"MultiResolution.ends[{at}]", f"base bar {row} has {resolution.why_not_ready(row)}", mend=mend)
-        if self.unit is not None and not _is_unit(self.unit[ends]).all():
-            at = int(np.argmin(_is_unit(self.unit[ends])))
-            found = f"base bar {int(ends[at])} has a volatility of {self.unit[ends[at]]}"
-            raise ShapeError(f"MultiResolution.ends[{at}]", found, expected="a number above 0", mend="Take samples among the `ready` bars.")
+        self._check_unit(ends)
         object.__setattr__(self, "ends", ends)
 
     @classmethod
@@ -79,7 +76,6 @@ class MultiResolution:
         names: Sequence[str] = BAR_COLUMNS,
         normalise: "Literal['raw', 'log'] | Mapping[str, RobustScaler]" = "log",
         anchor: Anchor = "epoch",
-        unit: Float64Array | None = None,
     ) -> Self:
         """The view of `bars` on each timeframe, shortest first.
 
@@ -94,7 +90,6 @@ class MultiResolution:
             are. Or scalers by timeframe as `fit_scalers` gives them: every column centred, scaled and clipped, one bar
             like another
         anchor : whether longer bars are counted from the Unix epoch or from the open of each session
-        unit : float64 array of shape (n_bars,), see the class; only with "log"
 
         Raises: InstrumentError for a timeframe that is no multiple of the bars'; SchemaError if a scaler is missing or of other
         columns; RecipeError for a feature that does not exist; DataError for a price that is not above 0; ShapeError as above.
@@ -113,7 +108,7 @@ class MultiResolution:
         resolutions = tuple(
             Resolution(one.timeframe, lengths[one.asked], base, one.last, one.n_base) for one, base in zip(closed, bases, strict=True)
         )
-        whole = cls(resolutions, tuple(names), NO_ENDS, reference, unit)
+        whole = cls(resolutions, tuple(names), NO_ENDS, reference)
         return replace(whole, ends=np.flatnonzero(whole.ready) if ends is None else np.asarray(ends))
 
     @classmethod
@@ -140,9 +135,8 @@ class MultiResolution:
 
     @property
     def ready(self) -> BoolArray:
-        """bool array of shape (n_bars,), the base bars that can be a sample: every timeframe has bars enough, and a unit is known."""
-        ready = np.logical_and.reduce([resolution.ready for resolution in self.resolutions])
-        return ready if self.unit is None else ready & _is_unit(self.unit)
+        """bool array of shape (n_bars,), the base bars that can be a sample: every timeframe has bars enough."""
+        return np.logical_and.reduce([resolution.ready for resolution in self.resolutions])
 
     @property
     def lengths(self) -> dict[str, int]:
@@ -189,11 +183,11 @@ class MultiResolution:
         -------
         float32 array of shape (b, sum of the lengths, n_features), C-contiguous: the first b samples of `out`
         """
-        ends = self._chosen(idx)
+        ends, unit = self._chosen(idx), self._units(idx)
         batch = batch_like("MultiResolution.concatenated.out", out, (len(ends), *self.concatenated_shape[1:]))
         place = 0
         for resolution in self.resolutions:
-            self._gather(resolution, ends, place, batch)
+            self._gather(resolution, ends, unit, place, batch)
             place += resolution.length
         return batch
 
@@ -211,23 +205,31 @@ class MultiResolution:
         values : float32 array of shape (b, n_timeframes, longest window, n_features), C-contiguous, the newest bars last
         mask : bool array of shape (b, n_timeframes, longest window), True where a bar stands, False where padding does
         """
-        ends = self._chosen(idx)
+        ends, unit = self._chosen(idx), self._units(idx)
         _, n_timeframes, longest, n_features = self.stacked_shape
         values = batch_like("MultiResolution.stacked.out", out, (len(ends), n_timeframes, longest, n_features))
         rows = values.reshape(len(ends), n_timeframes * longest, n_features)
         for number, resolution in enumerate(self.resolutions):
             values[:, number, : longest - resolution.length] = 0.0
-            self._gather(resolution, ends, (number + 1) * longest - resolution.length, rows)
+            self._gather(resolution, ends, unit, (number + 1) * longest - resolution.length, rows)
         return values, np.repeat(self.stacked_mask[None], len(ends), axis=0)
 
     def take(self, idx: npt.ArrayLike | slice) -> "MultiResolution":
         """The samples numbered `idx` (int positions among the samples, a mask or a slice), over the same bases."""
-        return replace(self, ends=self._chosen(idx))
+        chosen = idx if isinstance(idx, slice) else np.asarray(idx)
+        return replace(self, ends=self._chosen(idx), unit=None if self.unit is None else self.unit[chosen])
+
+    def samples(self, ends: npt.ArrayLike, unit: Float64Array | None = None) -> "MultiResolution":
+        """Other samples over the same bases, at the base bars `ends` and in units of `unit`, see the class."""
+        return replace(self, ends=np.asarray(ends), unit=unit)
 
     def _chosen(self, idx: npt.ArrayLike | slice) -> Positions:
         return np.ascontiguousarray(self.ends[idx if isinstance(idx, slice) else np.asarray(idx)])
 
-    def _gather(self, resolution: Resolution, ends: Positions, place: int, batch: Float32Array) -> None:
+    def _units(self, idx: npt.ArrayLike | slice) -> Float64Array | None:
+        return None if self.unit is None else np.ascontiguousarray(self.unit[idx if isinstance(idx, slice) else np.asarray(idx)])
+
+    def _gather(self, resolution: Resolution, ends: Positions, unit: Float64Array | None, place: int, batch: Float32Array) -> None:
         from barmill.views import _gathering
 
         newest = resolution.last[ends]
@@ -236,11 +238,12 @@ class MultiResolution:
             return
         kinds = {**dict.fromkeys(PRICES, _gathering.LOG_PRICE), "volume": _gathering.VOLUME}
         numbers = np.array([kinds.get(name, _gathering.AS_IT_IS) for name in self.names], dtype=np.int64)
-        unit, reach, clip = np.ones(len(ends)), 1.0, math.inf
-        if self.unit is not None:
-            unit, reach, clip = self.unit[ends], math.sqrt(resolution.n_base * resolution.length), DEFAULT_CLIP
+        reach, clip = (math.sqrt(resolution.n_base * resolution.length), DEFAULT_CLIP) if unit is not None else (1.0, math.inf)
+        divisor = np.ones(len(ends)) if unit is None else unit
         reference = self.reference[ends]
-        _gathering.copy_relative.compiled(resolution.base, numbers, newest, reference, unit, reach, clip, resolution.length, place, batch)
+        _gathering.copy_relative.compiled(
+            resolution.base, numbers, newest, reference, divisor, reach, clip, resolution.length, place, batch
+        )
 
     def _checked_bars(self) -> int:
         """How many base bars there are, after all arrays were found to fit together."""
@@ -259,11 +262,16 @@ class MultiResolution:
         if self.reference is not None and (self.reference.shape != (n_bars,) or self.reference.dtype != np.float64):
             found = f"an array of shape {self.reference.shape} and type {self.reference.dtype}"
             raise ShapeError("MultiResolution.reference", found, expected=f"float64 of shape ({n_bars},)")
-        if self.unit is not None and (self.reference is None or self.unit.shape != (n_bars,) or self.unit.dtype != np.float64):
-            found = f"an array of shape {self.unit.shape} and type {self.unit.dtype}"
-            raise ShapeError("MultiResolution.unit", found, expected=f"float64 of shape ({n_bars},), beside a reference")
         return n_bars
 
-
-def _is_unit(unit: Float64Array) -> BoolArray:
-    return np.isfinite(unit) & (unit > 0.0)
+    def _check_unit(self, ends: Positions) -> None:
+        if self.unit is None:
+            return
+        if self.reference is None or self.unit.shape != ends.shape or self.unit.dtype != np.float64:
+            found = f"an array of shape {self.unit.shape} and type {self.unit.dtype}"
+            raise ShapeError("MultiResolution.unit", found, expected=f"float64 of shape {ends.shape}, beside a reference")
+        good = np.isfinite(self.unit) & (self.unit > 0.0)
+        if not good.all():
+            at = int(np.argmin(good))
+            found = f"{self.unit[at]} for the sample at base bar {int(ends[at])}"
+            raise ShapeError(f"MultiResolution.unit[{at}]", found, expected="a number above 0")
