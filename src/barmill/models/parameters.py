@@ -39,7 +39,7 @@ class Parameter:
     def range(self) -> str:
         """The range as it is written in mathematics, or the choices."""
         if self.choices:
-            return ", ".join("none" if choice is None else str(choice) for choice in self.choices)
+            return ", ".join(_written(choice) for choice in self.choices)
         if self.kind in ("text", "list", "mapping"):
             return f"a {self.kind}".replace("text", "name")
         low = "(-inf" if self.low is None else f"{'[' if self.low_in else '('}{self.low:g}"
@@ -70,6 +70,11 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
     return Parameter(name, kind, field.default, description, search=search, **ends)
 
 
+def _written(choice: Any) -> str:
+    """A choice as a recipe writes it."""
+    return "none" if choice is None else str(choice).lower() if isinstance(choice, bool) else str(choice)
+
+
 def _kind(annotation: Any) -> str:
     """What a value is that is no choice; None beside it does not count."""
     kinds = {int: "integer", str: "text", tuple: "list", Mapping: "mapping"}
@@ -79,7 +84,9 @@ def _kind(annotation: Any) -> str:
 
 
 def _choices(annotation: Any) -> tuple[Any, ...]:
-    """The values of a Literal, of an optional one with None first; empty for anything else."""
+    """The values of a Literal, of an optional one with None first, and of a switch; empty for anything else."""
+    if annotation is bool:
+        return (False, True)
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     arguments = get_args(annotation)
