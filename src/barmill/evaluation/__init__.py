@@ -63,6 +63,7 @@ from barmill.evaluation.comparison import (
     winkler_score,
 )
 from barmill.evaluation.drift import kl_divergence, kl_divergence_samples, kolmogorov_smirnov, psi, wasserstein_1
+from barmill.evaluation.explanation_stability import ExplanationStability, explanation_stability
 from barmill.evaluation.feature_correlation import Correlations
 from barmill.evaluation.feature_flags import FLAG_KINDS, FeatureFlag, FlagKind, feature_flags, worst_first
 from barmill.evaluation.feature_profile import FeatureProfile, Histogram, TableProfile, profile_features
@@ -167,6 +168,7 @@ __all__ = [
     "Dossier",
     "EffectiveTrials",
     "EquityCurve",
+    "ExplanationStability",
     "FeatureAudit",
     "FeatureFlag",
     "FeatureMaker",
@@ -251,6 +253,7 @@ __all__ = [
     "equity_curve",
     "expected_calibration_error",
     "expected_max_sharpe",
+    "explanation_stability",
     "feature_flags",
     "fit_thresholds",
     "forecast_metrics",
