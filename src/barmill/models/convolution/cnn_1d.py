@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import FitContext, FittedModel, Samples
+from barmill.models.convolution.channels_first import ChannelsFirst
+from barmill.models.convolution.convolving import same_convolution
 from barmill.models.convolution.params import CNN1DParams
 from barmill.models.convolution.readout import Readout, activation_health
-from barmill.models.convolution.same_padding import SameConv1d
 from barmill.models.network_fit import fit_network
 
 
@@ -27,12 +28,22 @@ class CNN1DTrunk(nn.Module):
     """
 
     def __init__(
-        self, n_features: int, window: int, channels: Sequence[int], kernel_size: int, *, dilated: bool, readout: str, dropout: float
+        self,
+        n_features: int,
+        window: int,
+        channels: Sequence[int],
+        kernel_size: int,
+        *,
+        dilated: bool,
+        readout: str,
+        dropout: float,
+        lengths: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
+        self.channels_first = ChannelsFirst(lengths)
         layers: list[nn.Module] = []
         for i, (n_in, n_out) in enumerate(zip([n_features, *channels[:-1]], channels, strict=True)):
-            conv = SameConv1d(n_in, n_out, kernel_size, dilation=2**i if dilated else 1)
+            conv = same_convolution(n_in, n_out, kernel_size, dilation=2**i if dilated else 1)
             layers += [conv, nn.BatchNorm1d(n_out), nn.ReLU()]
             if not dilated and window > 2:
                 layers.append(nn.MaxPool1d(2, ceil_mode=True))  # rounding down would drop the newest bar of an odd window
@@ -43,7 +54,7 @@ class CNN1DTrunk(nn.Module):
 
     def forward(self, x_BWF: Tensor) -> Tensor:
         """The vector, shape (B, width)."""
-        return self.readout(self.layers(x_BWF.transpose(1, 2)))
+        return self.readout(self.layers(self.channels_first(x_BWF)))
 
     def health(self, x_BWF: Tensor) -> dict[str, float]:
         """See `activation_health`."""
@@ -54,12 +65,13 @@ def build_trunk(params: CNN1DParams, n_features: int) -> tuple[nn.Module, int]:
     """The network below its head, and the width of the vector that it makes."""
     trunk = CNN1DTrunk(
         n_features,
-        params.seq_len,
+        params.window,
         params.channels,
         params.kernel_size,
         dilated=params.variant == "dilated",
         readout=params.readout,
         dropout=params.dropout,
+        lengths=params.lengths,
     )
     return trunk, trunk.width
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import FitContext, FittedModel, Samples
+from barmill.models.convolution.channels_first import ChannelsFirst
+from barmill.models.convolution.convolving import Convolution, same_convolution
 from barmill.models.convolution.params import InceptionTimeParams
 from barmill.models.convolution.readout import Readout, activation_health
-from barmill.models.convolution.same_padding import SameConv1d
 from barmill.models.network_fit import fit_network
 
 RESIDUAL_EVERY = 3
@@ -26,10 +27,10 @@ class InceptionModule(nn.Module):
     def __init__(self, n_in: int, n_filters: int, kernel_sizes: Sequence[int], bottleneck: int) -> None:
         super().__init__()
         # A single channel has nothing to bring down.
-        self.bottleneck = nn.Conv1d(n_in, bottleneck, 1, bias=False) if n_in > 1 else nn.Identity()
+        self.bottleneck = Convolution(n_in, bottleneck, 1, bias=False) if n_in > 1 else nn.Identity()
         narrow = bottleneck if n_in > 1 else n_in
-        self.branches = nn.ModuleList(SameConv1d(narrow, n_filters, kernel, bias=False) for kernel in kernel_sizes)
-        self.pooled = nn.Sequential(nn.MaxPool1d(3, stride=1, padding=1), nn.Conv1d(n_in, n_filters, 1, bias=False))
+        self.branches = nn.ModuleList(same_convolution(narrow, n_filters, kernel, bias=False) for kernel in kernel_sizes)
+        self.pooled = nn.Sequential(nn.MaxPool1d(3, stride=1, padding=1), Convolution(n_in, n_filters, 1, bias=False))
         self.norm = nn.BatchNorm1d(n_filters * (len(kernel_sizes) + 1))
         self.relu = nn.ReLU()
 
@@ -46,7 +47,7 @@ class ResidualGroup(nn.Module):
     def __init__(self, modules: Sequence[InceptionModule], n_in: int, n_out: int) -> None:
         super().__init__()
         self.inner = nn.Sequential(*modules)
-        self.shortcut = nn.Sequential(nn.Conv1d(n_in, n_out, 1, bias=False), nn.BatchNorm1d(n_out))
+        self.shortcut = nn.Sequential(Convolution(n_in, n_out, 1, bias=False), nn.BatchNorm1d(n_out))
         self.relu = nn.ReLU()
 
     def forward(self, x_BCW: Tensor) -> Tensor:
@@ -91,15 +92,17 @@ class InceptionTimeTrunk(nn.Module):
         n_networks: int,
         readout: str,
         dropout: float,
+        lengths: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
+        self.channels_first = ChannelsFirst(lengths)
         self.networks = nn.ModuleList(InceptionNetwork(n_features, n_filters, kernel_sizes, depth, bottleneck) for _ in range(n_networks))
         self.readout = Readout(readout, dropout)
         self.width = n_networks * self.readout.width(n_filters * (len(kernel_sizes) + 1))
 
     def forward(self, x_BWF: Tensor) -> Tensor:
         """The networks' vectors, shape (B, width)."""
-        x_BFW = x_BWF.transpose(1, 2)
+        x_BFW = self.channels_first(x_BWF)
         return torch.cat([self.readout(network(x_BFW)) for network in self.networks], dim=1)
 
     def health(self, x_BWF: Tensor) -> dict[str, float]:
@@ -118,6 +121,7 @@ def build_trunk(params: InceptionTimeParams, n_features: int) -> tuple[nn.Module
         params.n_networks,
         params.readout,
         params.dropout,
+        params.lengths,
     )
     return trunk, trunk.width
 

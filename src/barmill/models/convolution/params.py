@@ -29,17 +29,17 @@ class TCNParams(NetworkParams):
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels of each level as they are built."""
-        return self.num_channels or (self.width,) * tcn_levels(self.seq_len, self.kernel_size)
+        return self.num_channels or (self.width,) * tcn_levels(self.window, self.kernel_size)
 
     @model_validator(mode="after")
     def _sees_the_window(self) -> Self:
         levels = len(self.channels)
         sees = tcn_field(levels, self.kernel_size)
-        if sees < self.seq_len:
-            enough = tcn_levels(self.seq_len, self.kernel_size)
-            kernel = next(k for k in range(self.kernel_size, self.seq_len + 2) if tcn_field(levels, k) >= self.seq_len)
+        if sees < self.window:
+            enough = tcn_levels(self.window, self.kernel_size)
+            kernel = next(k for k in range(self.kernel_size, self.window + 2) if tcn_field(levels, k) >= self.window)
             raise ValueError(
-                f"{levels} levels of num_channels with kernel_size {self.kernel_size} see {sees} of the window's {self.seq_len} bars; "
+                f"{levels} levels of num_channels with kernel_size {self.kernel_size} see {sees} of the window's {self.window} bars; "
                 f"expected all of them. What reaches: {enough} levels ({tcn_field(enough, self.kernel_size)} bars), "
                 f"kernel_size {kernel} ({tcn_field(levels, kernel)} bars), or seq_len {sees}"
             )
@@ -79,18 +79,18 @@ class InceptionTimeParams(PooledParams):
         """Kernels of a module as they are built."""
         if self.kernel_sizes is not None:
             return self.kernel_sizes
-        longest = max(AUTHORS_KERNELS[0], inception_kernel(self.seq_len, self.depth))
+        longest = max(AUTHORS_KERNELS[0], inception_kernel(self.window, self.depth))
         return tuple(max(2, longest * kernel // AUTHORS_KERNELS[0]) for kernel in AUTHORS_KERNELS)
 
     @model_validator(mode="after")
     def _sees_the_window(self) -> Self:
         longest = max(self.kernels)
         sees = inception_field(self.depth, longest)
-        if sees < self.seq_len:
-            kernel = inception_kernel(self.seq_len, self.depth)
-            depth = -(-(self.seq_len - 1) // (longest - 1))
+        if sees < self.window:
+            kernel = inception_kernel(self.window, self.depth)
+            depth = -(-(self.window - 1) // (longest - 1))
             raise ValueError(
-                f"kernel_sizes of up to {longest} in {self.depth} modules see {sees} of the window's {self.seq_len} bars; "
+                f"kernel_sizes of up to {longest} in {self.depth} modules see {sees} of the window's {self.window} bars; "
                 f"expected all of them. What reaches: a kernel of {kernel} ({inception_field(self.depth, kernel)} bars), "
                 f"depth {depth} ({inception_field(depth, longest)} bars), or seq_len {sees}"
             )

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import FitContext, FittedModel, Samples
+from barmill.models.convolution.channels_first import ChannelsFirst
+from barmill.models.convolution.convolving import Convolution, same_convolution
 from barmill.models.convolution.params import ResNet1DParams
 from barmill.models.convolution.readout import Readout, activation_health
-from barmill.models.convolution.same_padding import SameConv1d
 from barmill.models.network_fit import fit_network
 
 
@@ -25,9 +26,9 @@ class ResidualBlock(nn.Module):
         sizes = [n_in, *[n_out] * (len(kernel_sizes) - 1)]
         layers: list[nn.Module] = []
         for size, kernel in zip(sizes, kernel_sizes, strict=True):
-            layers += [SameConv1d(size, n_out, kernel), nn.BatchNorm1d(n_out), nn.ReLU()]
+            layers += [same_convolution(size, n_out, kernel), nn.BatchNorm1d(n_out), nn.ReLU()]
         self.convolutions = nn.Sequential(*layers[:-1])
-        project: list[nn.Module] = [nn.Conv1d(n_in, n_out, 1)] if n_in != n_out else []
+        project: list[nn.Module] = [Convolution(n_in, n_out, 1)] if n_in != n_out else []
         self.shortcut = nn.Sequential(*project, nn.BatchNorm1d(n_out))  # normed also where nothing needs projecting
         self.relu = nn.ReLU()
 
@@ -42,8 +43,17 @@ class ResNet1DTrunk(nn.Module):
     The window is read as a whole: a position sees newer bars of it too, none of which is newer than the decision.
     """
 
-    def __init__(self, n_features: int, channels: Sequence[int], kernel_sizes: Sequence[int], readout: str, dropout: float) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        channels: Sequence[int],
+        kernel_sizes: Sequence[int],
+        readout: str,
+        dropout: float,
+        lengths: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
+        self.channels_first = ChannelsFirst(lengths)
         sizes = zip([n_features, *channels[:-1]], channels, strict=True)
         self.blocks = nn.Sequential(*(ResidualBlock(n_in, n_out, kernel_sizes) for n_in, n_out in sizes))
         self.readout = Readout(readout, dropout)
@@ -51,7 +61,7 @@ class ResNet1DTrunk(nn.Module):
 
     def forward(self, x_BWF: Tensor) -> Tensor:
         """The vector, shape (B, width)."""
-        return self.readout(self.blocks(x_BWF.transpose(1, 2)))
+        return self.readout(self.blocks(self.channels_first(x_BWF)))
 
     def health(self, x_BWF: Tensor) -> dict[str, float]:
         """See `activation_health`."""
@@ -60,7 +70,7 @@ class ResNet1DTrunk(nn.Module):
 
 def build_trunk(params: ResNet1DParams, n_features: int) -> tuple[nn.Module, int]:
     """The network below its head, and the width of the vector that it makes."""
-    trunk = ResNet1DTrunk(n_features, params.channels, params.kernel_sizes, params.readout, params.dropout)
+    trunk = ResNet1DTrunk(n_features, params.channels, params.kernel_sizes, params.readout, params.dropout, params.lengths)
     return trunk, trunk.width
 
 

@@ -9,6 +9,7 @@ _network = partial(
     ModelSpec,
     family="convolution",
     view="window_tensor",
+    views=("window_tensor", "multi_resolution"),
     outputs=("p_up", "E_r"),
     causal=True,
     zero_shot=False,

@@ -8,11 +8,12 @@ sequence modeling, arXiv 1803.01271, section 3.
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import FitContext, FittedModel, Samples
+from barmill.models.convolution.channels_first import ChannelsFirst
+from barmill.models.convolution.convolving import Convolution
 from barmill.models.convolution.params import TCNParams
 from barmill.models.convolution.readout import activation_health
 from barmill.models.network_fit import fit_network
@@ -20,22 +21,15 @@ from barmill.models.network_fit import fit_network
 FIRST_WEIGHTS_STD = 0.01  # of the authors
 
 
-class CausalConv1d(nn.Module):
+def causal_convolution(n_in: int, n_out: int, kernel_size: int, dilation: int) -> Convolution:
     """A weight-normed convolution that reads `dilation` bars apart, and nothing newer than its own bar.
 
     Padded on the left alone. The authors pad on both sides and chop the right one off, which is the same.
     """
-
-    def __init__(self, n_in: int, n_out: int, kernel_size: int, dilation: int) -> None:
-        super().__init__()
-        conv = nn.Conv1d(n_in, n_out, kernel_size, dilation=dilation)
-        nn.init.normal_(conv.weight, 0.0, FIRST_WEIGHTS_STD)  # before the norm is taken: afterwards it would change nothing
-        self.conv = weight_norm(conv)
-        self.padding = (kernel_size - 1) * dilation
-
-    def forward(self, x_BCW: Tensor) -> Tensor:
-        """Shape (B, n_out, W)."""
-        return self.conv(functional.pad(x_BCW, (self.padding, 0)))
+    convolution = Convolution(n_in, n_out, kernel_size, dilation=dilation, left=(kernel_size - 1) * dilation)
+    nn.init.normal_(convolution.conv.weight, 0.0, FIRST_WEIGHTS_STD)  # before the norm is taken: afterwards it would change nothing
+    weight_norm(convolution.conv)
+    return convolution
 
 
 class TemporalBlock(nn.Module):
@@ -44,16 +38,16 @@ class TemporalBlock(nn.Module):
     def __init__(self, n_in: int, n_out: int, kernel_size: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
-            CausalConv1d(n_in, n_out, kernel_size, dilation),
+            causal_convolution(n_in, n_out, kernel_size, dilation),
             nn.ReLU(),
             nn.Dropout(dropout),
-            CausalConv1d(n_out, n_out, kernel_size, dilation),
+            causal_convolution(n_out, n_out, kernel_size, dilation),
             nn.ReLU(),
             nn.Dropout(dropout),
         )
-        self.shortcut = nn.Conv1d(n_in, n_out, 1) if n_in != n_out else nn.Identity()
-        if isinstance(self.shortcut, nn.Conv1d):
-            nn.init.normal_(self.shortcut.weight, 0.0, FIRST_WEIGHTS_STD)
+        self.shortcut = Convolution(n_in, n_out, 1) if n_in != n_out else nn.Identity()
+        if isinstance(self.shortcut, Convolution):
+            nn.init.normal_(self.shortcut.conv.weight, 0.0, FIRST_WEIGHTS_STD)
         self.relu = nn.ReLU()
 
     def forward(self, x_BCW: Tensor) -> Tensor:
@@ -67,17 +61,18 @@ class TCNTrunk(nn.Module):
     It sees 1 + 2 (kernel_size - 1) (2^levels - 1) bars: two convolutions a level, not one.
     """
 
-    def __init__(self, n_features: int, channels: Sequence[int], kernel_size: int, dropout: float) -> None:
+    def __init__(self, n_features: int, channels: Sequence[int], kernel_size: int, dropout: float, lengths: tuple[int, ...] = ()) -> None:
         super().__init__()
+        self.channels_first = ChannelsFirst(lengths)
         sizes = zip([n_features, *channels[:-1]], channels, strict=True)
         self.blocks = nn.Sequential(*(TemporalBlock(n_in, n_out, kernel_size, 2**i, dropout) for i, (n_in, n_out) in enumerate(sizes)))
 
     def states(self, x_BWF: Tensor) -> Tensor:
-        """The last level's channels at every bar, shape (B, W, C)."""
-        return self.blocks(x_BWF.transpose(1, 2)).transpose(1, 2)
+        """The last level's channels at every bar in the order read, shape (B, W, C)."""
+        return self.blocks(self.channels_first(x_BWF)).transpose(1, 2)
 
     def forward(self, x_BWF: Tensor) -> Tensor:
-        """The last level's channels at the window's last bar, shape (B, C)."""
+        """The last level's channels at the decision bar, shape (B, C)."""
         return self.states(x_BWF)[:, -1]
 
     def health(self, x_BWF: Tensor) -> dict[str, float]:
@@ -87,7 +82,7 @@ class TCNTrunk(nn.Module):
 
 def build_trunk(params: TCNParams, n_features: int) -> tuple[nn.Module, int]:
     """The network below its head, and the width of the vector that it makes."""
-    return TCNTrunk(n_features, params.channels, params.kernel_size, params.dropout), params.channels[-1]
+    return TCNTrunk(n_features, params.channels, params.kernel_size, params.dropout, params.lengths), params.channels[-1]
 
 
 def fit_tcn(params: TCNParams, train: Samples, valid: Samples, context: FitContext) -> FittedModel:
