@@ -93,8 +93,11 @@ class _Folds:
         p = model.calibration.apply(said.logits)
         seen = Ranges.of(np.sort(np.concatenate(list(parts.values()))))
         tensors = {"positions": test, "p": np.ascontiguousarray(p), "fitted_on": seen.bounds}
+        scale = scaled.scale(test)
         if said.expected is not None:
-            tensors["expected"] = np.ascontiguousarray(said.expected)
+            tensors["expected"] = np.ascontiguousarray(said.expected * scale)
+        z = model.quantiles.apply(said.expected, said.logits, said.quantiles)
+        tensors["quantiles"] = np.ascontiguousarray(z * scale[:, None])
         taught = model.p_up(scaled.view(parts["fit"], window, inputs))
         y = self.data.labels.classes(scaled.n_classes)[test]
         summary = {

@@ -171,11 +171,11 @@ class ScaledData:
         return Samples(
             view=self.view(positions, window, inputs),
             y=self.labels.classes(self.n_classes)[positions],
-            z=self.labels.net_log_return[positions] / self._scale(positions),
+            z=self.labels.net_log_return[positions] / self.scale(positions),
             weight=weight / weight.mean(),
         )
 
-    def _scale(self, positions: Positions) -> npt.NDArray[np.float64]:
+    def scale(self, positions: Positions) -> npt.NDArray[np.float64]:
         """Volatility of the label's horizon as known at the decision: what targets are divided by."""
         per_bar = np.asarray(self.values[self.labels.t0[positions], self.names.index(self.volatility)])
         return np.maximum(per_bar, self.floor) * np.sqrt(self.horizon)

@@ -19,6 +19,7 @@ from barmill.features import FeatureTable
 from barmill.market import Bars
 from barmill.pipeline.dataset import load_bars, load_labels, load_positions
 from barmill.pipeline.job import ForecastJob, StageRef
+from barmill.pipeline.latency import measure_latency, write_latency
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import Calibration
@@ -43,6 +44,7 @@ def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
             raise ProvenanceError("forecasting", "torch was imported by what a server runs", mend="Report this: it is a fault of Barmill.")
         with workspace.writing(ref.stage) as folder:
             forecast.write_parquet(folder / "forecasts.parquet")
+        write_latency(job.root, label, measure_latency(bundle, tables[plan]))
         teller.finished(ref.name, time.perf_counter() - began)
 
 

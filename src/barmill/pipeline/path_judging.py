@@ -17,7 +17,18 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import read_json, readable_json, without_nan, write_new
-from barmill.evaluation import JudgedPath, Thresholds, classification_scores, stability
+from barmill.evaluation import (
+    JudgedPath,
+    Thresholds,
+    band_coverage,
+    classification_scores,
+    expected_calibration_error,
+    information_coefficient,
+    label_losses,
+    linear_correlation,
+    stability,
+    winkler_score,
+)
 from barmill.pipeline.cutting import folds_told
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
@@ -27,8 +38,11 @@ from barmill.pipeline.returns import MEAN, TYPICAL
 from barmill.pipeline.trading_path import Float64Array, signal_of
 from barmill.splits import OofPiece, Ranges, check_out_of_fold, cpcv_paths, out_of_window
 
+UP, DECISION = "|up", "|t0"  # of the rows that models are compared by; no model can be called so
 DRAWN_ROWS = 1500  # of an equity curve: more than a page has pixels
-SPREAD_OF = ("sharpe", "sortino", "calmar", "max_drawdown", "total_return", "gross_total_return", "n_trades", "auc", "log_loss", "brier")
+OF_TRADING = ("sharpe", "sortino", "calmar", "max_drawdown", "turnover", "total_return", "gross_total_return", "n_trades")
+OF_FORECASTS = ("auc", "log_loss", "brier", "ece", "ic", "rank_ic", "coverage_90", "winkler_90")
+SPREAD_OF = (*OF_TRADING, *OF_FORECASTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,7 @@ class SplitResult:
     """What one model did in one split.
 
     positions : int64 (n_test,), labels of the run that judged; p_up : float64 (n_test,); thresholds : of its trading rule
+    centre, low, high : float64 (n_test,), net log returns: E_r, or q50 where the model has none; q05; q95
     fitted_on : labels of the run that anything of it was fitted on
     summary : as the worker wrote it
     """
@@ -43,6 +58,9 @@ class SplitResult:
     positions: Positions
     p_up: Float64Array
     thresholds: Thresholds
+    centre: Float64Array
+    low: Float64Array
+    high: Float64Array
     fitted_on: Ranges
     summary: Mapping[str, Any]
 
@@ -51,7 +69,10 @@ class SplitResult:
         tensors = load_tensors((folder / "forecasts.safetensors").read_bytes())
         summary = read_json(folder / "summary.json")
         thresholds = Thresholds(summary["thresholds"]["short_below"], summary["thresholds"]["long_above"])
-        return cls(tensors["positions"], up_of(tensors["p"]), thresholds, Ranges(tensors["fitted_on"]), summary)
+        low, middle, high = (np.ascontiguousarray(level) for level in tensors["quantiles"].T)
+        centre = tensors.get("expected", middle)
+        seen = Ranges(tensors["fitted_on"])
+        return cls(tensors["positions"], up_of(tensors["p"]), thresholds, centre, low, high, seen, summary)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -64,12 +85,15 @@ class SplitResult:
 class ForecastPath:
     """One walk through the development bars: what was forecast at each of its labels, and the signal that it gave.
 
-    positions : int64 (n,), ascending; p_up, signal : float64 (n,)
+    positions : int64 (n,), ascending; p_up, signal : float64 (n,); centre, low, high : as in `SplitResult`
     """
 
     positions: Positions
     p_up: Float64Array
     signal: Float64Array
+    centre: Float64Array
+    low: Float64Array
+    high: Float64Array
 
 
 def write_judgement(
@@ -80,9 +104,10 @@ def write_judgement(
     models: list[dict[str, Any]] = []
     curves: dict[str, Float64Array] = {}
     returns: dict[str, Float64Array] = {}
+    losses: dict[str, Float64Array] = {}
     for entry in inputs.recipe.base_models:
         results = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
-        told, backtests = judged.model(entry.label, results)
+        told, backtests, losses[entry.label] = judged.model(entry.label, results)
         models.append(told)
         curves |= {f"{entry.label}|{number}": result.equity_at_bars for number, result in enumerate(backtests)}
         returns[f"{MEAN}|{entry.label}"] = np.mean([result.net for result in backtests], axis=0)
@@ -90,6 +115,8 @@ def write_judgement(
     write_new(folder / "cross_validation.json", readable_json(without_nan({**judged.cut(), "models": models})))
     write_new(folder / "paths.parquet", _drawn(judged.path.bars.open_time, curves))
     write_new(folder / "returns.safetensors", save_tensors({name: np.ascontiguousarray(row) for name, row in returns.items()}))
+    rows = {DECISION: data.labels.t0[development.covered], UP: judged.up[development.covered]}
+    write_new(folder / "losses.safetensors", save_tensors({**{name: np.ascontiguousarray(row) for name, row in rows.items()}, **losses}))
 
 
 class _Paths:
@@ -106,8 +133,8 @@ class _Paths:
         assert config is not None
         return folds_told(self.development, config.method, self.inputs.bars)
 
-    def model(self, label: str, results: list[SplitResult]) -> tuple[dict[str, Any], list[JudgedPath]]:
-        """What is told of one model, and the backtest of each of its paths."""
+    def model(self, label: str, results: list[SplitResult]) -> tuple[dict[str, Any], list[JudgedPath], Float64Array]:
+        """What is told of one model, the backtest of each of its paths, and what it lost at each label, the mean of the paths."""
         paths = self._paths(results)
         out_of_fold = self._out_of_fold(label, results)
         backtests = [self._backtest(path) for path in paths]
@@ -121,11 +148,12 @@ class _Paths:
             "is_oos": stability(*([split[name] for split in splits] for name in ("is_sharpe", "oos_sharpe"))).to_json(),
             "oof": out_of_fold,
         }
-        return told, backtests
+        losses = np.mean([label_losses(path.p_up, self.up[path.positions]) for path in paths], axis=0)
+        return told, backtests, losses
 
     def _paths(self, results: list[SplitResult]) -> list[ForecastPath]:
         """The splits' forecasts, put together so that each path holds every judged label once."""
-        said = [np.column_stack((result.p_up, signal_of(result.p_up, result.thresholds))) for result in results]
+        said = [np.column_stack((one.p_up, signal_of(one.p_up, one.thresholds), one.centre, one.low, one.high)) for one in results]
         splitter = self.development.combinatorial
         walks = cpcv_paths(said, splitter.n_groups, splitter.n_test_groups) if splitter else np.concatenate(said)[np.newaxis]
         return [ForecastPath(self.development.covered, *np.ascontiguousarray(walk.T)) for walk in walks]
@@ -150,8 +178,18 @@ class _Paths:
         return self.path.traded(self.path.column(path.signal, self.data.labels.t0[path.positions]))
 
     def _scores(self, path: ForecastPath) -> dict[str, float]:
-        scores = classification_scores(path.p_up, self.up[path.positions])
-        return {"auc": scores.roc_auc, "log_loss": scores.log_loss, "brier": scores.brier}
+        up, came = self.up[path.positions], self.data.labels.net_log_return[path.positions]
+        scores = classification_scores(path.p_up, up)
+        return {
+            "auc": scores.roc_auc,
+            "log_loss": scores.log_loss,
+            "brier": scores.brier,
+            "ece": expected_calibration_error(path.p_up, up).ece,
+            "ic": linear_correlation(path.centre, came),
+            "rank_ic": information_coefficient(path.centre, came),
+            "coverage_90": band_coverage(came, path.low, path.high),
+            "winkler_90": winkler_score(came, path.low, path.high),
+        }
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -21,6 +21,8 @@ from barmill.pipeline.fingerprints import code_fingerprint, core_versions, envir
 from barmill.pipeline.inputs import RunInputs, gather_inputs
 from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
+from barmill.pipeline.latency import latencies
+from barmill.pipeline.leaderboard import LEADERBOARD_FILE, evidence_of, leaderboard_section, with_clocks
 from barmill.pipeline.leakage import check_leakage, leakage_section
 from barmill.pipeline.luck import luck_section
 from barmill.pipeline.memory_watch import MemoryWatch
@@ -133,20 +135,24 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
             judge(inputs, stages, workspace, clock)
         trials.close("cross_validation", path_returns(stages, workspace, TYPICAL))
         trials.close("test", test_returns(stages, workspace))
-    _publish(inputs, stages, workspace, trials.ledger)
+    judgement = _judgement(inputs, stages, workspace, trials.ledger)
+    _publish(stages, workspace, judgement)
+    earlier = _earlier_timings(root)
     timings = {
-        "stages": {**_earlier_seconds(root), **clock.seconds},
+        "stages": {**earlier.get("stages", {}), **clock.seconds},
+        "latency": latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {})),
         "wall_s": time.perf_counter() - began,
         "peak_memory_mb": memory.peak_mb,
         "estimated_memory_mb": plan.memory_mb,
     }
     write_json(root / "timings.json", timings)
+    write_json(root / LEADERBOARD_FILE, with_clocks(judgement["leaderboard"], timings))
 
 
-def _earlier_seconds(root: Path) -> dict[str, float]:
-    """Seconds of the stages that an earlier call in this folder computed."""
+def _earlier_timings(root: Path) -> dict[str, Any]:
+    """What clocks said of stages that an earlier call in this folder computed."""
     try:
-        return read_json(root / "timings.json")["stages"]
+        return read_json(root / "timings.json")
     except FileNotFoundError:
         return {}
 
@@ -236,19 +242,9 @@ def _published(workspace: Workspace, stage: Stage) -> dict[str, Any]:
     return read_json(workspace.path(stage) / "published.json")
 
 
-def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Ledger) -> None:
-    """Put the judgement where people look for it, and the fingerprints last: they say that the run is finished."""
-    root, judged = workspace.root, workspace.path(stages.judgement)
-    judgement = read_json(judged / "judgement.json")
-    fingerprints = {
-        "data": inputs.bars.fingerprint,
-        "recipe": recipe_fingerprint(inputs),
-        "code": code_fingerprint(),
-        "seed": inputs.recipe.seed,
-        "stages": {stage.name: stage.key for stage in stages.all},
-        "results": {stage.name: (workspace.record(stage) or {})["digest"] for stage in stages.all},
-        "bundles": {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()},
-    }
+def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Ledger) -> dict[str, Any]:
+    """The judgement stage's with all that stands beside it; writes the rows that the leaderboard compares."""
+    judgement = read_json(workspace.path(stages.judgement) / "judgement.json")
     judgement |= {
         "cross_validation": cross_validation_section(stages, workspace),
         "overfitting": luck_section(inputs, stages, workspace, ledger),
@@ -256,13 +252,35 @@ def _publish(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Le
         "tuning": tuning_judgement(workspace, stages.tuned),
         "ledger": {**ledger.counts().to_json(), "overlapping": [_overlap(other) for other in ledger.overlapping()]},
     }
-    judgement["fingerprints"] = {name: fingerprints[name] for name in ("data", "recipe", "code", "seed", "stages", "bundles")}
+    evidence = evidence_of(inputs, stages, workspace)
+    evidence.write(workspace.root)
+    judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)
+    judgement["fingerprints"] = _fingerprints(inputs, stages, workspace)
+    return judgement
+
+
+def _fingerprints(inputs: RunInputs, stages: Stages, workspace: Workspace) -> dict[str, Any]:
+    return {
+        "data": inputs.bars.fingerprint,
+        "recipe": recipe_fingerprint(inputs),
+        "code": code_fingerprint(),
+        "seed": inputs.recipe.seed,
+        "stages": {stage.name: stage.key for stage in stages.all},
+        "bundles": {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()},
+    }
+
+
+def _publish(stages: Stages, workspace: Workspace, judgement: dict[str, Any]) -> None:
+    """Put the judgement where people look for it, and the fingerprints last: they say that the run is finished."""
+    root, judged = workspace.root, workspace.path(stages.judgement)
     write_json(root / "metrics" / "judgement.json", judgement)
     write_bytes(root / "metrics" / "equity.parquet", (judged / "equity.parquet").read_bytes())
     if stages.cross_validation is not None:
         write_bytes(root / "metrics" / "paths.parquet", (workspace.path(stages.cross_validation) / "paths.parquet").read_bytes())
+    results = {stage.name: (workspace.record(stage) or {})["digest"] for stage in stages.all}
     places = {"bars": f"{stages.bars.folder}/bars.parquet", "features": stages.table.folder, "labels": stages.labels.folder}
-    write_json(root / "fingerprints.json", {**fingerprints, "files": {**places, "splits": stages.splits.folder}})
+    files = {**places, "splits": stages.splits.folder}
+    write_json(root / "fingerprints.json", {**judgement["fingerprints"], "results": results, "files": files})
 
 
 def _overlap(other: Overlap) -> dict[str, Any]:
@@ -271,7 +289,9 @@ def _overlap(other: Overlap) -> dict[str, Any]:
 
 
 def _is_complete(root: Path, inputs: RunInputs) -> bool:
-    if not all((root / name).exists() for name in ("fingerprints.json", "report.html", "timings.json", "metrics/judgement.json")):
+    if not all(
+        (root / name).exists() for name in ("fingerprints.json", "report.html", "timings.json", LEADERBOARD_FILE, "metrics/judgement.json")
+    ):
         return False
     return Run(root).fingerprints["recipe"] == recipe_fingerprint(inputs)
 

@@ -1,0 +1,61 @@
+"""How long one forecast takes: a bundle as a server loads it, one bar at a time, features already there.
+
+A clock's figure: it differs from call to call and machine to machine, so it stands beside a run's results and in no fingerprint.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barmill.artefacts import read_json, readable_json, write_bytes
+from barmill.bundles import Bundle
+from barmill.features import FeatureTable
+
+WARM_UP = 3
+FEWEST, MOST = 20, 400  # forecasts
+SECONDS = 0.3  # of a model, once the fewest are done
+
+
+def measure_latency(bundle: Bundle, table: FeatureTable) -> dict[str, Any]:
+    """Median and 99th percentile of the time of one forecast, in microseconds, on the last bars of `table` that can be forecast.
+
+    One row goes in at a time: scaling, the model, calibration, quantiles and the guard, in one thread if the process has one.
+    """
+    window = bundle.pipeline.window or 1
+    rows = np.flatnonzero(bundle.pipeline.ready(table.ready))[-MOST:]
+    taken: list[int] = []
+    began = time.perf_counter()
+    for turn in range(WARM_UP + MOST):
+        row = int(rows[turn % rows.size])
+        seen = np.ascontiguousarray(table.values[row + 1 - window : row + 1])
+        asked = time.perf_counter_ns()
+        bundle.pipeline.run(seen, np.array([window - 1], dtype=np.int64))
+        if turn >= WARM_UP:
+            taken.append(time.perf_counter_ns() - asked)
+        if len(taken) >= FEWEST and time.perf_counter() - began > SECONDS:
+            break
+    p50, p99 = np.percentile(np.array(taken) / 1000, (50, 99))
+    return {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1), "n": len(taken), "digest": bundle.digest}
+
+
+def latency_file(root: Path, label: str) -> Path:
+    """Where a worker leaves what it measured of one model, for the run to take up."""
+    return root / ".scratch" / f"latency-{label}.json"
+
+
+def write_latency(root: Path, label: str, measured: dict[str, Any]) -> None:
+    write_bytes(latency_file(root, label), readable_json(measured))
+
+
+def latencies(root: Path, bundles: dict[str, str], earlier: dict[str, Any]) -> dict[str, Any]:
+    """What was measured of each bundle (label to digest), now or in an earlier call; a bundle that no measure is of has none."""
+    found: dict[str, Any] = {}
+    for label, digest in bundles.items():
+        file = latency_file(root, label)
+        for measured in (read_json(file) if file.exists() else None, earlier.get(label)):
+            if measured is not None and measured["digest"] == digest:
+                found[label] = measured
+                break
+    return found
