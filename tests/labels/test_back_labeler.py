@@ -281,11 +281,11 @@ def test_a_whole_market_is_labelled_with_the_costs_and_the_clock_of_the_market()
     assert np.isnan(found.minutes_to_SL[~hit]).all()
     decisions = np.count_nonzero(bars.open_time // 60_000 % 5 == 0)
     assert len(found) + sum(found.excluded.values()) == decisions
-    assert set(found.targets) == {"reached_R", "drawdown_kATR", "realised_R", "runup_R", "offset_kATR"}
+    assert set(found.targets) == {"drawdown_kATR", "realised_R", "runup_R", "offset_kATR"}
     assert all(np.isfinite(values).all() for values in found.targets.values())
     # with a target of one R a good entry is one that ended there
     plain = back_label(bars, config.model_copy(update={"target_R": 1.0}))
-    np.testing.assert_array_equal(plain.outcomes.reached_R, plain.outcomes.label == 1)
+    np.testing.assert_array_equal(plain.classes, plain.outcomes.label == 1)
 
 
 def test_rows_that_are_not_ready_are_left_out_and_counted():

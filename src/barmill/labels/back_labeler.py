@@ -88,10 +88,14 @@ class BackLabels:
         return len(self.t0)
 
     @property
+    def classes(self) -> npt.NDArray[np.int8]:
+        """What the entry expert learns, `Samples.y`: 1 where the trade was worth `entry_R` before it left, else 0."""
+        return self.outcomes.reached_R.astype(np.int8)
+
+    @property
     def targets(self) -> dict[str, Float64Array]:
-        """What the experts learn, by the names in their specs: `Samples.targets`."""
+        """What the other experts learn, by the names in their specs, and are judged by: `Samples.targets`."""
         return {
-            "reached_R": self.outcomes.reached_R,
             "drawdown_kATR": self.outcomes.max_adverse_excursion_ATR,
             "realised_R": self.outcomes.realised_R,
             "runup_R": self.outcomes.runup_R,

@@ -1,0 +1,92 @@
+"""Forecast with the experts' boosters, on the calling thread alone; a row's forecast does not depend on the rows beside it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Self
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+
+from barmill.models.admission import ROWS_AT_ONCE, check_finite, check_view
+from barmill.models.contract import Float64Array, RawForecast, View
+from barmill.models.expert.liquidity import CLUSTERS, cluster_of
+from barmill.views import FeatureMatrix
+
+Float32Array = npt.NDArray[np.float32]
+
+
+def level_file(level: float) -> str:
+    """Name of the file that holds the booster of a level."""
+    return f"q{level:g}.txt"
+
+
+class EntryForecaster:
+    """The probability that a proposed trade is good, by the booster of each row's liquidity cluster."""
+
+    def __init__(
+        self, boosters: Mapping[str, lgb.Booster], column: int | None, borders: Float64Array, n_classes: int, n_features: int
+    ) -> None:
+        self._boosters, self._column, self._borders = boosters, column, borders
+        self._n_scores, self._n_features = 1 if n_classes == 2 else n_classes, n_features
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Build from `expert.json` and the boosters that it names; `entry_pooled.txt` serves where there are no clusters."""
+        about = json.loads(files["expert.json"])
+        read = {name: _booster(text) for name, text in files.items() if name.endswith(".txt")}
+        boosters = {cluster: read[name] for cluster, name in about["boosters"].items()} or dict.fromkeys(CLUSTERS, read["entry_pooled.txt"])
+        return cls(boosters, about["column"], np.array(about["borders"], dtype=np.float64), about["n_classes"], about["n_features"])
+
+    def raw(self, view: View) -> RawForecast:
+        """Log-odds of a good entry (n,), or three scores a row (n, 3)."""
+        place = "model 'entry'"
+        check_view(place, view, "feature_matrix", self._n_features)
+        assert isinstance(view, FeatureMatrix)
+        scores = np.empty((len(view), self._n_scores))
+        for start in range(0, len(view), ROWS_AT_ONCE):
+            rows = view.base[view.rows[start : start + ROWS_AT_ONCE]]
+            check_finite(place, rows, start)
+            cluster = np.zeros(len(rows), dtype=np.int64) if self._column is None else cluster_of(rows[:, self._column], self._borders)
+            for number in np.unique(cluster):
+                at = np.flatnonzero(cluster == number)
+                scores[start + at] = _scores(self._boosters[CLUSTERS[number]], rows[at]).reshape(at.size, -1)
+        return RawForecast(scores[:, 0] if self._n_scores == 1 else scores)
+
+
+class QuantileForecaster:
+    """Quantiles of an outcome in rising order, and the one used online under the expert's own name."""
+
+    def __init__(self, name: str, output: str, boosters: Sequence[lgb.Booster], online: int, dead_band: float) -> None:
+        self._place, self._output, self._boosters = f"model '{name}'", output, boosters
+        self._online, self._dead_band = online, dead_band
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Build from `expert.json` and a booster for each of its levels."""
+        about = json.loads(files["expert.json"])
+        boosters = [_booster(files[level_file(level)]) for level in about["levels"]]
+        return cls(about["expert"], about["output"], boosters, about["online"], about["dead_band"])
+
+    def raw(self, view: View) -> RawForecast:
+        """No logits; `values` holds the output (n,) and `<output>_quantiles` (n, n_levels), never falling in a row."""
+        check_view(self._place, view, "feature_matrix", self._boosters[0].num_feature())
+        assert isinstance(view, FeatureMatrix)
+        quantiles = np.empty((len(view), len(self._boosters)))
+        for start in range(0, len(view), ROWS_AT_ONCE):
+            rows = view.base[view.rows[start : start + ROWS_AT_ONCE]]
+            check_finite(self._place, rows, start)
+            for number, booster in enumerate(self._boosters):
+                quantiles[start : start + len(rows), number] = _scores(booster, rows)
+        quantiles.sort(axis=1)
+        quantiles[np.abs(quantiles) < self._dead_band] = 0.0
+        values = {self._output: quantiles[:, self._online].copy(), f"{self._output}_quantiles": quantiles}
+        return RawForecast(np.empty((len(view), 0)), values=values)
+
+
+def _booster(text: bytes) -> lgb.Booster:
+    return lgb.Booster(model_str=text.decode())
+
+
+def _scores(booster: lgb.Booster, rows: Float32Array) -> Float64Array:
+    return np.asarray(booster.predict(rows, raw_score=True, num_threads=1), dtype=np.float64)
