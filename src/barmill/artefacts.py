@@ -30,6 +30,14 @@ _MENDS = {
 }
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept between runs: $BARMILL_CACHE, or barmill in the user's cache."""
+    if given := os.environ.get("BARMILL_CACHE"):
+        return Path(given)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "barmill"
+
+
 def canonical_json(value: Any) -> bytes:
     """`value` as JSON whose bytes depend on its content alone: sorted keys, no spaces, UTF-8, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
@@ -179,6 +187,7 @@ def flush_tree(folder: Path) -> None:
 
 
 __all__ = [
+    "cache_folder",
     "canonical_json",
     "flush_tree",
     "full_disk_errors",

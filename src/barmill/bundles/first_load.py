@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import barmill
-from barmill.artefacts import canonical_json, sha256, write_json
+from barmill.artefacts import cache_folder, canonical_json, sha256, write_json
 from barmill.bundles.folder import VerifiedFiles, read_version
 from barmill.bundles.manifest import PARTS
 from barmill.errors import BarmillError, BundleError, SetupError, StorageError
@@ -62,14 +62,6 @@ def pass_first_load(verified: VerifiedFiles) -> str:
     if not answer.problem:
         _write(passed, {"bundle": place})
     return answer.problem
-
-
-def cache_folder() -> Path:
-    """Where marks of verified and quarantined bundles are kept: $BARMILL_CACHE, or barmill in the user's cache."""
-    if given := os.environ.get("BARMILL_CACHE"):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "barmill"
 
 
 def _mark(kind: str, digest: str) -> Path:

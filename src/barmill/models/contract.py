@@ -13,7 +13,7 @@ the timeframes apart cuts the window by `params.lengths`, which is () for a wind
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,7 @@ class ModelSpec:
         on the view of several timeframes `params.lengths` tells how many bars of the window belong to each, finest first
     requires : tuple of str, importable modules that the fit needs beyond the core
     extra : str, the install extra that brings them
+    ready : str, "module:function", likewise: asked `(spec, params)` before any work, raises where something is missing
     reference : str, where the model is described
     targets : tuple of str, what the fit reads of `Samples.targets`, for a model whose question is not the label's direction
     """
@@ -78,6 +79,7 @@ class ModelSpec:
     summary: str = ""
     targets: tuple[str, ...] = ()
     trunk: str = ""
+    ready: str = ""
     views: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -127,6 +129,15 @@ class Forecaster(Protocol):
 
     def raw(self, view: View) -> RawForecast:
         """Forecast each sample of `view`; a row's result depends on that row alone."""
+        ...
+
+
+@runtime_checkable
+class KeepingForecaster(Forecaster, Protocol):
+    """A forecaster that is slow and the same in every fold, and so can keep what it has said."""
+
+    def keeping(self, folder: Path) -> Forecaster:
+        """The same, which looks a window up in `folder` before it is forecast, and keeps there what is new."""
         ...
 
 

@@ -3,6 +3,7 @@
 Axes: B batch, W window, F features, D the trunk's width, K columns of the head, Q quantiles.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,17 +88,20 @@ class ForecastNetwork(nn.Module):
         return self.head(self.trunk(x_BWF))
 
 
-class NamedOutputs(nn.Module):
+class NamedModule(nn.Module):
+    """A network whose outputs, a tuple of tensors or one, have names."""
+
+    names: Sequence[str] = ()
+
+
+class NamedOutputs(NamedModule):
     """A network as it is exported: the columns of its head apart, under their names."""
 
     def __init__(self, network: nn.Module, layout: Layout) -> None:
         super().__init__()
         self.network = network
         self.layout = layout
-
-    @property
-    def names(self) -> list[str]:
-        return ["logits", *(["expected"] if self.layout.returns else []), *(["quantiles"] if self.layout.quantiles else [])]
+        self.names = ["logits", *(["expected"] if layout.returns else []), *(["quantiles"] if layout.quantiles else [])]
 
     def forward(self, window: Tensor) -> tuple[Tensor, ...]:
         """`logits` (B, n_logits) and, where they are learned, `expected` (B,) and `quantiles` (B, Q)."""

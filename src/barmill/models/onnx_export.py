@@ -13,12 +13,12 @@ import onnx
 import torch
 
 from barmill.errors import TrainingError
-from barmill.models.heads import NamedOutputs
+from barmill.models.heads import NamedModule
 
 LARGEST_BATCH = 4096
 
 
-def export_onnx(network: NamedOutputs, window: int, n_features: int) -> bytes:
+def export_onnx(network: NamedModule, window: int, n_features: int) -> bytes:
     """The network in evaluation mode as ONNX: input `window` (batch, window, n_features) float32, batch 1 to 4096.
 
     Raises TrainingError if the exporter cannot express the network.
@@ -32,7 +32,7 @@ def export_onnx(network: NamedOutputs, window: int, n_features: int) -> bytes:
                 network,
                 (example,),
                 input_names=["window"],
-                output_names=network.names,
+                output_names=list(network.names),
                 dynamic_shapes=({0: batch},),
                 dynamo=True,  # fails loudly where the older exporter can be silently wrong
                 external_data=False,

@@ -1,0 +1,1 @@
+"""Models of other people, made small for the tests."""
