@@ -14,11 +14,12 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NOT_SPEED = {"__main__", "feature_peers", "run_report"}
+NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "run_report"}
 QUICK = {
     "backtest": ("--bars", "100000", "--columns", "10", "--rounds", "1"),
     "features": ("--bars", "100000", "--rounds", "1"),
     "feature_kernels": ("--bars", "100000"),
+    "forecasting": ("--rows", "anchors,nlinear", "--seeds", "1"),
     "labels": ("--bars", "100000", "--rounds", "2"),
     "leakage": ("--bars", "9000", "--rows", "100000", "--only", "recall,cost"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
