@@ -19,6 +19,7 @@ RUNS = ["usual_run", "simulated_run", "degenerate_run", "validated_run"]
 ONLY_IN = {
     "oracle": "simulated_run",
     "certificate": "no run here",
+    "explanations": "no run here",
     **dict.fromkeys(("paths", "luck", "tuning", "leakage"), "validated_run"),
 }
 

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from barmill.console.judged_explanations import ExplanationStability
 from barmill.console.parts import Number, Part
 
 Stretches = tuple[tuple[int, int], ...]
@@ -86,7 +87,7 @@ class OutOfFold(Part):
 
 
 class PathsOfModel(Part):
-    """The paths of one model; `distribution` is figure -> spread."""
+    """The paths of one model; `distribution` is figure -> spread, `looks_at` kind of share -> how much the splits agree on it."""
 
     name: str
     paths: tuple[PathResult, ...] = ()
@@ -94,6 +95,7 @@ class PathsOfModel(Part):
     splits: tuple[SplitScore, ...] = ()
     is_oos: Stability | None = None
     oof: OutOfFold | None = None
+    looks_at: dict[str, ExplanationStability] = Field(default_factory=dict[str, ExplanationStability])
 
 
 class CrossValidation(Part):

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_luck import Overfitting
 from barmill.console.judged_paths import CrossValidation
 from barmill.console.judged_process import Leakage, OtherLedger, Tuning
@@ -192,6 +193,7 @@ class ModelResult(Part):
     forecast: ReturnForecast = ReturnForecast()
     trading: Trading = Trading()
     importance: tuple[Importance, ...] = ()
+    explanation: Explanation | None = None
     fit: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 

@@ -55,7 +55,7 @@ def fit_parts(fit: dict[str, Any]) -> list[FitPart]:
     parts += [
         FitPart(name, _curves(part.get("history")), _facts(part))
         for name, part in fit.items()
-        if name != "history" and isinstance(part, dict)
+        if name not in ("history", "health") and isinstance(part, dict)
     ]
     return [part for part in parts if part.curves or part.facts]
 

@@ -8,11 +8,14 @@ from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
 from barmill.console.equity import equity_curves
+from barmill.console.explain_charts import components
+from barmill.console.explain_sections import components_place, explained_models
 from barmill.console.feature_folder import FEATURES_FILE, has_features
 from barmill.console.feature_page import render_run_features
 from barmill.console.fold_map import map_of_folds
 from barmill.console.fold_picture import fold_picture
 from barmill.console.glossary import GLOSSARY
+from barmill.console.health_table import health_table
 from barmill.console.judgement import Judgement
 from barmill.console.key_figures import calibration_gain, key_figures
 from barmill.console.learning_curves import fit_parts
@@ -39,6 +42,7 @@ SECTIONS = (
     ("models", "Models"),
     ("equity", "Equity"),
     ("reliability", "Reliability"),
+    ("explanations", "What they look at"),
     ("importance", "Importances"),
     ("confusion", "Confusion"),
     ("training", "Training"),
@@ -60,6 +64,7 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
     found = {
         "paths": judgement.cross_validation,
         "luck": judgement.overfitting,
+        "explanations": explained_models(judgement),
         "oracle": judgement.oracle,
         "tuning": judgement.tuning,
         "leakage": judgement.leakage,
@@ -108,9 +113,11 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "rows": model_rows(judgement),
         "baselines": baseline_rows(judgement),
         "all_figures": all_figures(judgement.models),
+        "explained": explained_models(judgement),
         "importances": importance_charts(judgement),
         "confusions": confusion_tables(judgement),
         "fits": [(model, fit_parts(model.fit)) for model in judgement.models],
+        "health": health_table(judgement),
         "oracle": oracle_rows(judgement),
         "glossary": GLOSSARY,
         "drawn": drawn,
@@ -181,6 +188,8 @@ def _charts(run: RunFolder) -> dict[str, Figure]:
         drawn[f"reliability-{number}"] = charts.reliability(model, number, extent)
         for part, found in enumerate(fit_parts(model.fit)):
             drawn[f"learning-{number}-{part}"] = charts.learning(found.curves, number) if found.curves else None
+        if model.explanation is not None:
+            drawn[components_place(model.explanation, number)] = components(model.explanation, number)
     drawn |= _charts_of_proof(run)
     return {place: figure for place, figure in drawn.items() if figure is not None}
 
