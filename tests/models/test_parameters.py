@@ -19,6 +19,7 @@ class Member(Family):
     sizes: tuple[int, ...] = Field((1, 2), description="how large")
     bars: Mapping[str, int] | None = Field(None, description="how long")
     most: int | None = Field(None, ge=1, description="at most")
+    back: bool = Field(True, description="whether")
 
 
 def test_reads_kind_range_default_and_meaning_off_the_declaration() -> None:
@@ -33,9 +34,11 @@ def test_reads_kind_range_default_and_meaning_off_the_declaration() -> None:
         "sizes": ("list", "a list", (1, 2), "how large"),
         "bars": ("mapping", "a mapping", None, "how long"),
         "most": ("integer", "[1, inf)", None, "at most"),
+        "back": ("choice", "false, true", True, "whether"),
         "rounds": ("integer", "[1, 20]", 10, "how often"),
     }
 
 
 def test_the_members_own_parameters_come_first() -> None:
-    assert [parameter.name for parameter in parameters_of(Member)] == ["share", "step", "kind", "name", "sizes", "bars", "most", "rounds"]
+    own = ["share", "step", "kind", "name", "sizes", "bars", "most", "back"]
+    assert [parameter.name for parameter in parameters_of(Member)] == [*own, "rounds"]

@@ -8,9 +8,14 @@ from barmill.models.target_column import target_column
 
 @pytest.mark.parametrize(
     ("names", "column"),
-    [(("rsi_14", "return_1", "log_return_1"), 2), (("rsi_14", "return_1"), 1), (("rsi_14", "log_return_10"), 0)],
+    [
+        (("rsi_14", "return_1", "log_return_1"), 2),
+        (("rsi_14", "return_1"), 1),
+        (("rsi_14", "log_return_10"), 0),
+        (("open", "high", "low", "close", "volume"), 3),
+    ],
 )
-def test_without_a_name_it_is_the_one_bar_return_or_else_the_first_feature(names: tuple[str, ...], column: int) -> None:
+def test_without_a_name_it_is_the_one_bar_return_or_the_close_or_else_the_first_feature(names: tuple[str, ...], column: int) -> None:
     assert target_column("nbeats", None, names) == column
 
 
