@@ -29,15 +29,19 @@ from barmill.models import (
     window_of,
 )
 from barmill.models.contract import QUANTILES
+from barmill.models.occlusion import with_explanation
 from barmill.models.parameters import Parameter, parameters_of
 from barmill.training import train_network
 from barmill.views import FeatureMatrix, WindowTensor
+from foreign_models.tiny import tiny_chronos, tiny_timesfm
 
 N_BARS, N_FEATURES = 2400, 6
 TRAIN, VALID, TEST = (50, 1400), (1400, 1700), (1700, 2400)
 NAMES = tuple(f"feature_{i}" for i in range(N_FEATURES))
 SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes about a second
     "logistic": {},
+    "ridge": {},
+    "elastic_net": {},
     "lightgbm": {"n_estimators": 80, "num_leaves": 7, "learning_rate": 0.1},
     "xgboost": {"n_estimators": 80, "max_depth": 3, "learning_rate": 0.1},
     "lstm": {"seq_len": 8, "hidden_size": 8, "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "num_layers": 1},
@@ -77,7 +81,8 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes 
         "d_ff": 16,
         "epochs": 8,
         "batch_size": 64,
-        "learning_rate": 0.01,
+        "learning_rate": 0.003,
+        "dropout": 0.0,
     },
     "itransformer": {
         "seq_len": 8,
@@ -89,13 +94,22 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes 
         "batch_size": 64,
         "learning_rate": 0.01,
     },
+    "tft": {"seq_len": 8, "hidden_size": 8, "n_heads": 2, "epochs": 8, "batch_size": 64, "learning_rate": 0.01},
+    "deepar": {"seq_len": 8, "hidden_size": 8, "num_layers": 1, "epochs": 8, "batch_size": 64, "learning_rate": 0.02},
+    "chronos": {"seq_len": 32, "target": "feature_2", "recentre_rows": 200},
+    "timesfm": {"seq_len": 32, "target": "feature_2", "recentre_rows": 200},
+    "quantile_rnn": {"seq_len": 8, "hidden_size": 8, "epochs": 8, "batch_size": 64, "learning_rate": 0.02},
 }
+TINY = {"chronos": tiny_chronos, "timesfm": tiny_timesfm}
 # The interval that an AUC of 700 rows without a signal leaves once in 16,000 (4 standard deviations).
 NOISE_BAND = 4 * np.sqrt((350 + 350 + 1) / (12 * 350 * 350))
 
 # The tests of one model run in one process, which keeps its fits.
-every_model = pytest.mark.parametrize(
-    "spec", [pytest.param(spec, id=spec.name, marks=pytest.mark.xdist_group(f"model {spec.name}")) for spec in MODELS.values()]
+every_model, every_learner = (
+    pytest.mark.parametrize(
+        "spec", [pytest.param(spec, id=spec.name, marks=pytest.mark.xdist_group(f"model {spec.name}")) for spec in specs]
+    )
+    for specs in (MODELS.values(), [spec for spec in MODELS.values() if not spec.zero_shot])
 )
 
 
@@ -123,7 +137,8 @@ def samples(spec: ModelSpec, part: tuple[int, int], strength: float = 1.0, n_cla
 
 
 def params(spec: ModelSpec, **changed: Any) -> Any:
-    return spec.params(**{**SMALL[spec.name], **changed})
+    foreign = {"model_id": TINY[spec.name]()} if spec.zero_shot else {}
+    return spec.params(**{**SMALL[spec.name], **foreign, **changed})
 
 
 def context(spec: ModelSpec, n_classes: int = 2, outputs: tuple[str, ...] | None = None, **more: Any) -> FitContext:
@@ -169,6 +184,7 @@ def test_quantiles_are_learned_all_three_or_none_and_do_not_cross(spec: ModelSpe
     raw, test = forecast(spec, fitted(spec.name)), samples(spec, TEST)
     if raw.quantiles is not None:
         assert (np.diff(raw.quantiles, axis=1) >= 0).all()
+    if raw.quantiles is not None and not spec.zero_shot:
         assert np.corrcoef(raw.quantiles[:, 1], test.z)[0, 1] > 0.5
         within = (test.z >= raw.quantiles[:, 0]) & (test.z <= raw.quantiles[:, 2])
         assert 0.8 < within.mean() < 0.97
@@ -183,7 +199,7 @@ def test_files_written_and_read_back_forecast_the_same(spec: ModelSpec, tmp_path
     _assert_equal(again, forecast(spec, model))
 
 
-@every_model
+@every_learner
 def test_learns_a_planted_signal(spec: ModelSpec) -> None:
     raw = forecast(spec, fitted(spec.name))
     test = samples(spec, TEST)
@@ -198,7 +214,7 @@ def test_finds_nothing_in_noise(spec: ModelSpec) -> None:
     assert abs(roc_auc_score(samples(spec, TEST, strength=0.0).y, raw.logits) - 0.5) < NOISE_BAND
 
 
-@every_model
+@every_learner
 def test_three_classes_put_the_planted_signal_into_the_right_columns(spec: ModelSpec) -> None:
     raw = forecast(spec, fitted(spec.name, n_classes=3))
     y = samples(spec, TEST, n_classes=3).y
@@ -256,9 +272,10 @@ def test_another_view_or_window_is_refused(spec: ModelSpec) -> None:
 
 @every_model
 def test_inputs_that_are_not_finite_are_refused_by_fit_and_forecast(spec: ModelSpec) -> None:
-    unready = samples(spec, (9, 1400))
+    window = window_of(spec, params(spec)) or 4
+    unready = samples(spec, (window + 1, 1400))
     view: Any = unready.view
-    at = np.r_[4, view.rows[1:]] if isinstance(view, FeatureMatrix) else np.r_[8, view.ends[1:]]
+    at = np.r_[window, (view.rows if isinstance(view, FeatureMatrix) else view.ends)[1:]]
     unready = Samples(
         type(view)(view.base, at, *([view.window] if isinstance(view, WindowTensor) else [])), unready.y, unready.z, unready.weight
     )
@@ -293,7 +310,7 @@ def test_samples_that_do_not_fit_together_are_refused(spec: ModelSpec) -> None:
         fit(train, context(spec, n_classes=4))
 
 
-@every_model
+@every_learner
 def test_balanced_classes_lift_the_rarer_one(spec: ModelSpec) -> None:
     train, valid = samples(spec, TRAIN), samples(spec, VALID)
     rare = [Samples(part.view, (part.z > 1.0).astype(np.int8), part.z, part.weight) for part in (train, valid)]
@@ -312,6 +329,33 @@ def test_fit_says_how_it_went_in_plain_json(spec: ModelSpec) -> None:
     summary = json.loads(json.dumps(dict(fitted(spec.name).summary), allow_nan=False))
     assert summary
     assert "seconds" not in json.dumps(summary)  # a clock would make two equal fits differ
+
+
+def explanation(spec: ModelSpec) -> dict[str, Any]:
+    """What the model says that it looks at on the test rows; it changes no byte of the model."""
+    train, valid, view = samples(spec, TRAIN), samples(spec, VALID), samples(spec, TEST).view
+    asked = load_fit(spec)(params(spec), train, valid, context(spec, explain=view))
+    assert digests(asked.files) == digests(fitted(spec.name).files)
+    return json.loads(json.dumps(dict(with_explanation(spec, asked, view, NAMES).explanation), allow_nan=False))
+
+
+@every_model
+def test_an_explanation_names_every_feature_with_a_finite_share_and_a_learner_looks_at_the_planted_one_most(spec: ModelSpec) -> None:
+    assert fitted(spec.name).explanation == {}
+    said = explanation(spec)
+    assert "p_up" in said["outputs"]
+    for output in said["outputs"].values():
+        shares = [feature["share"] for feature in output["features"]]
+        assert sorted(feature["feature"] for feature in output["features"]) == sorted(NAMES)
+        assert np.isfinite(shares).all()
+        assert min(shares) >= 0
+        assert sum(shares) == pytest.approx(1, abs=1e-4) or sum(shares) == 0
+        if not spec.zero_shot:
+            assert output["features"][0]["feature"] == "feature_2"
+            assert output["features"][0]["direction"] > 0.5
+    for weights in (said["read_out"].get("attention"), [one["weight"] for one in said["read_out"].get("variables", [])]):
+        if weights:
+            assert sum(weights) == pytest.approx(1, abs=1e-3)
 
 
 @every_model
@@ -367,7 +411,7 @@ def test_a_parameter_out_of_its_range_is_refused_and_its_ends_are_not(spec: Mode
             assert getattr(built, parameter.name) == given
 
 
-@every_model
+@every_learner
 def test_what_a_tuner_tries_lies_in_the_parameters_own_range(spec: ModelSpec) -> None:
     searched = [parameter for parameter in parameters_of(spec.params) if parameter.search is not None]
     assert searched
@@ -399,7 +443,7 @@ def test_a_missing_library_is_told_with_the_line_that_installs_it(spec: ModelSpe
 
 _SUBPROCESS_FIT = """
 import json, sys
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 import test_every_model as common
 from barmill.models import MODELS, load_fit
 spec = MODELS[sys.argv[1]]
@@ -411,7 +455,7 @@ print(json.dumps([common.digests(model.files), common.digests(model.training_fil
 
 @every_model
 def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed(spec: ModelSpec) -> None:
-    code = _SUBPROCESS_FIT.format(folder=str(Path(__file__).parent))
+    code = _SUBPROCESS_FIT.format(folders=[str(Path(__file__).parent), str(Path(__file__).parents[1])])
     environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", code, spec.name], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
