@@ -42,5 +42,5 @@ def test_not_having_converged_is_told() -> None:
 
 def test_the_file_is_plain_json() -> None:
     content = json.loads(_fit(3).files["model.json"])
-    assert sorted(content) == ["coefficients", "format", "intercepts", "n_classes"]
+    assert sorted(content) == ["coefficients", "format", "intercepts", "model", "n_classes"]
     assert np.shape(content["coefficients"]) == (3, 4)

@@ -1,4 +1,4 @@
-"""Linear models: logistic regression on the feature matrix.
+"""Linear models on the feature matrix: logistic regression, ridge and elastic net.
 
-`params` is light; `logistic` fits with scikit-learn; `forecaster` needs NumPy alone.
+`params` is light; `logistic`, `ridge` and `elastic_net` fit, on what `fitting` shares; `forecaster` needs NumPy alone.
 """

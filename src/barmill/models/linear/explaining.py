@@ -10,10 +10,11 @@ from barmill.models.explaining import ROWS, evenly, explained_of, explanation_of
 from barmill.views import FeatureMatrix
 
 METHOD = "coefficients"
+RETURNS = "expected return in units of volatility"
 BASELINE = "the mean of each feature on the rows explained"
 
 
-def explain_linear(coefficients: Float64Array, context: FitContext) -> dict[str, Any]:
+def explain_linear(coefficients: Float64Array, context: FitContext, returns: Float64Array | None = None) -> dict[str, Any]:
     """The explanation of a score that is a weighted sum of features; {} where the context asks for none.
 
     A feature's size is abs(coefficient) times the feature's standard deviation on the rows explained: what a typical move of it moves
@@ -22,6 +23,7 @@ def explain_linear(coefficients: Float64Array, context: FitContext) -> dict[str,
     Parameters
     ----------
     coefficients : (1, n_features) for two classes, (3, n_features) for three, of which the up class less the down class is explained
+    returns : (1, n_features), those of E_r, where it was learned
     """
     if context.explain is None:
         return {}
@@ -29,15 +31,21 @@ def explain_linear(coefficients: Float64Array, context: FitContext) -> dict[str,
     assert isinstance(view, FeatureMatrix)
     rows = view.values.astype(np.float64)
     weights = coefficients[0] if len(coefficients) == 1 else coefficients[2] - coefficients[0]
+    outputs = {"p_up": _explained(weights, rows, explained_of(context.n_classes), context)}
+    if returns is not None:
+        outputs["E_r"] = _explained(returns[0], rows, RETURNS, context)
+    return explanation_of(len(rows), outputs)
+
+
+def _explained(weights: Float64Array, rows: Float64Array, explains: str, context: FitContext) -> dict[str, Any]:
     moves = weights * rows.std(axis=0)
     contributions = weights * (rows - rows.mean(axis=0))
-    explains = explained_of(context.n_classes)
-    names, further = context.feature_names, {"moves": moves}
-    told = output_explained(METHOD, explains, names, rows, contributions, sizes=np.abs(moves), further=further, baseline=BASELINE)
-    return explanation_of(len(rows), {"p_up": told})
+    further = {"moves": moves}
+    names = context.feature_names
+    return output_explained(METHOD, explains, names, rows, contributions, sizes=np.abs(moves), further=further, baseline=BASELINE)
 
 
-def linear_health(coefficients: Float64Array, values: npt.NDArray[np.float32]) -> dict[str, float]:
+def linear_health(coefficients: Float64Array, values: npt.NDArray[np.float32] | Float64Array) -> dict[str, float]:
     """How many weights are not zero, and the condition figure of the features that they were fitted on.
 
     The condition figure is the ratio of the largest to the smallest standard deviation of any weighted sum of the standardised

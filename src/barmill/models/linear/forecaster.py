@@ -5,38 +5,43 @@ from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from barmill.models.admission import ROWS_AT_ONCE, check_finite, check_view
-from barmill.models.contract import RawForecast, View
+from barmill.models.contract import Float64Array, RawForecast, View
 from barmill.views import FeatureMatrix
 
-PLACE = "model 'logistic'"
 
+class LinearForecaster:
+    """Log-odds, and where it was learned the expected z, as weighted sums of the features, in float64."""
 
-class LogisticForecaster:
-    """Log-odds as a weighted sum of the features, in float64."""
-
-    def __init__(self, coefficients: npt.NDArray[np.float64], intercepts: npt.NDArray[np.float64]) -> None:
-        self._coefficients = coefficients  # (1, n_features) for two classes, (3, n_features) for three
+    def __init__(self, name: str, coefficients: Float64Array, intercepts: Float64Array, *, learned_returns: bool) -> None:
+        self._place = f"model '{name}'"
+        # (n_scores, n_features): one score for two classes, three for three, and the expected z last.
+        self._coefficients = coefficients
         self._intercepts = intercepts
+        self._learned_returns = learned_returns
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Build from the bytes of `model.json`."""
         content = json.loads(files["model.json"])
-        return cls(np.array(content["coefficients"], dtype=np.float64), np.array(content["intercepts"], dtype=np.float64))
+        expected = content.get("expected")
+        coefficients = [*content["coefficients"], *([] if expected is None else [expected["coefficients"]])]
+        intercepts = [*content["intercepts"], *([] if expected is None else [expected["intercept"]])]
+        name = content.get("model", "logistic")  # once the only linear model, which did not say its name
+        return cls(name, np.array(coefficients, np.float64), np.array(intercepts, np.float64), learned_returns=expected is not None)
 
     def raw(self, view: View) -> RawForecast:
-        """Log-odds of up, shape (n,), or three scores a row, shape (n, 3). A row's bits do not depend on its neighbours."""
-        check_view(PLACE, view, "feature_matrix", self._coefficients.shape[1])
+        """Log-odds of up (n,), or three scores a row (n, 3); and the expected z (n,). A row's bits do not depend on its neighbours."""
+        check_view(self._place, view, "feature_matrix", self._coefficients.shape[1])
         assert isinstance(view, FeatureMatrix)
         scores = np.empty((len(view), self._intercepts.size))
         for start in range(0, len(view), ROWS_AT_ONCE):
             inputs = view.base[view.rows[start : start + ROWS_AT_ONCE]]
-            check_finite(PLACE, inputs, start)
+            check_finite(self._place, inputs, start)
             rows = inputs.astype(np.float64)
             for k, weights in enumerate(self._coefficients):
                 # A product with BLAS would add up one row in another order than a thousand rows; a sum along the row does not.
                 scores[start : start + ROWS_AT_ONCE, k] = (rows * weights).sum(axis=1) + self._intercepts[k]
-        return RawForecast(scores[:, 0] if scores.shape[1] == 1 else scores, None)
+        logits, expected = (scores[:, :-1], scores[:, -1]) if self._learned_returns else (scores, None)
+        return RawForecast(logits[:, 0] if logits.shape[1] == 1 else logits, expected)
