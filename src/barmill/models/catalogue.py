@@ -14,10 +14,11 @@ from barmill.models.decomposition import specs as decomposition
 from barmill.models.foundation import specs as foundation
 from barmill.models.linear import specs as linear
 from barmill.models.network_params import NetworkParams
+from barmill.models.probabilistic import specs as probabilistic
 from barmill.models.recurrent import specs as recurrent
 from barmill.models.transformer import specs as transformer
 
-_FAMILIES = (linear, boosting, recurrent, convolution, transformer, decomposition, foundation)
+_FAMILIES = (linear, boosting, recurrent, convolution, transformer, probabilistic, decomposition, foundation)
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for family in _FAMILIES for spec in family.SPECS})
 
