@@ -44,6 +44,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes 
     "elastic_net": {},
     "lightgbm": {"n_estimators": 80, "num_leaves": 7, "learning_rate": 0.1},
     "xgboost": {"n_estimators": 80, "max_depth": 3, "learning_rate": 0.1},
+    "catboost": {"n_estimators": 80, "max_depth": 3, "learning_rate": 0.1},
     "lstm": {"seq_len": 8, "hidden_size": 8, "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "num_layers": 1},
     "tcn": {"seq_len": 8, "width": 8, "epochs": 8, "batch_size": 64, "learning_rate": 0.02, "dropout": 0.0},
     "inceptiontime": {

@@ -9,8 +9,8 @@ from barmill.models.contract import ModelParams
 from barmill.models.search import Search
 
 
-class BoosterParams(ModelParams):
-    """What both boosters understand."""
+class TreeParams(ModelParams):
+    """What every booster understands."""
 
     n_estimators: int = Field(500, ge=1, le=20_000, description="trees at most; early stopping usually takes fewer")
     learning_rate: Annotated[float, Search(0.01, 0.3, log=True)] = Field(
@@ -18,11 +18,16 @@ class BoosterParams(ModelParams):
     )
     subsample: Annotated[float, Search(0.5, 1.0)] = Field(1.0, gt=0, le=1, description="share of the rows that each tree sees")
     colsample_bytree: Annotated[float, Search(0.3, 1.0)] = Field(1.0, gt=0, le=1, description="share of the features that each tree sees")
-    reg_alpha: Annotated[float, Search(1e-3, 10.0, log=True)] = Field(0.0, ge=0, le=1e6, description="L1 penalty on leaf values")
     early_stopping_rounds: int = Field(50, ge=1, le=20_000, description="trees without a lower validation loss before it stops")
     class_weight: ClassWeighting = Field(None, description="'balanced' gives each class the same total weight")
     return_loss: Literal["huber", "l2"] = Field("huber", description="loss of the E_r booster; huber is deaf to the tails")
     huber_delta: float = Field(1.0, gt=0, le=100, description="error, in units of volatility, beyond which huber is linear")
+
+
+class BoosterParams(TreeParams):
+    """What LightGBM and XGBoost understand."""
+
+    reg_alpha: Annotated[float, Search(1e-3, 10.0, log=True)] = Field(0.0, ge=0, le=1e6, description="L1 penalty on leaf values")
 
 
 class LightGBMParams(BoosterParams):
@@ -44,3 +49,14 @@ class XGBoostParams(BoosterParams):
     gamma: Annotated[float, Search(1e-3, 5.0, log=True)] = Field(0.0, ge=0, le=1e6, description="gain that a split must bring at least")
     reg_lambda: Annotated[float, Search(1e-3, 10.0, log=True)] = Field(1.0, ge=0, le=1e6, description="L2 penalty on leaf values")
     max_bin: int = Field(256, ge=2, le=4096, description="bins of a feature")
+
+
+class CatBoostParams(TreeParams):
+    """CatBoost: every level of a tree has one question, so that a tree is a table."""
+
+    max_depth: Annotated[int, Search(3, 10)] = Field(6, ge=1, le=12, description="levels of a tree, each with one split")
+    reg_lambda: Annotated[float, Search(0.1, 30.0, log=True)] = Field(3.0, ge=0, le=1e6, description="L2 penalty on leaf values")
+    random_strength: Annotated[float, Search(0.01, 10.0, log=True)] = Field(
+        1.0, ge=0, le=1e3, description="noise on the score of a split, in deviations of its gradient; falls as trees are added"
+    )
+    max_bin: int = Field(254, ge=1, le=1024, description="borders of a feature")
