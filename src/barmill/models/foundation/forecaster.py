@@ -78,7 +78,7 @@ class FoundationForecaster:
         for start in range(0, len(view), LOOKED_UP):
             stop = min(start + LOOKED_UP, len(view))
             windows = returns.gather(np.arange(start, stop))
-            check_finite(self._place, windows, start)
+            check_finite(self._place, windows, start, first_column=self._target)
             said[start:stop] = self._kept(windows[:, :, 0])
         return said
 
