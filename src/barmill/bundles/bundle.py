@@ -18,7 +18,9 @@ from barmill.bundles.parts import read_instrument, read_part, read_pipeline, rea
 from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
 from barmill.market import Bars, Instrument, Timeframe
+from barmill.models.resolutions import history_bars
 from barmill.progress import Progress
+from barmill.views import MultiResolution
 
 if TYPE_CHECKING:
     from barmill.bundles.stream import BundleStream
@@ -97,12 +99,12 @@ class Bundle:
     @property
     def needed_bars(self) -> int:
         """Gapless bars after which there is a forecast."""
-        return self.plan.warmup_bars + (self.pipeline.window or 1)
+        return history_bars(self.plan.warmup_bars, self.pipeline.window, self.timeframe)
 
     @property
     def settled_bars(self) -> int:
         """Bars of history after which a forecast no longer depends on where the history began (to about 1e-9)."""
-        return self.plan.settled_bars + (self.pipeline.window or 1)
+        return history_bars(self.plan.settled_bars, self.pipeline.window, self.timeframe)
 
     def part(self, name: str) -> Any:
         """The JSON of a part, such as "metrics", "thresholds", "reference_profile", "recipe" or "provenance"."""
@@ -129,14 +131,17 @@ class Bundle:
         """
         self.check_bars(bars)
         table = self.plan.compute(bars, progress)
-        return self.forecast_table(table, since=since)
+        return self.forecast_table(table, since=since, closed=self.pipeline.closed(bars))
 
-    def forecast_table(self, table: FeatureTable, *, since: int | None = None) -> Forecast:
-        """Forecast from features of this bundle's plan that were computed before."""
+    def forecast_table(self, table: FeatureTable, *, since: int | None = None, closed: MultiResolution | None = None) -> Forecast:
+        """Forecast from features of this bundle's plan that were computed before.
+
+        closed : what `pipeline.closed` says of the same bars, for a model that sees several timeframes
+        """
         wanted = np.ones(len(table), dtype=bool) if since is None else table.open_time >= since
-        ready = self.pipeline.ready(table.ready)
+        ready = self.pipeline.ready(table.ready, closed)
         rows = np.flatnonzero(ready & wanted)
-        columns = self.pipeline.run(table.values, rows, place=str(self.folder))
+        columns = self.pipeline.run(table.values, rows, closed=closed, place=str(self.folder))
         frame = pl.DataFrame({"open_time": table.open_time[rows], "known_at": table.close_time[rows], **columns})
         return Forecast(frame, int(np.count_nonzero(wanted & ~ready)))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.forecast import forecast_columns
 from barmill.bundles.forecasting import Volatility
 from barmill.bundles.golden import make_golden
@@ -24,7 +25,7 @@ from barmill.bundles.parts import part_bytes, read_pipeline
 from barmill.errors import SchemaError
 from barmill.features import FeaturePlan
 from barmill.market import Bars, Instrument, Timeframe
-from barmill.models import spec_of
+from barmill.models import Window, view_of
 from barmill.uncertainty import Calibration, ResidualQuantiles
 from barmill.views import RobustScaler
 
@@ -36,10 +37,10 @@ class BundleContents:
     name, version : the bundle's name (also its folder in a repository) and semantic version
     recipe : the completed recipe as plain JSON, without paths of this machine
     plan : features, on bars of `timeframe`
-    scaler : over the plan's names
+    scaler : over the plan's names, or how bars of several timeframes are seen
     model_name : as in the catalogue; model_files : what its fit gave as `files`
     input_names : features that the model sees, in its order
-    window : bars, None for a model that sees one row; n_classes : 2 or 3
+    window : bars, by timeframe where there are several, None for a model that sees one row; n_classes : 2 or 3
     outputs : what the model learned, such as ("p_up", "E_r")
     volatility : the unit of the returns
     thresholds : the trading rule and its fitted thresholds, plain JSON
@@ -54,11 +55,11 @@ class BundleContents:
     plan: FeaturePlan
     instrument: Instrument
     timeframe: Timeframe
-    scaler: RobustScaler
+    scaler: RobustScaler | BarScaling
     model_name: str
     model_files: Mapping[str, bytes]
     input_names: Sequence[str]
-    window: int | None
+    window: Window
     n_classes: int
     outputs: Sequence[str]
     calibration: Calibration
@@ -77,7 +78,7 @@ class BundleContents:
         """The manifest's entry of the model."""
         return ModelEntry(
             name=self.model_name,
-            view=spec_of(self.model_name).view,
+            view=view_of(self.window),
             window=self.window,
             classes=self.n_classes,
             inputs=tuple(self.input_names),

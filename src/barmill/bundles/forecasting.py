@@ -7,11 +7,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.forecast import forecast_columns
 from barmill.errors import ForecastError, SchemaError, ShapeError
-from barmill.models.contract import Forecaster, View
+from barmill.market import Bars
+from barmill.models.contract import Forecaster, View, Window
 from barmill.uncertainty import Calibration, ResidualQuantiles
-from barmill.views import FeatureMatrix, RobustScaler, WindowTensor, window_ready
+from barmill.views import FeatureMatrix, MultiResolution, RobustScaler, WindowTensor, window_ready
 
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -34,9 +36,13 @@ class Volatility:
     horizon: int
     floor: float
 
+    def per_bar(self, per_bar: Float64Array) -> Float64Array:
+        """Volatility of a bar, float64 like `per_bar`: max(per_bar, floor)."""
+        return np.maximum(per_bar, self.floor)
+
     def scale(self, per_bar: Float64Array) -> Float64Array:
         """Volatility of the horizon, float64 like `per_bar`: max(per_bar, floor) sqrt(horizon)."""
-        return np.maximum(per_bar, self.floor) * np.sqrt(self.horizon)
+        return self.per_bar(per_bar) * np.sqrt(self.horizon)
 
 
 @dataclass(frozen=True)
@@ -44,9 +50,9 @@ class ForecastPipeline:
     """Scaler, view, model, calibration, quantiles and guard, in this order.
 
     names : features of the plan, the columns of what `run` is given
-    input_names : those that the model sees, in the model's order
-    scaler : over `names`
-    window : bars of a window, None for a model that sees one row
+    input_names : those that the model sees, in the model's order; of several timeframes, the columns of their bars
+    scaler : over `names`; for a model that sees several timeframes, how it sees their bars
+    window : bars of a window, bars of each timeframe where the model sees several, None for a model that sees one row
     outputs : what the model learned ("p_up", perhaps "E_r"); the quantiles are added to every model
 
     A row's forecast depends on that row (or window) alone; nothing here is fitted or changed by forecasting.
@@ -54,19 +60,22 @@ class ForecastPipeline:
 
     names: tuple[str, ...]
     input_names: tuple[str, ...]
-    scaler: RobustScaler
+    scaler: RobustScaler | BarScaling
     forecaster: Forecaster
     calibration: Calibration
     quantiles: ResidualQuantiles
     volatility: Volatility
-    window: int | None
+    window: Window
     n_classes: int
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if tuple(self.scaler.names) != self.names:
+        of_bars = isinstance(self.scaler, BarScaling)
+        if self.window != self.scaler.resolutions if isinstance(self.scaler, BarScaling) else isinstance(self.window, Mapping):
+            raise SchemaError("scaler", f"does not go with the window {self.window}", mend="Publish the run again.")
+        if self.scaler.names != (self.input_names if of_bars else self.names):
             raise SchemaError("scaler", "its features differ from those of the plan", mend="Fit the scaler on the plan's own table.")
-        for name in (*self.input_names, self.volatility.feature):
+        for name in (*(() if of_bars else self.input_names), self.volatility.feature):
             if name not in self.names:
                 raise SchemaError("forecast pipeline", f"feature '{name}' is not in the plan", mend="Build the plan with it.")
         if self.quantiles.levels != LEVELS:
@@ -77,6 +86,16 @@ class ForecastPipeline:
         """Names of the forecast's columns."""
         return forecast_columns(self.n_classes, self.outputs)
 
+    @property
+    def depth(self) -> int:
+        """Rows of features that one forecast reads."""
+        return self.window if isinstance(self.window, int) else 1
+
+    @property
+    def width(self) -> int:
+        """Rows of inputs that one forecast reads: those of its window, or 1."""
+        return sum(self.window.values()) if isinstance(self.window, Mapping) else self.depth
+
     @cached_property
     def _input_columns(self) -> npt.NDArray[np.int64]:
         return np.array([self.names.index(name) for name in self.input_names], dtype=np.int64)
@@ -84,12 +103,15 @@ class ForecastPipeline:
     @cached_property
     def _input_scaler(self) -> RobustScaler:
         columns = self._input_columns
+        assert isinstance(self.scaler, RobustScaler)
         return replace(self.scaler, names=self.input_names, center=self.scaler.center[columns], scale=self.scaler.scale[columns])
 
     def scaled(self, values: Float64Array, rows: Rows | None = None) -> npt.NDArray[np.float32]:
         """The model's inputs, float32 (n, n_inputs), of `rows` (all, if None) of the features `values`, float64 (n_bars, n_features)."""
         if values.ndim != 2 or values.shape[1] != len(self.names):
             raise ShapeError("features", f"shape {values.shape}", expected=f"(n_bars, {len(self.names)})")
+        if not isinstance(self.scaler, RobustScaler):
+            raise ShapeError("features", "are not what the model sees", expected="bars of several timeframes")
         if self.input_names == self.names:
             return self.scaler.transform(values, rows)
         n_rows = len(values) if rows is None else len(rows)
@@ -102,35 +124,55 @@ class ForecastPipeline:
 
     def scale(self, values: Float64Array, rows: Rows | None = None) -> Float64Array:
         """Volatility of the horizon at `rows` (all, if None), float64 (n,)."""
+        return self.volatility.scale(self._per_bar(values, rows))
+
+    def _per_bar(self, values: Float64Array, rows: Rows | None = None) -> Float64Array:
         column = values[:, self.names.index(self.volatility.feature)]
-        return self.volatility.scale(np.ascontiguousarray(column if rows is None else column[rows]))
+        return np.ascontiguousarray(column if rows is None else column[rows])
 
     def view(self, base: npt.NDArray[np.float32], rows: Rows) -> View:
-        """What the model sees at `rows` of the scaled inputs `base`."""
-        return FeatureMatrix(base, rows) if self.window is None else WindowTensor(base, rows, self.window)
+        """What the model sees at `rows` of the scaled inputs `base`: a row, or the window that ends with it."""
+        if self.window is None:
+            return FeatureMatrix(base, rows)
+        windows = WindowTensor(base, rows, self.width)
+        return windows if isinstance(self.window, int) else MultiResolution.of_windows(windows.gather(slice(None)), self.window)
 
-    def ready(self, ready: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Rows that can be forecast: ready themselves, and with a window full of ready rows."""
-        return ready if self.window is None else window_ready(ready, self.window)
+    def closed(self, bars: Bars) -> MultiResolution | None:
+        """What each of `bars` knows of the bars of several timeframes; None for a model that does not see them."""
+        return self.scaler.closed(bars) if isinstance(self.scaler, BarScaling) else None
 
-    def run(self, values: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
+    def ready(self, ready: npt.NDArray[np.bool_], closed: MultiResolution | None = None) -> npt.NDArray[np.bool_]:
+        """Rows that can be forecast: ready themselves, and with a window full of ready rows, or of closed bars."""
+        if isinstance(self.window, int):
+            return window_ready(ready, self.window)
+        return ready if self.window is None else ready & _known(closed).ready
+
+    def run(self, values: Float64Array, rows: Rows, *, closed: MultiResolution | None = None, place: str = "forecast") -> Columns:
         """Forecast the bars `rows`.
 
         Parameters
         ----------
         values : float64 (n_bars, n_features), features of the plan; `rows` (and their windows) are finite
         rows : int64 (n,), bars to forecast
+        closed : as the method `closed` gives it for the same bars; for a model that sees several timeframes
 
         Returns
         -------
         float64 (n,) per name of `columns`, known at the bar's close. Raises ForecastError rather than give a value that is not
         finite, a probability outside [0, 1], or quantiles that cross.
         """
+        return self.forecast(self._seen(values, rows, closed), self.scale(values, rows), rows, place=place)
+
+    def inputs(self, values: Float64Array, rows: Rows, closed: MultiResolution) -> npt.NDArray[np.float32]:
+        """The windows that a model of several timeframes sees at the bars `rows`, float32 (n, width, n_inputs)."""
+        return closed.samples(rows, self.volatility.per_bar(self._per_bar(values, rows))).gather(slice(None))
+
+    def _seen(self, values: Float64Array, rows: Rows, closed: MultiResolution | None) -> View:
+        if isinstance(self.window, Mapping):
+            return _known(closed).samples(rows, self.volatility.per_bar(self._per_bar(values, rows)))
         if self.window is None:
-            base, seen = self.scaled(values, rows), np.arange(len(rows), dtype=np.int64)
-        else:
-            base, seen = self.scaled(values), rows
-        return self.forecast(self.view(base, seen), self.scale(values, rows), rows, place=place)
+            return self.view(self.scaled(values, rows), np.arange(len(rows), dtype=np.int64))
+        return self.view(self.scaled(values), rows)
 
     def forecast(self, view: View, scale: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
         """Forecast the samples of `view`, whose returns come in units of `scale` (n,); `rows` names them in an error."""
@@ -149,6 +191,12 @@ class ForecastPipeline:
         checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
         guard(checked, rows, place=place)
         return checked
+
+
+def _known(closed: MultiResolution | None) -> MultiResolution:
+    if closed is None:
+        raise ShapeError("forecast", "no bars are given", expected="the bars of the features, for a model that sees several timeframes")
+    return closed
 
 
 def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str) -> None:

@@ -1,8 +1,8 @@
 """Golden samples: inputs with the forecasts that they gave when the bundle was made, replayed whenever it is loaded.
 
-Two kinds. Model inputs (scaled float32 rows, or windows over them): the first ready rows, the extremes of each input, rows
-that were clipped, rows spread over the bars, and rows held at zero and at either clip; another runtime can be tested on them
-alone. And a stretch of bars that warms up the plan, with the features and forecasts of its last bars: from raw bars to the end.
+Two kinds. Model inputs (scaled float32 rows, or windows over them; of several timeframes, whole windows one after another):
+the first ready rows, the extremes of each input, rows that were clipped, rows spread over the bars, and rows held at zero and
+at either clip; another runtime can be tested on them alone. And a stretch of bars that warms up the plan, with the features and forecasts of its last bars: from raw bars to the end.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ from barmill.bundles.forecasting import Columns, Float64Array, ForecastPipeline
 from barmill.errors import BundleCorruption, BundleError
 from barmill.features import FeaturePlan
 from barmill.market import Bars, Instrument
+from barmill.models.resolutions import history_bars
+from barmill.views import MultiResolution
 
 Tensors = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.int64]
@@ -67,40 +69,60 @@ class Replay:
 def make_golden(pipeline: ForecastPipeline, plan: FeaturePlan, bars: Bars) -> bytes:
     """Golden samples from `bars`, as safetensors. Raises BundleError if too few of the bars are ready."""
     table = plan.compute(bars)
-    values = table.values
-    rows = np.flatnonzero(pipeline.ready(table.ready))
+    values, closed = table.values, pipeline.closed(bars)
+    rows = np.flatnonzero(pipeline.ready(table.ready, closed))
     if rows.size == 0:
-        needed = plan.warmup_bars + (pipeline.window or 1)
+        needed = history_bars(plan.warmup_bars, pipeline.window, plan.base)
         raise BundleError(
             "golden bars", f"none of {len(bars)} is ready", expected=f"more than {needed} bars", mend="Give a longer stretch."
         )
-    return save_tensors(_golden_inputs(pipeline, values, rows) | _golden_bars(pipeline, plan, bars))
+    base, seen, rows = _inputs(pipeline, values, rows) if closed is None else _windows(pipeline, values, rows, closed)
+    scale = pipeline.scale(values, rows)
+    unit = np.concatenate((scale, np.repeat(np.median(scale), 3)))
+    found = pipeline.forecast(pipeline.view(base, seen), unit, seen, place="golden inputs")
+    inputs: Tensors = {"inputs": base, "input_rows": seen, "input_scale": unit, "input_forecast": _matrix(found)}
+    return save_tensors(inputs | _golden_bars(pipeline, plan, bars))
 
 
-def _golden_inputs(pipeline: ForecastPipeline, values: Float64Array, ready: Rows) -> Tensors:
-    scaled, scale = pipeline.scaled(values), pipeline.scale(values)
-    rows = _choose(scaled, ready, pipeline)
-    width = pipeline.window or 1
+def _inputs(pipeline: ForecastPipeline, values: Float64Array, ready: Rows) -> tuple[npt.NDArray[np.float32], Rows, Rows]:
+    """Scaled features of the chosen bars and of their windows, with the held ones; the last row of each sample; the bars chosen."""
+    scaled = pipeline.scaled(values)
+    pool = ready if pipeline.window is None else ready[-_WINDOWED_SPAN:]
+    rows = _choose(scaled[pool], pool, ready, pipeline.scaler.clip)
+    width = pipeline.width
     opened = np.zeros(len(values) + 1, dtype=np.int64)
     np.add.at(opened, rows - width + 1, 1)
     np.add.at(opened, rows + 1, -1)
     kept = np.cumsum(opened[:-1]) > 0  # rows that some chosen window holds; a window stays consecutive among them
     place = np.cumsum(kept) - 1
-    held = np.zeros((3 * width, scaled.shape[1]), dtype=np.float32)
-    held[width : 2 * width], held[2 * width :] = pipeline.scaler.clip, -pipeline.scaler.clip
-    base = np.concatenate((scaled[kept], held))
-    n_kept = int(kept.sum())
-    seen = np.concatenate((place[rows], n_kept + width * np.arange(1, 4) - 1))
-    unit = np.concatenate((scale[rows], np.repeat(np.median(scale[rows]), 3)))
-    found = pipeline.forecast(pipeline.view(base, seen), unit, seen, place="golden inputs")
-    return {"inputs": base, "input_rows": seen, "input_scale": unit, "input_forecast": _matrix(found)}
+    base = np.concatenate((scaled[kept], _held(pipeline)))
+    seen = np.concatenate((place[rows], int(kept.sum()) + width * np.arange(1, 4) - 1))
+    return base, seen, rows
 
 
-def _choose(scaled: npt.NDArray[np.float32], ready: Rows, pipeline: ForecastPipeline) -> Rows:
-    """At least N_ROWS ready rows (or all), edge cases first."""
-    pool = ready if pipeline.window is None else ready[-_WINDOWED_SPAN:]
-    inputs = scaled[pool]
-    clipped = pool[(np.abs(inputs) >= np.float32(pipeline.scaler.clip)).any(axis=1)]
+def _windows(
+    pipeline: ForecastPipeline, values: Float64Array, ready: Rows, closed: MultiResolution
+) -> tuple[npt.NDArray[np.float32], Rows, Rows]:
+    """The same for windows of several timeframes, which do not lie in one table: whole windows, one after another."""
+    pool = ready[-_WINDOWED_SPAN:]
+    windows = pipeline.inputs(values, pool, closed)
+    furthest = np.where(windows.max(axis=1) > -windows.min(axis=1), windows.max(axis=1), windows.min(axis=1))
+    rows = _choose(furthest, pool, pool, pipeline.scaler.clip)
+    chosen = windows[np.searchsorted(pool, rows)]
+    base = np.concatenate((chosen.reshape(-1, windows.shape[2]), _held(pipeline)))
+    return base, pipeline.width * np.arange(1, len(rows) + 4) - 1, rows
+
+
+def _held(pipeline: ForecastPipeline) -> npt.NDArray[np.float32]:
+    """A sample of zeros, and one at either clip."""
+    clip = pipeline.scaler.clip
+    levels = np.repeat(np.array([0.0, clip, -clip], dtype=np.float32), pipeline.width)
+    return np.repeat(levels[:, None], len(pipeline.input_names), axis=1)
+
+
+def _choose(inputs: npt.NDArray[np.float32], pool: Rows, ready: Rows, clip: float) -> Rows:
+    """At least N_ROWS ready rows (or all), edge cases of the `inputs` of `pool` first."""
+    clipped = pool[(np.abs(inputs) >= np.float32(clip)).any(axis=1)]
     edges = np.unique(
         np.concatenate((ready[:_FIRST_ROWS], pool[inputs.argmin(axis=0)], pool[inputs.argmax(axis=0)], clipped[:_CLIPPED_ROWS]))
     )
@@ -112,19 +134,19 @@ def _choose(scaled: npt.NDArray[np.float32], ready: Rows, pipeline: ForecastPipe
 
 def _golden_bars(pipeline: ForecastPipeline, plan: FeaturePlan, bars: Bars) -> Tensors:
     """The shortest stretch at the end of `bars` (doubling) whose last LIVE_ROWS bars can be forecast; all bars if none is."""
-    length = plan.warmup_bars + (pipeline.window or 1) + LIVE_ROWS
+    length = history_bars(plan.warmup_bars, pipeline.window, plan.base) + LIVE_ROWS
     while True:
         stretch = bars.slice(max(len(bars) - length, 0), len(bars))
         table = plan.compute(stretch)
-        values = table.values
-        rows = np.flatnonzero(pipeline.ready(table.ready))[-LIVE_ROWS:]
+        values, closed = table.values, pipeline.closed(stretch)
+        rows = np.flatnonzero(pipeline.ready(table.ready, closed))[-LIVE_ROWS:]
         if rows.size == LIVE_ROWS or length >= len(bars):
             break
         length *= 2
     if rows.size == 0:
         raise BundleError("golden bars", "none of the last bars is ready", mend="Give a longer stretch without gaps at its end.")
     prices = np.stack([stretch.open, stretch.high, stretch.low, stretch.close, stretch.volume], axis=1)
-    found = pipeline.run(values, rows, place="golden bars")
+    found = pipeline.run(values, rows, closed=closed, place="golden bars")
     return {
         "bar_open_time": stretch.open_time.astype(np.int64),
         "bar_prices": np.ascontiguousarray(prices),
@@ -148,11 +170,12 @@ def replay(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, instrumen
     _refuse(of_inputs, FORECAST_TOLERANCE, place, "forecasts of its golden inputs")
 
     rows = golden["bar_rows"]
-    values = plan.compute(_bars(golden, instrument, plan)).values
+    bars = _bars(golden, instrument, plan)
+    values = plan.compute(bars).values
     offered, recorded = values[rows], golden["bar_features"]
     relative = _difference(offered, recorded, np.maximum(np.abs(recorded), 1e-12))
     _refuse(relative, FEATURE_TOLERANCE, place, "features of its golden bars")
-    found = pipeline.run(values, rows, place=f"{place}: golden bars")
+    found = pipeline.run(values, rows, closed=pipeline.closed(bars), place=f"{place}: golden bars")
     unit = pipeline.scale(recorded)
     of_bars = _difference(_in_units(_matrix(found), unit, pipeline), _in_units(golden["bar_forecast"], unit, pipeline))
     _refuse(of_bars, FORECAST_TOLERANCE, place, "forecasts of its golden bars")
@@ -173,7 +196,7 @@ def _read(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, place: str
         raise BundleCorruption(place, f"golden samples do not load: {error}") from error
     if golden.keys() != _KINDS.keys() or any((golden[name].dtype, golden[name].ndim) != kind for name, kind in _KINDS.items()):
         raise BundleCorruption(place, "golden samples lack a tensor, or one is of another type", expected=", ".join(_KINDS))
-    n_bars, n_base, width = len(golden["bar_open_time"]), len(golden["inputs"]), pipeline.window or 1
+    n_bars, n_base = len(golden["bar_open_time"]), len(golden["inputs"])
     n_rows, n_seen = len(golden["bar_rows"]), len(golden["input_rows"])
     shapes = {
         "bar_prices": (n_bars, 5),
@@ -184,7 +207,7 @@ def _read(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, place: str
         "input_scale": (n_seen,),
         "input_forecast": (n_seen, len(pipeline.columns)),
     }
-    inside = {"bar_rows": (width - 1, n_bars), "input_rows": (width - 1, n_base)}
+    inside = {"bar_rows": (pipeline.depth - 1, n_bars), "input_rows": (pipeline.width - 1, n_base)}
     fits = all(golden[name].shape == shape for name, shape in shapes.items())
     fits = fits and n_rows > 0 and n_seen > 0
     fits = fits and all(low <= int(golden[name].min()) and int(golden[name].max()) < high for name, (low, high) in inside.items())

@@ -86,16 +86,16 @@ class FileEntry:
 class ModelEntry:
     """Which model the weights belong to, and what goes in and comes out.
 
-    view : "feature_matrix" or "window_tensor"
-    window : int, bars, or None for a feature matrix
+    view : "feature_matrix", "window_tensor" or "multi_resolution"
+    window : int, bars; for several timeframes, bars of each by its name; None for a feature matrix
     classes : 2 or 3
-    inputs : tuple of str, features in the order of the model's columns
+    inputs : tuple of str, features (of several timeframes, columns of bars) in the order of the model's columns
     outputs : tuple of str, columns of the forecast
     """
 
     name: str
     view: str
-    window: int | None
+    window: int | Mapping[str, int] | None
     classes: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -107,7 +107,7 @@ class ModelEntry:
             "name": self.name,
             "outputs": list(self.outputs),
             "view": self.view,
-            "window": self.window,
+            "window": dict(self.window) if isinstance(self.window, Mapping) else self.window,
         }
 
 
@@ -248,10 +248,23 @@ def _model_problem(model: Any) -> str:
         return "model.inputs or model.outputs names one twice"
     if type(model["classes"]) is not int or model["classes"] not in (2, 3):
         return f"model.classes is {model['classes']!r}"
-    windowed = type(model["window"]) is int and model["window"] >= 1
-    if (model["view"] == "window_tensor") != windowed or (model["view"] == "feature_matrix") != (model["window"] is None):
+    if model["view"] != _view_of(model["window"]):
         return f"model.view {model['view']!r} does not go with window {model['window']!r}"
     return "" if isinstance(model["name"], str) else "model.name is not a name"
+
+
+def _view_of(window: Any) -> str | None:
+    """The view that such a window belongs to; None for what is no window."""
+    if window is None:
+        return "feature_matrix"
+    if isinstance(window, dict):
+        lengths: dict[str, Any] = window
+        return "multi_resolution" if lengths and all(_is_length(length) for length in lengths.values()) else None
+    return "window_tensor" if _is_length(window) else None
+
+
+def _is_length(value: Any) -> bool:
+    return type(value) is int and value >= 1
 
 
 def _files_problem(entries: Any) -> str:

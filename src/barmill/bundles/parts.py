@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from barmill.artefacts import canonical_json
+from barmill.bundles.bar_scaling import KIND, BarScaling
 from barmill.bundles.forecasting import ForecastPipeline, Volatility
 from barmill.bundles.manifest import PARTS, WEIGHTS, ModelEntry
 from barmill.bundles.strict_json import parse_canonical
@@ -60,7 +61,7 @@ def read_instrument(files: Mapping[str, bytes], place: str) -> Instrument:
 def read_pipeline(files: Mapping[str, bytes], model: ModelEntry, plan: FeaturePlan, place: str) -> ForecastPipeline:
     """The pipeline that forecasts from the plan's features."""
     with reading(f"{place}/{PARTS['preproc']}"):
-        scaler = RobustScaler.from_json(read_part(files, "preproc", place))
+        scaler = _read_scaler(read_part(files, "preproc", place), plan)
     with reading(f"{place}/{PARTS['calibrator']}"):
         calibration = Calibration.from_json(read_part(files, "calibrator", place))
     with reading(f"{place}/{PARTS['quantiles']}"):
@@ -76,18 +77,27 @@ def read_pipeline(files: Mapping[str, bytes], model: ModelEntry, plan: FeaturePl
         calibration=calibration,
         quantiles=quantiles,
         volatility=volatility,
-        window=model.window,
+        window=scaler.resolutions if isinstance(scaler, BarScaling) and model.window == scaler.resolutions else model.window,
         n_classes=model.classes,
         outputs=tuple(output for output in ("p_up", "E_r") if output in model.outputs),
     )
+
+
+def _read_scaler(said: Mapping[str, Any], plan: FeaturePlan) -> RobustScaler | BarScaling:
+    if said.get("kind") != KIND:
+        return RobustScaler.from_json(said)
+    scaling = BarScaling.from_json(said)
+    if scaling.anchor != plan.anchor:
+        raise SchemaError("bar scaling", f"bars counted from the {scaling.anchor}", expected=f"the {plan.anchor}, as the plan's")
+    return scaling
 
 
 def _read_forecaster(files: Mapping[str, bytes], model: ModelEntry, place: str) -> Forecaster:
     if model.name not in MODELS:
         raise BundleError(place, f"model '{model.name}' is not in this version's catalogue", mend="Upgrade Barmill, then try again.")
     spec = MODELS[model.name]
-    if spec.view != model.view:
-        raise BundleCorruption(place, f"model '{model.name}' on a {model.view}", expected=f"a {spec.view}", mend=_MEND)
+    if model.view not in spec.views:
+        raise BundleCorruption(place, f"model '{model.name}' on a {model.view}", expected=f"a {' or a '.join(spec.views)}", mend=_MEND)
     weights = {path.removeprefix(f"{WEIGHTS}/"): data for path, data in files.items() if path.startswith(f"{WEIGHTS}/")}
     try:
         return load_forecaster(spec, weights)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.forecast import Forecast
 from barmill.errors import DataError
 from barmill.features import FeatureStream, FeatureTable
@@ -28,7 +29,9 @@ class BundleStream:
     def __init__(self, bundle: "Bundle") -> None:
         self.bundle = bundle
         self._features = FeatureStream(bundle.plan)
-        self._window = bundle.pipeline.window or 1
+        scaler = bundle.pipeline.scaler
+        self._closed = scaler.stream(bundle.timeframe, bundle.plan.calendar) if isinstance(scaler, BarScaling) else None
+        self._window = bundle.pipeline.depth
         self._recent = np.full((self._window, len(bundle.plan.names)), np.nan)  # the last rows of features, oldest first
         self._last: int | None = None
 
@@ -49,12 +52,13 @@ class BundleStream:
         """
         self._check(bar)
         values = self._features.push(bar)
+        closed = None if self._closed is None else self._closed.push(bar)
         self._last = bar.open_time
         self._recent[:-1] = self._recent[1:]
         self._recent[-1] = values
-        if not np.isfinite(self._recent).all():
+        if not np.isfinite(self._recent).all() or (closed is not None and not closed.ready[0]):
             return None
-        columns = self.bundle.pipeline.run(self._recent, np.array([self._window - 1]), place=f"bar {bar.open_time}")
+        columns = self.bundle.pipeline.run(self._recent, np.array([self._window - 1]), closed=closed, place=f"bar {bar.open_time}")
         row: ForecastRow = {"open_time": bar.open_time, "known_at": bar.open_time + self.bundle.timeframe.ms}
         return row | {name: float(value[0]) for name, value in columns.items()}
 
@@ -64,11 +68,13 @@ class BundleStream:
         if len(bars) and self._last is not None and int(bars.open_time[0]) <= self._last:
             self._check(bars.bar(0))
         table = self._features.extend(bars)
+        closed = None if self._closed is None else self._closed.extend(bars)
         before = self._recent[1:]
         joined = np.concatenate((before, table.values))
         times = np.concatenate((np.full(len(before), -1), table.open_time))  # rows from before are not forecast again
         step = self.bundle.timeframe.ms
-        forecast = self.bundle.forecast_table(FeatureTable(table.names, joined, times, times + step, table.schema_hash), since=0)
+        joined_table = FeatureTable(table.names, joined, times, times + step, table.schema_hash)
+        forecast = self.bundle.forecast_table(joined_table, since=0, closed=closed)
         if len(bars):
             self._recent = np.concatenate((self._recent, table.values))[-self._window :].copy()
             self._last = int(bars.open_time[-1])

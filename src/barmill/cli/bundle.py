@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from barmill.bundles import Manifest, VerifyReport
     from barmill.bundles.folder import VerifiedFiles
 
@@ -78,10 +80,17 @@ def _part(verified: "VerifiedFiles", name: str) -> dict[str, Any]:
     return parse_canonical(verified.files[PARTS[name]], str(verified.folder / PARTS[name]))
 
 
+def _told(window: "int | Mapping[str, int]") -> str:
+    from barmill.models.admission import lengths_told
+    from barmill.models.resolutions import finest_first
+
+    return f"{window} bars" if isinstance(window, int) else f"closed bars: {lengths_told(finest_first(window))}"
+
+
 def _summary_lines(verified: "VerifiedFiles", parts: dict[str, dict[str, Any]]) -> list[str]:
     manifest = verified.manifest
     model = manifest.model
-    sees = f"windows of {model.window} bars" if model.window else "one row of features"
+    sees = f"windows of {_told(model.window)}" if model.window else "one row of features"
     volatility, rule = parts["thresholds"]["volatility"], parts["thresholds"]["rule"]
     return [
         f"bundle     {manifest.name} {manifest.version}",

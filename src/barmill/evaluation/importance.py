@@ -10,7 +10,7 @@ from barmill.errors import ShapeError
 from barmill.models.contract import Forecaster, Samples, View
 from barmill.uncertainty.checked import class_indices
 from barmill.uncertainty.links import mean_log_loss
-from barmill.views import FeatureMatrix, WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -43,7 +43,7 @@ def permutation_importance(
     n_features = samples.view.n_features
     if len(names) != n_features:
         raise ShapeError("names", f"has {len(names)}", expected=f"{n_features}, one for each feature of the view")
-    limit = max_samples or (MOST_WINDOWS if isinstance(samples.view, WindowTensor) else MOST_ROWS)
+    limit = max_samples or (MOST_ROWS if isinstance(samples.view, FeatureMatrix) else MOST_WINDOWS)
     if repeats < 1 or limit < 2 or len(samples) < 2:
         raise ShapeError("permutation_importance", f"{repeats} repeats of {min(len(samples), limit)} samples", expected="at least 1 of 2")
     chosen = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), limit)).round().astype(np.int64))
@@ -51,13 +51,13 @@ def permutation_importance(
     y = np.asarray(samples.y)[chosen]
     draw = np.random.default_rng(seed)
     permutations = [draw.permutation(chosen.size) for _ in range(repeats)]
-    base = _loss(forecaster, values, y)
+    base = _loss(forecaster, values, samples.view, y)
     increases = np.empty((n_features, repeats))
     for feature in range(n_features):
         own = values[..., feature].copy()
         for repeat, permutation in enumerate(permutations):
             values[..., feature] = own[permutation]
-            increases[feature, repeat] = _loss(forecaster, values, y) - base
+            increases[feature, repeat] = _loss(forecaster, values, samples.view, y) - base
         values[..., feature] = own
     order = np.argsort(-increases.mean(axis=1), kind="stable")
     return [{"feature": names[i], "mean": float(increases[i].mean()), "std": float(increases[i].std(ddof=0))} for i in order]
@@ -65,15 +65,18 @@ def permutation_importance(
 
 def _values(view: View, chosen: npt.NDArray[np.int64]) -> Float32Array:
     """The chosen samples as an array of their own: (n, n_features), or (n, window, n_features)."""
-    return view.gather(chosen).copy() if isinstance(view, WindowTensor) else view.take(chosen).values
+    return view.take(chosen).values if isinstance(view, FeatureMatrix) else view.gather(chosen).copy()
 
 
-def _loss(forecaster: Forecaster, values: Float32Array, y: npt.NDArray[np.int8]) -> float:
-    logits = np.asarray(forecaster.raw(_view(values)).logits, dtype=np.float64)
+def _loss(forecaster: Forecaster, values: Float32Array, like: View, y: npt.NDArray[np.int8]) -> float:
+    logits = np.asarray(forecaster.raw(_view(values, like)).logits, dtype=np.float64)
     return mean_log_loss(logits, class_indices(y, 2 if logits.ndim == 1 else logits.shape[1], length=logits.shape[0]))
 
 
-def _view(values: Float32Array) -> View:
+def _view(values: Float32Array, like: View) -> View:
+    """The values as a view of the kind of `like`."""
+    if isinstance(like, MultiResolution):
+        return MultiResolution.of_windows(values, like.lengths, like.names)
     if values.ndim == 2:
         return FeatureMatrix(values, np.arange(len(values)))
     n, window, n_features = values.shape

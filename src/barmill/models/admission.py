@@ -3,15 +3,15 @@
 Checked once and in the same words for every model, so that no library gets to answer with a traceback of its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import DataError, ForecastError, LabelError, RecipeError, SchemaError, ShapeError
-from barmill.models.catalogue import window_of
-from barmill.models.contract import FitContext, ModelParams, ModelSpec, Samples, View
-from barmill.views import FeatureMatrix, WindowTensor
+from barmill.models.catalogue import view_of, window_of
+from barmill.models.contract import FitContext, ModelParams, ModelSpec, Samples, View, Window
+from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
 
 ROWS_AT_ONCE = 65_536  # rows per pass, so that a check never holds a second copy of the inputs
 
@@ -33,8 +33,11 @@ def admit(spec: ModelSpec, params: ModelParams, train: Samples, valid: Samples, 
         raise RecipeError(place, f"has no output '{unknown[0]}'", expected=f"some of {', '.join(spec.outputs)}")
     if context.n_classes not in (2, 3):
         raise RecipeError(place, f"{context.n_classes} classes", expected="2 or 3")
+    window = window_of(spec, params)
+    if view_of(window) not in spec.views:
+        raise RecipeError(place, f"does not take the view {view_of(window)}", expected=" or ".join(spec.views))
     for name, samples in (("train", train), ("valid", valid)):
-        check_view(f"{place}, {name} rows", samples.view, spec.view, len(context.feature_names), window_of(spec, params))
+        check_view(f"{place}, {name} rows", samples.view, view_of(window), len(context.feature_names), window)
         _check_targets(f"{place}, {name} rows", samples, context.n_classes)
         _check_inputs(f"{place}, {name} rows", samples.view, context.feature_names)
     counts = np.bincount(train.y, minlength=context.n_classes)
@@ -43,24 +46,37 @@ def admit(spec: ModelSpec, params: ModelParams, train: Samples, valid: Samples, 
         raise LabelError(f"{place}, train rows", f"no row of class {int(counts.argmin())} among {len(train)}", mend=mend)
 
 
-def check_view(place: str, view: View, kind: str, n_features: int, window: int | None = None) -> None:
-    """Refuse a view of another kind, another number of features, or another window than was trained."""
-    found = "feature_matrix" if isinstance(view, FeatureMatrix) else "window_tensor"
-    if found != kind:
-        raise SchemaError(place, f"a {found} is offered", expected=f"a {kind}")
-    columns = int(view.base.shape[1])
-    if columns != n_features:
-        raise SchemaError(place, f"{columns} features are offered", expected=f"{n_features}", mend="Use the feature plan that was trained.")
-    if window is not None and isinstance(view, WindowTensor) and view.window != window:
+def check_view(place: str, view: View, kind: str, n_features: int, window: Window = None) -> None:
+    """Refuse a view of another kind, another number of features, or another window (or bars of timeframes) than was trained."""
+    if kind_of(view) != kind:
+        raise SchemaError(place, f"a {kind_of(view)} is offered", expected=f"a {kind}")
+    if view.n_features != n_features:
+        found = f"{view.n_features} features are offered"
+        raise SchemaError(place, found, expected=f"{n_features}", mend="Use the feature plan that was trained.")
+    if isinstance(window, int) and isinstance(view, WindowTensor) and view.window != window:
         raise SchemaError(place, f"windows of {view.window} bars are offered", expected=f"{window} bars, the model's seq_len")
+    if isinstance(window, Mapping) and isinstance(view, MultiResolution) and view.lengths != window:
+        raise SchemaError(place, f"windows of {lengths_told(view.lengths)} are offered", expected=lengths_told(window))
 
 
-def check_finite(place: str, inputs: npt.NDArray[np.float32], first_row: int) -> None:
-    """Refuse a batch of inputs, rows first, that holds NaN or an infinity; `first_row` is the batch's place in the view."""
+def kind_of(view: View) -> str:
+    """Which of `VIEWS` it is."""
+    if isinstance(view, FeatureMatrix):
+        return "feature_matrix"
+    return "window_tensor" if isinstance(view, WindowTensor) else "multi_resolution"
+
+
+def lengths_told(lengths: Mapping[str, int]) -> str:
+    """Bars of timeframes as a message has them: "60 of 1m, 12 of 5m"."""
+    return ", ".join(f"{length} of {timeframe}" for timeframe, length in lengths.items())
+
+
+def check_finite(place: str, inputs: npt.NDArray[np.float32], first_row: int, first_column: int = 0) -> None:
+    """Refuse a batch of inputs, rows first, that holds NaN or an infinity; `first_row` and `first_column` are its place in the view."""
     finite = np.isfinite(inputs)
     if not finite.all():
         at = np.argwhere(~finite)[0]
-        found = f"row {first_row + int(at[0])}, feature {int(at[-1])} is {inputs[tuple(at)]}"
+        found = f"row {first_row + int(at[0])}, feature {first_column + int(at[-1])} is {inputs[tuple(at)]}"
         raise ForecastError(place, found, expected="finite inputs", mend="Forecast only rows whose features are ready.")
 
 
@@ -87,6 +103,9 @@ def _check_targets(place: str, samples: Samples, n_classes: int) -> None:
 
 def _check_inputs(place: str, view: View, names: Sequence[str]) -> None:
     """Refuse a non-finite input, naming its feature and its row of the base table."""
+    if isinstance(view, MultiResolution):
+        _check_timeframes(place, view)
+        return
     rows = view.rows if isinstance(view, FeatureMatrix) else covered_rows(view)
     for start in range(0, rows.size, ROWS_AT_ONCE):
         part = rows[start : start + ROWS_AT_ONCE]
@@ -95,6 +114,21 @@ def _check_inputs(place: str, view: View, names: Sequence[str]) -> None:
             at, column = np.argwhere(wrong)[0]
             found = f"feature '{names[column]}' is {view.base[part[at], column]} at bar {int(part[at])}"
             raise DataError(place, found, expected="a finite number", mend="Use only rows at which every feature is ready.")
+
+
+def _check_timeframes(place: str, view: MultiResolution) -> None:
+    """Refuse a non-finite input, naming its timeframe, its column and the bar of that timeframe."""
+    whose = [(resolution, place) for resolution in view.resolutions for place in range(resolution.length)]
+    at_once = max(1, ROWS_AT_ONCE // view.window)
+    for start in range(0, len(view), at_once):
+        wrong = ~np.isfinite(view.gather(slice(start, start + at_once)))
+        if wrong.any():
+            sample, row, column = (int(number) for number in np.argwhere(wrong)[0])
+            resolution, within = whose[row]
+            end = int(view.ends[start + sample])
+            bar = int(resolution.last[end]) - resolution.length + 1 + within
+            found = f"'{view.names[column]}' of bar {bar} of {resolution.timeframe} is not finite, as seen from base bar {end}"
+            raise DataError(place, found, expected="a finite number", mend="Mend the bars, or leave out the samples that see it.")
 
 
 def covered_rows(view: WindowTensor) -> npt.NDArray[np.int64]:

@@ -8,20 +8,21 @@ import numpy as np
 import onnxruntime as ort
 
 from barmill.models.admission import check_finite, check_view
+from barmill.models.catalogue import view_of
 from barmill.models.contract import RawForecast, View
-from barmill.views import WindowTensor
+from barmill.views import FeatureMatrix
 
 BATCH = 64  # windows gathered at once: fits a core's cache, and more is no faster
 
 
 class NetworkForecaster:
-    """Outputs of a network on windows of scaled float32 features, on the calling thread alone.
+    """Outputs of a network on windows of scaled float32 features, or of bars of several timeframes, on the calling thread alone.
 
     A window's forecast does not depend on its neighbours: bit for bit on the machines it was tested on, and within 1e-6
     wherever the runtime picks another kernel for another batch size.
     """
 
-    def __init__(self, session: ort.InferenceSession, name: str, window: int, n_features: int, n_classes: int) -> None:
+    def __init__(self, session: ort.InferenceSession, name: str, window: int | Mapping[str, int], n_features: int, n_classes: int) -> None:
         self._session = session
         self._place = f"model '{name}'"
         self._window, self._n_features = window, n_features
@@ -37,12 +38,13 @@ class NetworkForecaster:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         session = ort.InferenceSession(files["model.onnx"], options, providers=["CPUExecutionProvider"])
-        return cls(session, architecture["network"], architecture["window"], architecture["n_features"], architecture["n_classes"])
+        window: int | Mapping[str, int] = architecture.get("resolutions") or architecture["window"]
+        return cls(session, architecture["network"], window, architecture["n_features"], architecture["n_classes"])
 
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); the expected z (n,) and its quantiles (n, 3), where they were learned."""
-        check_view(self._place, view, "window_tensor", self._n_features, self._window)
-        assert isinstance(view, WindowTensor)
+        check_view(self._place, view, view_of(self._window), self._n_features, self._window)
+        assert not isinstance(view, FeatureMatrix)
         n = len(view)
         found = {"logits": np.empty((n, self._n_logits))}
         found |= {name: np.empty((n, *shape)) for name, shape in (("expected", ()), ("quantiles", (3,))) if name in self._outputs}
@@ -53,5 +55,5 @@ class NetworkForecaster:
             results: Any = self._session.run(list(found), {"window": windows})
             for values, result in zip(found.values(), results, strict=True):
                 values[start:stop] = result
-        logits = found.pop("logits")
-        return RawForecast(logits[:, 0] if self._n_logits == 1 else logits, **found)
+        logits = found["logits"]
+        return RawForecast(logits[:, 0] if self._n_logits == 1 else logits, found.get("expected"), found.get("quantiles"))

@@ -48,4 +48,11 @@ def base_bars(resolutions: Mapping[str, int], base: "Timeframe") -> int:
     return max(factors[name] * (length + 1) - 1 for name, length in resolutions.items())
 
 
-__all__ = ["MOST_BARS", "USUAL", "base_bars", "finest_first", "usual_resolutions"]
+def history_bars(warmup: int, window: int | Mapping[str, int] | None, base: "Timeframe") -> int:
+    """Gapless bars after which a model can forecast that sees such a window, where features take `warmup` bars to begin."""
+    if isinstance(window, Mapping):
+        return max(warmup + 1, base_bars(window, base))
+    return warmup + (window or 1)
+
+
+__all__ = ["MOST_BARS", "USUAL", "base_bars", "finest_first", "history_bars", "usual_resolutions"]

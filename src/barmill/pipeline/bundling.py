@@ -1,5 +1,6 @@
 """From the stages of one model to its published bundle."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,16 @@ import numpy.typing as npt
 
 from barmill.artefacts import read_json, sha256
 from barmill.bundles import BundleContents, Volatility, assemble, publish
+from barmill.bundles.bar_scaling import BarScaling
 from barmill.features import FeaturePlan
 from barmill.market import Bars
 from barmill.models.catalogue import spec_of
+from barmill.models.contract import Window
+from barmill.models.resolutions import finest_first, history_bars
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.model_card import model_card
+from barmill.pipeline.model_fit import columns_of
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import Calibration, ResidualQuantiles
 
@@ -42,10 +47,10 @@ def _contents(job: ModelJob, data: Dataset, bars: Bars, plan: FeaturePlan, weigh
         plan=plan,
         instrument=bars.instrument,
         timeframe=bars.timeframe,
-        scaler=data.scaler,
+        scaler=BarScaling(finest_first(job.window), plan.anchor) if isinstance(job.window, Mapping) else data.scaler,
         model_name=spec.name,
         model_files=weights,
-        input_names=entry.inputs or data.names,
+        input_names=columns_of(entry, job.window, data.names),
         window=job.window,
         n_classes=recipe.labels.classes,
         outputs=tuple(output for output in entry.outputs if output in spec.outputs),
@@ -58,7 +63,7 @@ def _contents(job: ModelJob, data: Dataset, bars: Bars, plan: FeaturePlan, weigh
         fingerprints=job.fingerprints,
         model_card=model_card(job, bars, data, selection),
         provenance=[_timed(record, bars) for record in read_json(calibrated / "provenance.json")],
-        golden_bars=_golden_bars(bars, plan, job.window or 1, int(train[-1])),
+        golden_bars=_golden_bars(bars, plan, job.window, int(train[-1])),
     )
 
 
@@ -78,8 +83,8 @@ def reference_profile(values: npt.NDArray[np.float64], rows: npt.NDArray[np.int6
     return {"n_rows": len(rows), "levels": list(PROFILE_LEVELS), "features": profile}
 
 
-def _golden_bars(bars: Bars, plan: FeaturePlan, window: int, last: int) -> Bars:
+def _golden_bars(bars: Bars, plan: FeaturePlan, window: Window, last: int) -> Bars:
     """A stretch of the training bars that fills the warm-up and the window, and then some."""
-    length = plan.warmup_bars + window + GOLDEN_ROWS
+    length = history_bars(plan.warmup_bars, window, bars.timeframe) + GOLDEN_ROWS
     start = max(0, last + 1 - length)
     return bars.slice(start, min(len(bars), start + length))

@@ -13,6 +13,7 @@ from safetensors.numpy import save as save_tensors
 from barmill.artefacts import readable_json, without_nan, write_new
 from barmill.evaluation import Ledger, classification_metrics, sharpe_ratio
 from barmill.market import Bars
+from barmill.models.contract import Window
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData, load_bars
 from barmill.pipeline.development import Development
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts, stretches_of
@@ -65,7 +66,7 @@ class _Folds:
             window = self.job.windows[label]
             if label in self.tuned:
                 entry = self._tuned(entry, parts["fit"], self.workspace.scratch(ref.stage))
-            model = fit_entry(entry, parts, scaled, self.recipe, window)
+            model = fit_entry(entry, parts, scaled, self.recipe, window, explained=True)
             with self.workspace.writing(ref.stage) as folder:
                 self._write(folder, model, scaled, parts, test, window, entry.inputs)
             self.workspace.drop_scratch(ref.stage)
@@ -86,7 +87,7 @@ class _Folds:
         scaled: ScaledData,
         parts: dict[str, Positions],
         test: Positions,
-        window: int | None,
+        window: Window,
         inputs: tuple[str, ...],
     ) -> None:
         said = model.forecaster.raw(scaled.view(test, window, inputs))
@@ -106,6 +107,7 @@ class _Folds:
             "is_sharpe": self._sharpe(taught, parts["fit"], model),
             "oos_sharpe": self._sharpe(p if p.ndim == 1 else p[:, 2], test, model),
             "scores": classification_metrics(p, y),
+            "looks_at": _looks_at(model),
         }
         write_new(folder / "forecasts.safetensors", save_tensors(tensors))
         write_new(folder / "summary.json", readable_json(without_nan(summary)))
@@ -118,6 +120,13 @@ class _Folds:
         for first, last in stretches_of(labels, rows):
             inside[first - self.path.first : last + 1 - self.path.first] = True
         return sharpe_ratio(net[inside], self.path.periods)
+
+
+def _looks_at(model: CalibratedModel) -> dict[str, dict[str, float]]:
+    """The share of each feature in what moves p_up, and in the gains of its trees where it has trees."""
+    features = model.explanation["outputs"]["p_up"]["features"]
+    kinds = [kind for kind in ("share", "gain") if all(kind in one for one in features)]
+    return {kind: {one["feature"]: one[kind] for one in features} for kind in kinds}
 
 
 if __name__ == "__main__":

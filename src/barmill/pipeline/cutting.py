@@ -14,7 +14,6 @@ from barmill.pipeline.folds import stretches_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.recipe import Recipe
 from barmill.splits import holdout, validation_slices
-from barmill.views import window_ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class CutLabels:
 def labels_before_features(inputs: RunInputs) -> Labels:
     """The labels of a run before any feature is computed: every row after the warm-up is taken to be ready."""
     ready = np.arange(len(inputs.bars)) >= inputs.plan.warmup_bars
-    return make_labels(inputs.bars, inputs.recipe.labels, window_ready(ready, inputs.longest_window))
+    return make_labels(inputs.bars, inputs.recipe.labels, inputs.ready(ready))
 
 
 def blocks_told(cut: CutLabels, bars: Bars) -> dict[str, Any]:

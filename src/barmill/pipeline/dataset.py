@@ -1,5 +1,6 @@
 """The prepared data of a run, as its stages left it: features, labels, splits and scaled inputs, memory-mapped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +16,9 @@ from barmill.errors import DataError
 from barmill.features import FeaturePlan
 from barmill.labels import Labels, average_uniqueness
 from barmill.market import Bars, Instrument
-from barmill.models.contract import Samples, View
+from barmill.models.contract import Samples, View, Window
 from barmill.pipeline.workspace import Stage, Workspace
-from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, RobustScaler, WindowTensor
 
 Positions = npt.NDArray[np.int64]
 
@@ -66,7 +67,7 @@ def load_positions(folder: Path) -> dict[str, Positions]:
 class Dataset:
     """Views, targets and weights for any block of the run.
 
-    features, labels, splits, scaled : folders of the finished stages
+    features, labels, splits, scaled, bars : folders of the finished stages
     n_classes : 2 or 3
     horizon : bars, of the labels
     volatility : name of the feature that scales targets
@@ -79,11 +80,14 @@ class Dataset:
     n_classes: int
     horizon: int
     volatility: str
+    bars: Path | None = None  # only models of several timeframes look at them
 
     @classmethod
     def of(cls, workspace: Workspace, stages: dict[str, Stage], n_classes: int, horizon: int, volatility: str) -> "Dataset":
-        places = {name: workspace.path(stages[name]) for name in ("features", "labels", "splits", "scaled")}
-        return cls(places["features"], places["labels"], places["splits"], places["scaled"], n_classes, horizon, volatility)
+        features, labels, splits, scaled, bars = (
+            workspace.path(stages[name]) for name in ("features", "labels", "splits", "scaled", "bars")
+        )
+        return cls(features, labels, splits, scaled, n_classes, horizon, volatility, bars)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -129,11 +133,33 @@ class Dataset:
     def scaled_data(self) -> "ScaledData":
         """Views and targets of any label, scaled by what the training block says."""
         scaled = (self.base, self.volatility, self.volatility_floor)
-        return ScaledData(self.labels, self.uniqueness, self.names, self.values, *scaled, self.horizon, self.n_classes)
+        return ScaledData(self.labels, self.uniqueness, self.names, self.values, *scaled, self.horizon, self.n_classes, self.closed)
 
-    def samples(self, block: str, window: int | None, inputs: tuple[str, ...]) -> Samples:
+    @cached_property
+    def closed(self) -> "ClosedBarsOfRun":
+        """The closed bars of longer timeframes: the same for every fold, since nothing of them is fitted."""
+        return ClosedBarsOfRun(self)
+
+    def samples(self, block: str, window: Window, inputs: tuple[str, ...]) -> Samples:
         """The samples of `block` as a model with this `window` and these `inputs` (all, if empty) sees them."""
         return self.scaled_data.samples(self.positions[block], window, inputs)
+
+
+class ClosedBarsOfRun:
+    """The closed bars of longer timeframes in a run, read when the first model asks for them and kept."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._views: dict[tuple[tuple[str, int], ...], MultiResolution] = {}
+
+    def view(self, lengths: Mapping[str, int]) -> MultiResolution:
+        """Bars of each timeframe as every bar of the run knows them, without samples; counted as the run's features count them."""
+        key = tuple(sorted(lengths.items()))
+        if key not in self._views:
+            assert self._dataset.bars is not None
+            bars = load_bars(self._dataset.bars)
+            self._views[key] = MultiResolution.of(bars, lengths, ends=(), anchor=self._dataset.plan.anchor)
+        return self._views[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +173,7 @@ class ScaledData:
     volatility : name of the feature that scales targets; floor : the least that it is taken to be, float
     horizon : bars, of the labels
     n_classes : 2 or 3
+    closed : the bars of longer timeframes
     """
 
     labels: Labels
@@ -158,14 +185,17 @@ class ScaledData:
     floor: float
     horizon: int
     n_classes: int
+    closed: ClosedBarsOfRun
 
-    def view(self, positions: Positions, window: int | None, inputs: tuple[str, ...]) -> View:
+    def view(self, positions: Positions, window: Window, inputs: tuple[str, ...]) -> View:
         """What a model with this `window` and these `inputs` (all, if empty) sees of the labels at `positions`."""
         rows = np.ascontiguousarray(self.labels.t0[positions])
+        if isinstance(window, Mapping):
+            return self.closed.view(window).samples(rows, self._volatility(positions))
         base = self.base if not inputs else np.ascontiguousarray(self.base[:, [self.names.index(name) for name in inputs]])
         return FeatureMatrix(base, rows) if window is None else WindowTensor(base, rows, window)
 
-    def samples(self, positions: Positions, window: int | None, inputs: tuple[str, ...]) -> Samples:
+    def samples(self, positions: Positions, window: Window, inputs: tuple[str, ...]) -> Samples:
         """The labels at `positions`, with targets in units of the volatility known at the decision, and weights of mean 1."""
         weight = self.uniqueness[positions]
         return Samples(
@@ -177,8 +207,12 @@ class ScaledData:
 
     def scale(self, positions: Positions) -> npt.NDArray[np.float64]:
         """Volatility of the label's horizon as known at the decision: what targets are divided by."""
+        return self._volatility(positions) * np.sqrt(self.horizon)
+
+    def _volatility(self, positions: Positions) -> npt.NDArray[np.float64]:
+        """Volatility of a bar as known at the decision: what the prices of several timeframes are divided by."""
         per_bar = np.asarray(self.values[self.labels.t0[positions], self.names.index(self.volatility)])
-        return np.maximum(per_bar, self.floor) * np.sqrt(self.horizon)
+        return np.maximum(per_bar, self.floor)
 
 
 def floor_of(volatility: npt.NDArray[np.float64]) -> float:

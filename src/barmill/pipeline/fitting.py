@@ -14,7 +14,7 @@ from barmill.pipeline.bundling import publish_bundle
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import StageProgress
 from barmill.pipeline.job import ModelJob
-from barmill.pipeline.model_fit import calibrate_model, fit_model, up_of
+from barmill.pipeline.model_fit import calibrate_model, columns_of, fit_model, up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Stage, Workspace
@@ -61,16 +61,18 @@ def _fit(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path, telle
         entry,
         data.samples("train", job.window, entry.inputs),
         data.samples("early_stopping", job.window, entry.inputs),
-        entry.inputs or data.names,
+        columns_of(entry, job.window, data.names),
         job.recipe,
         scratch=workspace.scratch(stage),
         logs=job.root / "logs" / "tensorboard" / job.label,
+        explain=data.samples("selection", job.window, entry.inputs).view,
         progress=StageProgress(teller, stage.name),
     )
     write_folder(folder / "weights", fitted.files)
     if fitted.training_files:
         write_folder(folder / "training", fitted.training_files)
     write_new(folder / "summary.json", readable_json(dict(fitted.summary)))
+    write_new(folder / "explanation.json", readable_json(dict(fitted.explanation)))
 
 
 def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
@@ -80,7 +82,7 @@ def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path)
     p = model.probabilities(chosen.view)
     error = expected_calibration_error(up_of(p), (chosen.y == recipe.labels.classes - 1).astype(np.int8))
     selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen)}
-    names = list(entry.inputs or data.names)
+    names = columns_of(entry, job.window, data.names)
     importance = permutation_importance(model.forecaster, chosen, names, recipe.seed, IMPORTANCE_REPEATS)
     low, high = model.thresholds
     write_new(folder / "calibration.json", readable_json(model.calibration.to_json()))

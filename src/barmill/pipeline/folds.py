@@ -12,14 +12,17 @@ import numpy.typing as npt
 
 from barmill.labels import check_classes
 from barmill.market import Bars
+from barmill.models.contract import View, Window
+from barmill.models.explaining import evenly
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData, floor_of
-from barmill.pipeline.model_fit import CalibratedModel, calibrate_model, fit_model
+from barmill.pipeline.model_fit import CalibratedModel, calibrate_model, columns_of, fit_model
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.progress import Progress
 from barmill.splits import LabelSpans, validation_slices
-from barmill.views import RobustScaler
+from barmill.views import FeatureMatrix, RobustScaler
 
 FOLD_PARTS = ("fit", "early_stopping", "calibration", "selection")
+EXPLAINED_ROWS, EXPLAINED_WINDOWS = 256, 64  # of a fold: what it looks at is a mean over many of them
 
 
 def fold_parts(labels: LabelSpans, train: Positions, recipe: Recipe, purge_bars: int) -> dict[str, Positions]:
@@ -54,7 +57,9 @@ def fold_data(dataset: Dataset, train: Positions, read_bars: Callable[[], Bars])
     scaler = RobustScaler.fit(values, rows, names=dataset.names)
     floor = floor_of(np.asarray(values[rows, dataset.names.index(dataset.volatility)]))
     scaled = (scaler.transform(values), dataset.volatility, floor)
-    return ScaledData(dataset.labels, dataset.uniqueness, dataset.names, values, *scaled, dataset.horizon, dataset.n_classes)
+    return ScaledData(
+        dataset.labels, dataset.uniqueness, dataset.names, values, *scaled, dataset.horizon, dataset.n_classes, dataset.closed
+    )
 
 
 def fit_entry(
@@ -62,9 +67,11 @@ def fit_entry(
     parts: dict[str, Positions],
     data: ScaledData,
     recipe: Recipe,
-    window: int | None,
+    window: Window,
     progress: Progress | None = None,
     device: str = "auto",
+    *,
+    explained: bool = False,
 ) -> CalibratedModel:
     """Fit, calibrate and set the thresholds of one model on the parts of one fold.
 
@@ -72,7 +79,8 @@ def fit_entry(
     ----------
     parts : as `fold_parts` gives them
     data : as `fold_data` gives it for parts["fit"]
-    window : bars that the model sees, None for one row
+    window : bars that the model sees, by timeframe where there are several, None for one row
+    explained : say what the model looks at on some of the fold's rows to choose by: enough to compare it with other folds
 
     Raises: LabelError for a part without one of the classes, which can be neither learned nor judged.
     """
@@ -80,9 +88,15 @@ def fit_entry(
     for name in FOLD_PARTS:
         check_classes(y[parts[name]], data.n_classes, f"the fold's rows for {name.replace('_', ' ')}")
     blocks = {name: data.samples(parts[name], window, entry.inputs) for name in FOLD_PARTS}
-    names = entry.inputs or data.names
-    fitted = fit_model(entry, blocks["fit"], blocks["early_stopping"], names, recipe, device=device, progress=progress)
-    return calibrate_model(entry, fitted.files, blocks["calibration"], blocks["selection"], recipe)
+    names = columns_of(entry, window, data.names)
+    explain = _some(blocks["selection"].view) if explained else None
+    fitted = fit_model(entry, blocks["fit"], blocks["early_stopping"], names, recipe, device=device, explain=explain, progress=progress)
+    model = calibrate_model(entry, fitted.files, blocks["calibration"], blocks["selection"], recipe)
+    return replace(model, explanation=fitted.explanation)
+
+
+def _some(view: View) -> View:
+    return evenly(view, EXPLAINED_ROWS if isinstance(view, FeatureMatrix) else EXPLAINED_WINDOWS)
 
 
 def _values(dataset: Dataset, train: Positions, read_bars: Callable[[], Bars]) -> npt.NDArray[np.float64]:

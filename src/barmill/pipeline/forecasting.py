@@ -23,6 +23,7 @@ from barmill.pipeline.latency import measure_latency, write_latency
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import Calibration
+from barmill.views import MultiResolution
 
 
 def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
@@ -39,12 +40,13 @@ def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
         plan = sha256(canonical_json(bundle.plan.to_json()))
         if plan not in tables:
             tables[plan] = bundle.plan.compute(bars)
-        forecast = _forecast(bundle, bars, tables[plan], since)
+        closed = bundle.pipeline.closed(bars)
+        forecast = _forecast(bundle, bars, tables[plan], closed, since)
         if "torch" in sys.modules:
             raise ProvenanceError("forecasting", "torch was imported by what a server runs", mend="Report this: it is a fault of Barmill.")
         with workspace.writing(ref.stage) as folder:
             forecast.write_parquet(folder / "forecasts.parquet")
-        write_latency(job.root, label, measure_latency(bundle, tables[plan]))
+        write_latency(job.root, label, measure_latency(bundle, tables[plan], closed))
         teller.finished(ref.name, time.perf_counter() - began)
 
 
@@ -57,13 +59,13 @@ def _load(job: ForecastJob, workspace: Workspace, stage: StageRef) -> Bundle:
     return bundle
 
 
-def _forecast(bundle: Bundle, bars: Bars, table: FeatureTable, since: int) -> pl.DataFrame:
+def _forecast(bundle: Bundle, bars: Bars, table: FeatureTable, closed: MultiResolution | None, since: int) -> pl.DataFrame:
     """Forecasts as a server gives them, and beside them p_up as the model says it, to tell whether calibration helped."""
     bundle.check_bars(bars)
-    frame = bundle.forecast_table(table, since=since).frame
+    frame = bundle.forecast_table(table, since=since, closed=closed).frame
     uncalibrated = replace(bundle.pipeline, calibration=Calibration(bundle.pipeline.n_classes))
     rows = np.searchsorted(table.open_time, frame["open_time"].to_numpy())
-    return frame.with_columns(pl.Series("p_up_uncalibrated", uncalibrated.run(table.values, rows)["p_up"]))
+    return frame.with_columns(pl.Series("p_up_uncalibrated", uncalibrated.run(table.values, rows, closed=closed)["p_up"]))
 
 
 def _first_test_time(job: ForecastJob, workspace: Workspace, bars: Bars) -> int:

@@ -1,6 +1,7 @@
 """What a run starts from: the recipe, the bars that it names, and everything that follows from the two at once."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from barmill.features.columns import check_sources
 from barmill.features.computing import told
 from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timeframe, join_series, read_series, simulate
 from barmill.models.catalogue import spec_of, window_of
-from barmill.models.contract import ModelParams
+from barmill.models.contract import ModelParams, Window
+from barmill.models.resolutions import history_bars, usual_resolutions
 from barmill.pipeline.recipe import BarsSource, ModelEntry, Recipe
+from barmill.views import MultiResolution, window_ready
 
 VOLATILITY_FEATURE = "realised_volatility_60"  # scales targets; always part of the plan
 
@@ -25,14 +28,14 @@ class RunInputs:
 
     oracle : float64 of shape (n_bars,), the expected log return that the simulator planted, or None for real bars
     plan : the features of the run
-    windows : window length of each model by label, None for models that see one row
+    windows : window of each model by label: bars, bars of each timeframe where it sees several, None for models that see one row
     """
 
     recipe: Recipe
     bars: Bars
     oracle: npt.NDArray[np.float64] | None
     plan: FeaturePlan
-    windows: dict[str, int | None]
+    windows: dict[str, Window]
 
     @property
     def volatility(self) -> str:
@@ -41,7 +44,30 @@ class RunInputs:
 
     @property
     def longest_window(self) -> int:
-        return max((window or 1 for window in self.windows.values()), default=1)
+        """Bars of the longest window of features."""
+        return max((window for window in self.windows.values() if isinstance(window, int)), default=1)
+
+    @property
+    def resolutions(self) -> list[dict[str, int]]:
+        """The bars of each timeframe that models see, each choice once."""
+        found = [dict(sorted(window.items())) for window in self.windows.values() if isinstance(window, Mapping)]
+        return [one for place, one in enumerate(found) if one not in found[:place]]
+
+    @property
+    def warmup_bars(self) -> int:
+        """Gapless bars before the first that every model can forecast."""
+        seen = (self.longest_window, *self.resolutions)
+        return max(history_bars(self.plan.warmup_bars, window, self.bars.timeframe) for window in seen) - 1
+
+    def ready(self, features: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Bars at which every model of the run can be asked: what a label needs, so that all models are judged on the same ones.
+
+        features : bool (n_bars,), bars at which the features are ready
+        """
+        ready = window_ready(features, self.longest_window)
+        for one in self.resolutions:
+            ready &= MultiResolution.of(self.bars, one, ends=(), anchor=self.plan.anchor).ready
+        return ready
 
 
 def data_folder() -> Path:
@@ -62,10 +88,29 @@ def gather_inputs(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | 
     """
     alone, oracle = _read_bars(recipe, bars, symbol, beside)
     found = with_series(alone, recipe, beside)
-    windows = {entry.label: window_of(spec_of(entry.name), params_of(entry)) for entry in recipe.base_models}
-    inputs = RunInputs(recipe, found, oracle, _plan(recipe, found), windows)
+    completed = recipe.model_copy(update={"base_models": tuple(with_resolutions(entry, found) for entry in recipe.base_models)})
+    windows = {entry.label: window_of(spec_of(entry.name), params_of(entry)) for entry in completed.base_models}
+    inputs = RunInputs(completed, found, oracle, _plan(recipe, found), windows)
     _check_length(inputs)
     return inputs
+
+
+def with_resolutions(entry: ModelEntry, bars: Bars) -> ModelEntry:
+    """The entry with the timeframes that it sees, where it sees several and the recipe names none.
+
+    Raises: RecipeError for a timeframe that is no multiple of the bars', or bars that are not all of one length.
+    """
+    if entry.view != "multi_resolution":
+        return entry
+    place = f"recipe: model '{entry.label}', config.resolutions"
+    if bars.anchor == "session":
+        found = f"bars of {bars.timeframe} counted from the open of each session, of which the last is shorter"
+        raise RecipeError(place, found, expected="bars of one length", mend="Give the bars that they were resampled from.")
+    resolutions: Mapping[str, int] = entry.config.get("resolutions") or usual_resolutions(bars.timeframe)
+    for name in resolutions:
+        if Timeframe.parse(name).minutes % bars.timeframe.minutes:
+            raise RecipeError(place, name, expected=f"a multiple of {bars.timeframe}, the timeframe of the bars")
+    return entry.model_copy(update={"config": {**entry.config, "resolutions": dict(resolutions)}})
 
 
 def with_series(bars: Bars, recipe: Recipe, beside: Path | None) -> Bars:
@@ -137,7 +182,7 @@ def _plan(recipe: Recipe, bars: Bars) -> FeaturePlan:
 def _check_length(inputs: RunInputs) -> None:
     """Refuse bars that cannot fill warm-up, labels and every block, before any work."""
     recipe, bars = inputs.recipe, inputs.bars
-    warmup = inputs.plan.warmup_bars + inputs.longest_window - 1
+    warmup = inputs.warmup_bars
     embargo = recipe.splits.embargo_bars(bars.timeframe)
     gaps = 2 * (embargo + recipe.labels.horizon)
     least = 200 * recipe.labels.every  # so that the smallest block holds at least a few dozen decisions

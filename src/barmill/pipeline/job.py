@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from barmill.market import Bars
+from barmill.models.contract import Window
 from barmill.pipeline.dataset import load_bars
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
@@ -60,7 +61,7 @@ class CrossValidationJob(BaseModel):
     recipe: Recipe
     stages: dict[str, StageRef]
     splits: dict[int, dict[str, StageRef]]
-    windows: dict[str, int | None]
+    windows: dict[str, Window]
     volatility: str
 
 
@@ -81,7 +82,7 @@ class ModelJob(BaseModel):
     portable_recipe: dict[str, Any]
     fingerprints: dict[str, Any]
     stages: dict[str, StageRef]
-    window: int | None
+    window: Window
     volatility: str
 
     @property

@@ -148,7 +148,7 @@ class _Judge:
             "name": label,
             "model": spec.name,
             "family": spec.family,
-            "view": spec.view,
+            "view": entry.view or spec.view,
             "outputs": [name for name in forecasts.columns if name not in NOT_OUTPUTS],
             "bundle": published["path"],
             "digest": published["digest"],
@@ -169,6 +169,7 @@ class _Judge:
             "trading": trading,
             "importance": read_json(calibrated / "importance.json"),
             "fit": read_json(self._folder(label, "fit") / "summary.json"),
+            "explanation": read_json(self._folder(label, "fit") / "explanation.json"),
         }
         return model, result
 

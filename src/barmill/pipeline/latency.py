@@ -12,26 +12,30 @@ import numpy as np
 from barmill.artefacts import read_json, readable_json, write_bytes
 from barmill.bundles import Bundle
 from barmill.features import FeatureTable
+from barmill.views import MultiResolution
 
 WARM_UP = 3
 FEWEST, MOST = 20, 400  # forecasts
 SECONDS = 0.3  # of a model, once the fewest are done
 
 
-def measure_latency(bundle: Bundle, table: FeatureTable) -> dict[str, Any]:
+def measure_latency(bundle: Bundle, table: FeatureTable, closed: MultiResolution | None = None) -> dict[str, Any]:
     """Median and 99th percentile of the time of one forecast, in microseconds, on the last bars of `table` that can be forecast.
 
     One row goes in at a time: scaling, the model, calibration, quantiles and the guard, in one thread if the process has one.
+
+    closed : the closed bars of several timeframes, for a model that sees them; they are there already, as the features are
     """
-    window = bundle.pipeline.window or 1
-    rows = np.flatnonzero(bundle.pipeline.ready(table.ready))[-MOST:]
+    depth = bundle.pipeline.depth
+    rows = np.flatnonzero(bundle.pipeline.ready(table.ready, closed))[-MOST:]
     taken: list[int] = []
     began = time.perf_counter()
     for turn in range(WARM_UP + MOST):
         row = int(rows[turn % rows.size])
-        seen = np.ascontiguousarray(table.values[row + 1 - window : row + 1])
+        seen = np.ascontiguousarray(table.values[row + 1 - depth : row + 1])
+        known = None if closed is None else closed.known_at(row)
         asked = time.perf_counter_ns()
-        bundle.pipeline.run(seen, np.array([window - 1], dtype=np.int64))
+        bundle.pipeline.run(seen, np.array([depth - 1], dtype=np.int64), closed=known)
         if turn >= WARM_UP:
             taken.append(time.perf_counter_ns() - asked)
         if len(taken) >= FEWEST and time.perf_counter() - began > SECONDS:

@@ -12,6 +12,8 @@ _WORKER_MB = {"linear": 420, "boosting": 480, "recurrent": 900}  # the same plus
 _TUNER_MB = 110  # Optuna with its storage
 _SAMPLE_COPIES = {"linear": 3.2, "boosting": 2.5, "recurrent": 1.1}  # float32 copies of the training rows that a library makes
 
+_CLOSED_BYTES = 240  # a base bar's share of the closed bars of some timeframes: values, logarithms, and which bar it knows of each
+
 
 def estimate_mb(inputs: RunInputs, workers: int) -> int:
     """Peak resident memory of the run's processes together, in MiB, with `workers` fits side by side.
@@ -26,7 +28,8 @@ def estimate_mb(inputs: RunInputs, workers: int) -> int:
     prepare = _PARENT_MB * MIB + bars + max(2 * features, features + checks)
     rows = n_bars / inputs.recipe.labels.every * n_features * 4
     fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in inputs.recipe.base_models), reverse=True)
-    fitting = _PARENT_MB * MIB + bars + features + scaled + sum(fits[:workers])
+    closed = n_bars * _CLOSED_BYTES * len(inputs.resolutions) * workers
+    fitting = _PARENT_MB * MIB + bars + features + scaled + closed + sum(fits[:workers])
     # a split scales the features for itself, and computes them for itself where some learn
     own = scaled + (features if inputs.plan.unfitted else 0)
     splits = fitting + workers * own if inputs.recipe.cross_validation else 0

@@ -1,9 +1,12 @@
 """The model card of a bundle: what it is, what it was made from, what it must not be used for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from barmill.market import Bars
+from barmill.models.admission import lengths_told
 from barmill.models.catalogue import spec_of
+from barmill.models.resolutions import finest_first
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.job import ModelJob
 
@@ -27,10 +30,18 @@ def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, An
 - **Question** Long at the next open, {labels.method.replace("_", " ")}, horizon {labels.horizon} bars, net of costs: will it pay?
   `p_up` is the probability that {up}. `E_r`, `q05`, `q50`, `q95` are of the net log return from entry to the label's end.
 - **Fitted on** {len(train):,} samples, bars opening at {first} to {last} (ms UTC).
-- **Inputs** {len(job.entry.inputs or data.names)} features known at the bar's close{f", in windows of {job.window}" if job.window else ""}.
+- **Inputs** {_inputs_told(job, data)}.
 - **On the selection slice** log loss {scores["log_loss"]:.4f}, AUC {scores["auc"]:.4f}, ECE {selection["ece"]:.4f}
   ({selection["n"]:,} samples that neither fitted nor calibrated it). What the test block said stands in the run's report,
   with the number of trials.
 - **Limits** Returns are not exchangeable: calibration and quantiles hold as long as the market resembles the calibration slice.
   A forecast is no advice.
 """
+
+
+def _inputs_told(job: ModelJob, data: Dataset) -> str:
+    if isinstance(job.window, Mapping):
+        unit = f"prices in logs of the decision bar's close, in units of {job.volatility}; volumes against their mean in the window"
+        return f"the last closed bars of each timeframe, {lengths_told(finest_first(job.window))}: {unit}"
+    windows = f", in windows of {job.window}" if job.window else ""
+    return f"{len(job.entry.inputs or data.names)} features known at the bar's close{windows}"

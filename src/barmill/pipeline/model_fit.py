@@ -1,20 +1,23 @@
 """One model, fitted and then calibrated: the same two steps for the bundle of a run and for every fold that judges it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from barmill.artefacts import cache_folder
 from barmill.evaluation import Thresholds, fit_thresholds
 from barmill.models.catalogue import load_fit, load_forecaster, spec_of
-from barmill.models.contract import FitContext, FittedModel, Forecaster, Samples, View
+from barmill.models.contract import FitContext, FittedModel, Forecaster, KeepingForecaster, Samples, View, Window
+from barmill.models.occlusion import with_explanation
 from barmill.pipeline.inputs import params_of
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.progress import Progress, SilentProgress
 from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
+from barmill.views import BAR_COLUMNS
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -25,12 +28,14 @@ class CalibratedModel:
 
     calibration, quantiles : fitted on the calibration slice
     thresholds : of the trading rule, fitted on the selection slice
+    explanation : what the model looks at, where that was asked for; see `FittedModel`
     """
 
     forecaster: Forecaster
     calibration: Calibration
     quantiles: ResidualQuantiles
     thresholds: Thresholds
+    explanation: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def probabilities(self, view: View) -> Float64Array:
         """Calibrated: float64 of shape (n,) for two classes, (n, 3) for three."""
@@ -51,6 +56,7 @@ def fit_model(
     device: str = "auto",
     scratch: Path | None = None,
     logs: Path | None = None,
+    explain: View | None = None,
     progress: Progress | None = None,
 ) -> FittedModel:
     """Fit the model of `entry` on `train`, stopped early on `valid`.
@@ -59,6 +65,7 @@ def fit_model(
     ----------
     names : columns of the views, in order
     scratch, logs : see `FitContext`
+    explain : samples on which the fitted model is explained, none of which taught it; None explains nothing
     """
     spec = spec_of(entry.name)
     context = FitContext(
@@ -71,13 +78,23 @@ def fit_model(
         device=device,
         progress=progress or SilentProgress(),
         train_network=_train_network,
+        explain=explain,
+        horizon=recipe.labels.horizon,
     )
-    return load_fit(spec)(params_of(entry), train, valid, context)
+    fitted = load_fit(spec)(params_of(entry), train, valid, context)
+    return fitted if explain is None else with_explanation(spec, fitted, explain, names)
+
+
+def columns_of(entry: ModelEntry, window: Window, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that the model of `entry` sees, in order: of bars where it sees several timeframes, else its features among `names`."""
+    return BAR_COLUMNS if isinstance(window, Mapping) else entry.inputs or names
 
 
 def calibrate_model(entry: ModelEntry, files: Mapping[str, bytes], held_out: Samples, chosen: Samples, recipe: Recipe) -> CalibratedModel:
     """Calibrate a fitted model on `held_out`, and fit the thresholds of the trading rule on `chosen`; weights play no part in either."""
     forecaster: Forecaster = load_forecaster(spec_of(entry.name), files)
+    if isinstance(forecaster, KeepingForecaster):
+        forecaster = forecaster.keeping(cache_folder() / "forecasts")
     raw = forecaster.raw(held_out.view)
     calibration = fit_calibration(list(recipe.inference.calibrate or ()), raw.logits, held_out.y, recipe.labels.classes)
     learned = raw.quantiles is not None

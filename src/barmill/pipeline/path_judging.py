@@ -23,6 +23,7 @@ from barmill.evaluation import (
     band_coverage,
     classification_scores,
     expected_calibration_error,
+    explanation_stability,
     information_coefficient,
     label_losses,
     linear_correlation,
@@ -147,6 +148,7 @@ class _Paths:
             "splits": splits,
             "is_oos": stability(*([split[name] for split in splits] for name in ("is_sharpe", "oos_sharpe"))).to_json(),
             "oof": out_of_fold,
+            "looks_at": _looks_at(results),
         }
         losses = np.mean([label_losses(path.p_up, self.up[path.positions]) for path in paths], axis=0)
         return told, backtests, losses
@@ -170,7 +172,8 @@ class _Paths:
                 forecast = Ranges.of(development.positions[block.positions()])
                 pieces.append(OofPiece(path, forecast, result.fitted_on, f"{label}, split {number}"))
         lengths = {"purge_bars": development.purge_bars, "embargo_bars": development.embargo_bars}
-        beyond = out_of_window(labels, development.covered, self.inputs.windows[label] or 1)
+        window = self.inputs.windows[label]
+        beyond = out_of_window(labels, development.covered, window if isinstance(window, int) else 1)
         report = check_out_of_fold(labels, development.covered, pieces, out_of_reach=beyond, **lengths)
         return {**report.to_json(), "not_labelled": dict(labels.excluded)}
 
@@ -190,6 +193,12 @@ class _Paths:
             "coverage_90": band_coverage(came, path.low, path.high),
             "winkler_90": winkler_score(came, path.low, path.high),
         }
+
+
+def _looks_at(results: list[SplitResult]) -> dict[str, Any]:
+    """How much the splits agree about what the model looks at, by its shares and, where it has trees, by their gains."""
+    told: list[Mapping[str, Any]] = [result.summary["looks_at"] for result in results]
+    return {kind: explanation_stability([one[kind] for one in told]).to_json() for kind in told[0]}
 
 
 def spread(values: list[float]) -> dict[str, float]:

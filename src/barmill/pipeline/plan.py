@@ -110,6 +110,8 @@ def stages_of(inputs: RunInputs) -> Stages:
             instrument=instrument,
             labels=recipe.labels.model_dump(mode="json"),
             window=inputs.longest_window,
+            resolutions=inputs.resolutions,
+            anchor=inputs.plan.anchor,
             code=code_fingerprint("market", "features", "labels", "pipeline"),
         ),
     )

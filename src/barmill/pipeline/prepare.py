@@ -18,7 +18,7 @@ from barmill.pipeline.facts import BLOCKS
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.workspace import Stage, Workspace
-from barmill.views import RobustScaler, window_ready
+from barmill.views import RobustScaler
 
 
 def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: Listener) -> dict[str, float]:
@@ -40,7 +40,7 @@ def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: L
 
 def dataset_of(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Dataset:
     """The prepared data of the run."""
-    named = {"features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled}
+    named = {"features": stages.table, "labels": stages.labels, "splits": stages.splits, "scaled": stages.scaled, "bars": stages.bars}
     return Dataset.of(workspace, named, inputs.recipe.labels.classes, inputs.recipe.labels.horizon, inputs.volatility)
 
 
@@ -85,7 +85,7 @@ def _write_table(plan: FeaturePlan, inputs: RunInputs, folder: Path, progress: S
 
 def _labels(inputs: RunInputs, features: Path, folder: Path) -> None:
     ready = np.load(features / "ready.npy", allow_pickle=False)
-    labels = make_labels(inputs.bars, inputs.recipe.labels, window_ready(ready, inputs.longest_window))
+    labels = make_labels(inputs.bars, inputs.recipe.labels, inputs.ready(ready))
     save_labels(folder, labels)
 
 

@@ -81,7 +81,7 @@ class ModelEntry(Part):
     alias: str | None = Field(
         default=None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice"
     )
-    view: str | None = Field(default=None, description="feature_matrix or window_tensor; the model's own if left out")
+    view: str | None = Field(default=None, description="feature_matrix, window_tensor or multi_resolution; the model's own if left out")
     outputs: tuple[str, ...] = Field(
         default=(), description="what the model learns: p_up, E_r; all that it can if left out. q05, q50 and q95 are added to every model"
     )

@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 from pydantic import BaseModel, ValidationError
 
 from barmill.errors import RecipeError, nearest
-from barmill.models.catalogue import spec_of
+from barmill.models.catalogue import spec_of, view_of, window_of
 from barmill.models.contract import OUTPUTS
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.tuning.spaces import tuning_problems
@@ -73,8 +73,9 @@ def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[l
     except RecipeError as error:
         return [RecipeError(document.where((*path, "name")), error.found, mend=error.mend)], entry
     problems: list[RecipeError] = []
-    if entry.view not in (None, spec.view):
-        problems.append(RecipeError(document.where((*path, "view")), f"'{entry.view}'", expected=f"'{spec.view}', the view of {spec.name}"))
+    if entry.view not in (None, *spec.views):
+        views = " or ".join(f"'{view}'" for view in spec.views)
+        problems.append(RecipeError(document.where((*path, "view")), f"'{entry.view}'", expected=f"{views}, the view of {spec.name}"))
     if entry.zero_shot and not spec.zero_shot:
         problems.append(RecipeError(document.where((*path, "zero_shot")), f"{spec.name} must be fitted", mend="Remove zero_shot."))
     offered = tuple(dict.fromkeys((*spec.outputs, *QUANTILES)))
@@ -87,7 +88,13 @@ def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[l
     except ValidationError as error:
         problems += [_told(problem, document, (*path, "config"), spec.params) for problem in error.errors()]
         return problems, entry
-    completed = {"view": spec.view, "outputs": entry.outputs or offered, "config": params.model_dump(mode="json")}
+    view = entry.view or view_of(window_of(spec, params))
+    if "resolutions" in entry.config and params.model_dump()["resolutions"] and (view != "multi_resolution" or view not in spec.views):
+        expected = (
+            f"none on the view {view}" if "multi_resolution" in spec.views else f"none: {spec.name} sees a {' or a '.join(spec.views)}"
+        )
+        problems.append(RecipeError(document.where((*path, "config", "resolutions")), "bars of several timeframes", expected=expected))
+    completed = {"view": view, "outputs": entry.outputs or offered, "config": params.model_dump(mode="json")}
     return problems, entry.model_copy(update=completed)
 
 

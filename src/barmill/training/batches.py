@@ -4,6 +4,7 @@ Axes: B batch, W window, F features.
 """
 
 import warnings
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor
 
 from barmill.models.contract import Samples
-from barmill.views import WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
+
+Inputs = Callable[[npt.NDArray[np.int64]], Tensor]
 
 
 class Batch(NamedTuple):
@@ -25,20 +28,15 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The samples of a view on the device, ready to be picked by position."""
+    """The samples of a view on the device, ready to be picked by position.
 
-    def __init__(self, samples: Samples, base: Tensor, device: torch.device) -> None:
-        view = samples.view
-        n_rows, n_features = base.shape
-        if isinstance(view, WindowTensor):
-            # Every window of the table as one overlapping view of its memory; `index_select` copies only the batch.
-            n_windows = n_rows - view.window + 1
-            self._inputs = base.as_strided((n_windows, view.window, n_features), (n_features, n_features, 1))
-            positions = view.ends - view.window + 1
-        else:
-            self._inputs = base
-            positions = view.rows
-        self._positions = torch.from_numpy(np.array(positions, dtype=np.int64)).to(device)
+    samples : the samples; base : their base table as `bases_on` gives it, None for a view of several timeframes
+    """
+
+    def __init__(self, samples: Samples, base: Tensor | None, device: torch.device) -> None:
+        self._inputs = (
+            _of_timeframes(samples.view, device) if isinstance(samples.view, MultiResolution) else _of_base(samples.view, base, device)
+        )
         self._y = torch.from_numpy(samples.y.astype(np.int64)).to(device)
         with np.errstate(over="ignore"):  # a return beyond float32 becomes an infinite loss, which the loop names
             self._z = torch.from_numpy(samples.z.astype(np.float32)).to(device)
@@ -51,17 +49,44 @@ class Batches:
     def gather(self, positions: npt.NDArray[np.int64]) -> Batch:
         """The samples at `positions`."""
         at = torch.from_numpy(positions).to(self._device)
-        inputs = self._inputs.index_select(0, self._positions.index_select(0, at))
-        return Batch(inputs, self._y.index_select(0, at), self._z.index_select(0, at), self._weight.index_select(0, at))
+        return Batch(self._inputs(positions), self._y.index_select(0, at), self._z.index_select(0, at), self._weight.index_select(0, at))
 
 
-def bases_on(device: torch.device, *samples: Samples) -> list[Tensor]:
-    """Each sample set's base table on `device`; one that several share is moved once."""
+def _of_base(view: FeatureMatrix | WindowTensor, base: Tensor | None, device: torch.device) -> Inputs:
+    """Picks windows, or rows, of the one table `base` on the device."""
+    assert base is not None
+    if isinstance(view, WindowTensor):
+        # Every window of the table as one overlapping view of its memory; `index_select` copies only the batch.
+        n_rows, n_features = base.shape
+        inputs = base.as_strided((n_rows - view.window + 1, view.window, n_features), (n_features, n_features, 1))
+        rows = view.ends - view.window + 1
+    else:
+        inputs, rows = base, view.rows
+    first = torch.from_numpy(np.array(rows, dtype=np.int64)).to(device)
+
+    def pick(positions: npt.NDArray[np.int64]) -> Tensor:
+        return inputs.index_select(0, first.index_select(0, torch.from_numpy(positions).to(device)))
+
+    return pick
+
+
+def _of_timeframes(view: MultiResolution, device: torch.device) -> Inputs:
+    """Gathers windows on the host, out of the bases that all samples share, and moves the batch: a model on a GPU sees the same bits."""
+    return lambda positions: torch.from_numpy(view.gather(positions)).to(device)
+
+
+def bases_on(device: torch.device, *samples: Samples) -> list[Tensor | None]:
+    """Each sample set's base table on `device`; one that several share is moved once. None for a view of several timeframes."""
     moved: dict[int, Tensor] = {}
+    found: list[Tensor | None] = []
     for one in samples:
+        if isinstance(one.view, MultiResolution):
+            found.append(None)
+            continue
         base = one.view.base
         if id(base) not in moved:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # it is only read
                 moved[id(base)] = torch.from_numpy(np.ascontiguousarray(base, dtype=np.float32)).to(device)
-    return [moved[id(one.view.base)] for one in samples]
+        found.append(moved[id(base)])
+    return found

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from barmill.errors import TrainingError
 from barmill.models.contract import Samples
-from barmill.views import WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution
 
 EXTREME = 1e4  # scaled inputs are clipped to a few units; beyond this the scaler was not applied
 
@@ -42,9 +42,14 @@ def loss_not_finite(
 
 
 def _inputs(samples: Samples, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Bars and their features that the batch holds, each bar once per sample, in the batch's order."""
+    """Bars and their features that the batch holds, each bar once per sample, in the batch's order.
+
+    Of several timeframes each row has its sample's decision bar.
+    """
     view = samples.view
-    if not isinstance(view, WindowTensor):
+    if isinstance(view, MultiResolution):
+        return np.repeat(view.ends[positions], view.window), view.gather(positions).reshape(-1, view.n_features)
+    if isinstance(view, FeatureMatrix):
         return view.rows[positions], view.base[view.rows[positions]]
     bars = (view.ends[positions, None] + np.arange(1 - view.window, 1)).ravel()
     return bars, view.base[bars]

@@ -71,7 +71,7 @@ class MultiResolution:
     def of(
         cls,
         bars: "Bars",
-        lengths: "Mapping[str | Timeframe, int]",
+        lengths: "Mapping[str, int] | Mapping[str | Timeframe, int]",
         ends: npt.ArrayLike | None = None,
         names: Sequence[str] = BAR_COLUMNS,
         normalise: "Literal['raw', 'log'] | Mapping[str, RobustScaler]" = "log",
@@ -94,7 +94,8 @@ class MultiResolution:
         Raises: InstrumentError for a timeframe that is no multiple of the bars'; SchemaError if a scaler is missing or of other
         columns; RecipeError for a feature that does not exist; DataError for a price that is not above 0; ShapeError as above.
         """
-        closed = closed_bars(bars, tuple(lengths), tuple(names), anchor)
+        wanted: dict[str | Timeframe, int] = dict(lengths.items())
+        closed = closed_bars(bars, tuple(wanted), tuple(names), anchor)
         reference: Float64Array | None = None
         if not isinstance(normalise, str):
             bases = scaled_bases(closed, normalise)
@@ -106,7 +107,7 @@ class MultiResolution:
         else:
             raise InputError("MultiResolution.of: normalise", f"is '{normalise}'", expected="'raw', 'log' or scalers by timeframe")
         resolutions = tuple(
-            Resolution(one.timeframe, lengths[one.asked], base, one.last, one.n_base) for one, base in zip(closed, bases, strict=True)
+            Resolution(one.timeframe, wanted[one.asked], base, one.last, one.n_base) for one, base in zip(closed, bases, strict=True)
         )
         whole = cls(resolutions, tuple(names), NO_ENDS, reference)
         return replace(whole, ends=np.flatnonzero(whole.ready) if ends is None else np.asarray(ends))
@@ -222,6 +223,15 @@ class MultiResolution:
     def samples(self, ends: npt.ArrayLike, unit: Float64Array | None = None) -> "MultiResolution":
         """Other samples over the same bases, at the base bars `ends` and in units of `unit`, see the class."""
         return replace(self, ends=np.asarray(ends), unit=unit)
+
+    def known_at(self, row: int) -> "MultiResolution":
+        """What the base bar `row`, which is ready, knows: a view over that bar alone, without samples."""
+        alone: list[Resolution] = []
+        for one in self.resolutions:
+            last = int(one.last[row])
+            base = np.ascontiguousarray(one.base[last + 1 - one.length : last + 1])
+            alone.append(Resolution(one.timeframe, one.length, base, np.array([one.length - 1]), one.n_base))
+        return MultiResolution(tuple(alone), self.names, NO_ENDS, None if self.reference is None else self.reference[row : row + 1])
 
     def _chosen(self, idx: npt.ArrayLike | slice) -> Positions:
         return np.ascontiguousarray(self.ends[idx if isinstance(idx, slice) else np.asarray(idx)])

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from barmill.evaluation import Ledger, classification_scores, fit_thresholds
 from barmill.market import Bars, builtin_symbols, null_market, simulate
+from barmill.models.contract import Window
 from barmill.pipeline.dataset import Dataset, ScaledData
 from barmill.pipeline.events import Silence
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts
@@ -148,10 +149,10 @@ class _Market:
             forecasts.label_auc.append((_auc(p_up, y), rows.size))
             forecasts.signals[labels.t0[rows]] = signal_of(p_up, model.thresholds)
 
-    def _forecast(self, model: Any, scaled: ScaledData, fold: ProofFold, window: int | None, entry: ModelEntry) -> Float64Array:
+    def _forecast(self, model: Any, scaled: ScaledData, fold: ProofFold, window: Window, entry: ModelEntry) -> Float64Array:
         return model.p_up(scaled.view(fold.test, window, entry.inputs))
 
-    def _tuned(self, entry: ModelEntry, fold: ProofFold, window: int | None) -> ModelEntry:
+    def _tuned(self, entry: ModelEntry, fold: ProofFold, window: Window) -> ModelEntry:
         """The entry with the parameters that a tuning on the fold's training rows found, where the recipe asks for one."""
         config = self.recipe.tune
         if config is None or (config.models is not None and entry.label not in config.models):

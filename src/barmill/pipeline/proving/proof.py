@@ -238,7 +238,7 @@ def _bars_needed(inputs: RunInputs, small: SmallRecipe, settings: ProofSettings)
     """Bars of a market: those of the warm-up, and enough after them for the folds and their embargoes."""
     labels = small.recipe.labels
     useful = max(settings.useful_bars, settings.bars_per_horizon * labels.horizon, 10 * (small.embargo_bars + 2 * labels.horizon))
-    return inputs.plan.warmup_bars + inputs.longest_window + labels.atr_window + useful
+    return inputs.warmup_bars + 1 + labels.atr_window + useful
 
 
 def _left_out(inputs: RunInputs, small: SmallRecipe, settings: ProofSettings) -> dict[str, str]:

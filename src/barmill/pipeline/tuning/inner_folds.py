@@ -15,6 +15,7 @@ from barmill.evaluation import classification_scores
 from barmill.labels import check_classes
 from barmill.market import Bars
 from barmill.models.catalogue import spec_of
+from barmill.models.contract import Window
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts
 from barmill.pipeline.recipe import ModelEntry, Recipe
@@ -93,7 +94,7 @@ class InnerFolds:
     ----------
     entry : the model, whose own parameters hold where a setting says nothing
     data, bars : of the run; only rows of `folds` are looked at
-    window : bars that the model sees, None for one row
+    window : bars that the model sees, by timeframe where there are several, None for one row
     scratch : where the scaled features of each fold are kept between trials; in memory if None
 
     Raises: LabelError for a fold in which some rows lack one of the classes.
@@ -106,7 +107,7 @@ class InnerFolds:
         bars: Bars,
         recipe: Recipe,
         folds: list[InnerFold],
-        window: int | None,
+        window: Window,
         scratch: Path | None = None,
     ) -> None:
         self.folds = folds

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from barmill.models.contract import Window
 from barmill.pipeline.job import StageRef
 from barmill.pipeline.recipe import ModelEntry, Recipe
 
@@ -22,7 +23,7 @@ class TuneJob(BaseModel):
     label: str
     recipe: Recipe
     stages: dict[str, StageRef]
-    window: int | None
+    window: Window
     volatility: str
 
     @property

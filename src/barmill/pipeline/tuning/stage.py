@@ -6,6 +6,7 @@ from typing import Any
 from barmill.artefacts import read_json, readable_json, write_bytes
 from barmill.market import Timeframe
 from barmill.models.catalogue import spec_of
+from barmill.models.contract import Window
 from barmill.pipeline.executor import Job
 from barmill.pipeline.fingerprints import code_fingerprint, family_versions, key_of, library_versions
 from barmill.pipeline.inputs import RunInputs
@@ -17,10 +18,10 @@ from barmill.pipeline.tuning.tuner import Tuning
 from barmill.pipeline.workspace import Stage, Workspace
 
 
-def tuning_of(recipe: Recipe, entry: ModelEntry, timeframe: Timeframe, window: int | None, prepared: Mapping[str, Stage]) -> Tuning:
+def tuning_of(recipe: Recipe, entry: ModelEntry, timeframe: Timeframe, window: Window, prepared: Mapping[str, Stage]) -> Tuning:
     """The tuning of one model of a recipe.
 
-    window : bars that the model sees, None for one row
+    window : bars that the model sees, by timeframe where there are several, None for one row
     prepared : stages of the prepared data, `features` and `labels` among them
     """
     assert recipe.tune is not None

@@ -12,6 +12,7 @@ from barmill.artefacts import canonical_json, new_file, sha256
 from barmill.errors import ForecastError, TrainingError
 from barmill.evaluation import Ledger
 from barmill.market import Bars
+from barmill.models.contract import Window
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.tuning.config import TuneConfig
@@ -42,7 +43,7 @@ class Tuning:
     """What a tuning of one model is of.
 
     keys : plain JSON that names the prepared data (its content addresses): part of what a trial is
-    window : bars that the model sees, None for one row
+    window : bars that the model sees, by timeframe where there are several, None for one row
     purge_bars, embargo_bars : of the run, in base bars
     """
 
@@ -50,7 +51,7 @@ class Tuning:
     config: TuneConfig
     recipe: Recipe
     keys: Mapping[str, Any]
-    window: int | None
+    window: Window
     purge_bars: int
     embargo_bars: int
 
