@@ -34,8 +34,10 @@ def explanation(model: str, names: list[str], number: int) -> dict[str, Any]:
     read_out = {
         "variables": [{"feature": name, "weight": 1 / (2 + i)} for i, name in enumerate(names)],
         "attention": (attention / attention.sum()).tolist(),
-        "trend": {"mean": (0.01 * steps).tolist(), "size": (0.02 + 0.01 * steps).tolist()},
-        "seasonal": {"mean": (0.01 * np.sin(steps)).tolist(), "size": [0.03] * 12},
+        "components": {
+            "trend": {"mean": (0.01 * steps).tolist(), "size": (0.02 + 0.01 * steps).tolist()},
+            "seasonal": {"mean": (0.01 * np.sin(steps)).tolist(), "size": [0.03] * 12},
+        },
     }
     missed = {"mean_error": 0.0011, "largest_error": 0.02, "size": 0.4}
     found = output(names, number, "integrated_gradients", completeness=missed, by_position=(by_position / by_position.sum()).tolist())

@@ -84,6 +84,7 @@ def test_a_network_that_normalises_its_windows_is_explained_from_other_windows()
     assert told["baseline"] == OTHERS
     assert told["completeness"]["mean_error"] < 0.1 * told["completeness"]["size"]
     assert told["features"][0]["feature"] == "b"
+    assert told["features"][0]["direction"] > 0.8
 
 
 class Telling(Square):
@@ -105,10 +106,12 @@ def test_what_a_trunk_reads_out_is_told_by_means_over_the_sample() -> None:
     told = explained(network(Telling(), 2, [[1.0, 0.0]]).train())["read_out"]
     assert [(one["feature"], round(one["weight"], 6)) for one in told["variables"]] == [("b", 0.7), ("a", 0.2), ("c", 0.1)]
     assert told["attention"] == [0.0, pytest.approx(1 / 6, abs=1e-6), pytest.approx(1 / 3, abs=1e-6), 0.5]
-    assert told["trend"]["size"] == [1.0, 2.0]
-    assert abs(told["trend"]["mean"][0]) < 0.5
-    assert told["trend"]["mean"][1] == 2.0
-    assert told["seasonal"]["mean"] == [0.0, 0.0]
+    parts = told["components"]
+    assert list(parts) == ["trend", "seasonal"]
+    assert parts["trend"]["size"] == [1.0, 2.0]
+    assert abs(parts["trend"]["mean"][0]) < 0.5
+    assert parts["trend"]["mean"][1] == 2.0
+    assert parts["seasonal"]["mean"] == [0.0, 0.0]
     assert explained(network(Square(), 2, [[1.0, 0.0]]))["read_out"] == {}
 
 

@@ -80,7 +80,7 @@ def explained_models(judgement: Judgement) -> list[LooksAt]:
 def components_place(explanation: Explanation | None, number: int) -> str:
     """Where the chart of a model's components stands; "" if it has none."""
     read_out = None if explanation is None else explanation.read_out
-    return f"components-{number}" if read_out and (read_out.trend or read_out.seasonal) else ""
+    return f"components-{number}" if read_out and read_out.components else ""
 
 
 def stability_of(judgement: Judgement, model: ModelResult, kind: str = "share") -> ExplanationStability | None:

@@ -55,8 +55,7 @@ class ReadOut(Part):
 
     variables: tuple[Variable, ...] = ()
     attention: tuple[Number, ...] = ()
-    trend: Component | None = None
-    seasonal: Component | None = None
+    components: dict[str, Component] = Field(default_factory=dict[str, Component])
 
 
 class Explanation(Part):

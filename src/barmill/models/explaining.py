@@ -70,7 +70,7 @@ def output_explained(
     -------
     dict with, among the above, "features": from the largest share down, {"feature", "share", "size", "direction"}; shares add up to
     1 (all are 0 where the model looks at nothing), the direction is the correlation of value and contribution (0 where either stands
-    still), in windows that at each bar, weighed by how much the bar contributes; and "gini", see `gini`
+    still), in windows at the bar where the feature contributes most; and "gini", see `gini`
     """
     at_positions = np.abs(contributions).mean(axis=0).reshape(-1, len(names))
     per_feature = at_positions.sum(axis=0) if sizes is None else sizes
@@ -119,14 +119,17 @@ def _or_none(value: float) -> float | None:
 
 
 def _directions(values: npt.NDArray[Any], contributions: Float64Array, sizes_PF: Float64Array) -> Float64Array:
-    """The correlation of value and contribution for each feature, over positions by their sizes."""
-    x = values.reshape(len(values), *sizes_PF.shape).astype(np.float64)
-    x -= x.mean(axis=0)
-    c = contributions.reshape(x.shape) - contributions.reshape(x.shape).mean(axis=0)
+    """The correlation of value and contribution for each feature, at the position where it contributes most.
+
+    Not over all of them: a network that sees a bar against the window's mean takes from the others what it gives to that bar.
+    """
+    n, features = len(values), np.arange(sizes_PF.shape[1])
+    most = sizes_PF.argmax(axis=0)
+    x = values.reshape(n, *sizes_PF.shape)[:, most, features].astype(np.float64)
+    c = contributions.reshape(n, *sizes_PF.shape)[:, most, features]
+    x, c = x - x.mean(axis=0), c - c.mean(axis=0)
     spread = np.sqrt((x**2).sum(axis=0) * (c**2).sum(axis=0))
-    correlations_PF = np.divide((x * c).sum(axis=0), spread, out=np.zeros_like(spread), where=spread > 0)
-    weights_PF = np.divide(sizes_PF, sizes_PF.sum(axis=0), out=np.zeros_like(sizes_PF), where=sizes_PF.sum(axis=0) > 0)
-    return np.clip((correlations_PF * weights_PF).sum(axis=0), -1.0, 1.0)
+    return np.clip(np.divide((x * c).sum(axis=0), spread, out=np.zeros_like(spread), where=spread > 0), -1.0, 1.0)
 
 
 __all__ = ["DIGITS", "ROWS", "evenly", "explained_of", "explanation_of", "gini", "output_explained", "rounded", "shares_of"]

@@ -27,7 +27,6 @@ BATCH = 64
 INCOMPLETE = 0.1  # of the difference: beyond it, the path from zeros is not to be trusted
 ZEROS = "zeros, which are the median of every scaled feature"
 OTHERS = "another window of the sample, since this network is not smooth on the way from zeros"
-READ_OUT = ("variables", "attention", "trend", "seasonal")
 
 
 class Attributed(NamedTuple):
@@ -128,30 +127,31 @@ def _by_position(attributions_BWF: Float64Array) -> list[float]:
 
 
 def _read_out(trunk: nn.Module, x_BWF: Tensor, names: Sequence[str]) -> dict[str, Any]:
-    """Means over the sample of what the trunk's `explained` gives, if it has one."""
+    """Means over the sample of what the trunk's `explained` gives, if it has one.
+
+    "variables" (B, F) are weights of the features, "attention" (B, P) those of positions; whatever else there is, such as "trend"
+    and "seasonal" (B, H), are parts of a forecast by step ahead.
+    """
     explained = getattr(trunk, "explained", None)
     if explained is None:
         return {}
     with torch.no_grad():
         parts = [explained(part) for part in x_BWF.split(BATCH)]
     columns = {name: torch.cat([part[name].double() for part in parts]).numpy() for name in parts[0]}
-    unknown = set(columns) - set(READ_OUT)
-    assert not unknown, f"'explained' of {type(trunk).__name__} gives {sorted(unknown)}; the contract knows {READ_OUT}"
     told: dict[str, Any] = {}
     if "variables" in columns:
-        weights = columns["variables"].mean(axis=0)
+        weights = columns.pop("variables").mean(axis=0)
         order = np.argsort(-weights, kind="stable")
         told["variables"] = [{"feature": names[i], "weight": rounded(weights[i])} for i in order]
     if "attention" in columns:
-        told["attention"] = [rounded(weight) for weight in columns["attention"].mean(axis=0)]
-    for name in ("trend", "seasonal"):
-        if name in columns:
-            path = columns[name]
-            told[name] = {
-                "mean": [rounded(value) for value in path.mean(axis=0)],
-                "size": [rounded(value) for value in np.abs(path).mean(axis=0)],
-            }
-    return told
+        told["attention"] = [rounded(weight) for weight in columns.pop("attention").mean(axis=0)]
+    return told | ({"components": {name: _component(path) for name, path in columns.items()}} if columns else {})
+
+
+def _component(path_BH: Float64Array) -> dict[str, list[float]]:
+    """A part of a forecast by step ahead: its mean over the sample, and the mean of its size."""
+    parts = {"mean": path_BH.mean(axis=0), "size": np.abs(path_BH).mean(axis=0)}
+    return {name: [rounded(value) for value in values] for name, values in parts.items()}
 
 
 @contextlib.contextmanager
