@@ -8,6 +8,7 @@ import barmill
 from barmill.cli import bundle, data, explain, features, ledger, models, recipe
 from barmill.cli.audit import audit
 from barmill.cli.backtest import backtest
+from barmill.cli.compare import compare
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
 from barmill.cli.predict import predict
@@ -48,6 +49,7 @@ app.add_typer(recipe.app, name="recipe", help="Recipes: check, schema.")
 app.command()(audit)
 app.command()(train)
 app.command()(tune)
+app.command()(compare)
 app.command()(predict)
 app.command()(backtest)
 app.command()(prove)

@@ -11,6 +11,9 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 @app.command(epilog="Example: barmill recipe check recipes/quickstart.yaml --set labels.horizon=30")
 def check(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
+    profile: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A profile of the recipe, laid over it before --set; may be given again.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the completed recipe as JSON.")] = False,
 ) -> None:
@@ -21,7 +24,7 @@ def check(
 
     from barmill.pipeline import read_recipe
 
-    completed = read_recipe(recipe, set_ or ()).model_dump(mode="json")
+    completed = read_recipe(recipe, set_ or (), profile or ()).model_dump(mode="json")
     print(json.dumps(completed, indent=2) if json_ else yaml.safe_dump(completed, sort_keys=False, allow_unicode=True).rstrip())
 
 

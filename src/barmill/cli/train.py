@@ -10,6 +10,9 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe file.")],
     bars: Annotated[Path | None, typer.Option(help="Bars to use instead of those that the recipe names.")] = None,
     symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
+    profile: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A profile of the recipe, laid over it before --set; may be given again.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/<name> if left out.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was begun; refuse to begin one.")] = False,
@@ -31,9 +34,11 @@ def train(
 
     terminal = Terminal()
     if plan:
-        terminal.planned(plan_recipe(recipe, bars, symbol=symbol, overrides=set_ or (), out=out))
+        terminal.planned(plan_recipe(recipe, bars, symbol=symbol, overrides=set_ or (), profiles=profile or (), out=out))
         return
-    run = run_recipe(recipe, bars, symbol=symbol, overrides=set_ or (), out=out, resume=resume, engine=engine, listener=terminal)
+    run = run_recipe(
+        recipe, bars, symbol=symbol, overrides=set_ or (), profiles=profile or (), out=out, resume=resume, engine=engine, listener=terminal
+    )
     if json_:
         print(json.dumps(run.summary(), indent=2))
     else:

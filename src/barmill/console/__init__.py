@@ -12,6 +12,7 @@ from barmill.console.drawn_folds import maps_of_recipe, maps_of_run
 from barmill.console.feature_page import FeatureSubject, render_features
 from barmill.console.fold_lines import fold_lines
 from barmill.console.judgement import Judgement
+from barmill.console.leaderboard_sections import leaderboard_notes, leaderboard_rows
 from barmill.console.page import render_pages, render_report
 from barmill.console.run_folder import RunFolder
 from barmill.console.verdict import Verdict, verdict_on
@@ -22,6 +23,8 @@ __all__ = [
     "RunFolder",
     "Verdict",
     "fold_lines",
+    "leaderboard_notes",
+    "leaderboard_rows",
     "maps_of_recipe",
     "maps_of_run",
     "render_certificate",

@@ -36,6 +36,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Label", "The outcome of a decision taken at a bar's close and filled at the next bar's open, net of costs."),
     ("Leakage", "Knowing at a decision what was known only later. A check that lacks what it looks at does not apply, which is no pass."),
     ("Log loss", "The price of confident mistakes. Lower is better; the base is what always saying the base rate costs."),
+    ("Latency", "The time of one forecast by a bundle, its features being there. The median of many."),
     ("MCC, F1", "Scores of the yes-or-no forecast. MCC: 1 is perfect, 0 is chance. F1 depends on the base rate."),
     ("Net", "After fees and slippage, on both sides of a trade."),
     ("Not promoted", "The result does not stand above luck: the DSR is not over its bar."),
@@ -58,6 +59,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     (
         "Reality check, SPA",
         "The chance that the best of all configurations would look this good if none was better than doing nothing.",
+    ),
+    (
+        "Rank",
+        "By log loss on the same labels. Models share a rank where a paired test, corrected for the number of pairs, does not tell them "
+        "apart: nothing beats those of rank 1, and those below are beaten from the rank above.",
     ),
     ("Recovery factor", "Net profit over the deepest fall of cumulative profit."),
     (

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from barmill.console.judged_explanations import Explanation
+from barmill.console.judged_leaderboard import Leaderboard, Profile
 from barmill.console.judged_luck import Overfitting
 from barmill.console.judged_paths import CrossValidation
 from barmill.console.judged_process import Leakage, OtherLedger, Tuning
@@ -262,11 +263,20 @@ class Judgement(Part):
     overfitting: Overfitting | None = None
     leakage: Leakage | None = None
     tuning: tuple[Tuning, ...] = ()
+    leaderboard: Leaderboard | None = None
+    profile: Profile | None = None
 
     @property
     def selected(self) -> ModelResult | None:
         """The model that the selection slice chose, before the test block was opened."""
         return next((model for model in self.models if model.selected), None)
+
+
+class Latency(Part):
+    """Time of one forecast by a bundle, microseconds: median and 99th percentile."""
+
+    p50_us: Number = None
+    p99_us: Number = None
 
 
 class Timings(Part):
@@ -276,6 +286,7 @@ class Timings(Part):
     wall_s: Number = None
     peak_memory_mb: Number = None
     estimated_memory_mb: Number = None
+    latency: dict[str, Latency] = Field(default_factory=dict[str, Latency])
 
 
 class Environment(Part):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from barmill.console import charts, luck_sections
+from barmill.console import charts, leaderboard_sections, luck_sections
 from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
@@ -18,6 +18,7 @@ from barmill.console.glossary import GLOSSARY
 from barmill.console.health_table import health_table
 from barmill.console.judgement import Judgement
 from barmill.console.key_figures import calibration_gain, key_figures
+from barmill.console.leaderboard_sections import board_notes, leader_rows
 from barmill.console.learning_curves import fit_parts
 from barmill.console.luck_charts import degradation, logit_histogram, search
 from barmill.console.luck_sections import judged_on, luck_rows, pbo_facts, reality_sentence, trial_facts
@@ -33,6 +34,7 @@ from barmill.console.verdict import random_band_sentence, verdict_on
 SECTIONS = (
     ("verdict", "Verdict"),
     ("figures", "Key figures"),
+    ("leaderboard", "Leaderboard"),
     ("paths", "Cross-validation"),
     ("luck", "Skill or luck"),
     ("data", "Data"),
@@ -62,6 +64,7 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
     """The sections that this run has, in order."""
     judgement = run.judgement
     found = {
+        "leaderboard": judgement.leaderboard,
         "paths": judgement.cross_validation,
         "luck": judgement.overfitting,
         "explanations": explained_models(judgement),
@@ -122,12 +125,15 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "glossary": GLOSSARY,
         "drawn": drawn,
         "features_page": features_page,
+        **_of_leaderboard(run),
         **_of_paths(judgement, drawn),
         **_of_luck(judgement),
         **_of_process(run),
     }
-    scripts = (chart_library(), own_file("frame.js") + own_file("report.js"))
-    return rendered("report.html.j2", context, styles=["report.css"], scripts=scripts, markup={"chart_data": embedded_json(drawn)})
+    scripts = (chart_library(), own_file("frame.js") + own_file("leaderboard.js") + own_file("report.js"))
+    return rendered(
+        "report.html.j2", context, styles=["report.css", "leaderboard.css"], scripts=scripts, markup={"chart_data": embedded_json(drawn)}
+    )
 
 
 def _of_paths(judgement: Judgement, drawn: dict[str, Figure]) -> dict[str, Any]:
@@ -146,6 +152,20 @@ def _of_paths(judgement: Judgement, drawn: dict[str, Figure]) -> dict[str, Any]:
         "path_headlines": HEADLINES,
         "path_spreads": SPREADS,
         "stability_note": stability_note,
+    }
+
+
+def _of_leaderboard(run: RunFolder) -> dict[str, Any]:
+    """What the leaderboard tells."""
+    board = run.judgement.leaderboard
+    if board is None:
+        return {}
+    return {
+        "board_notes": board_notes(board),
+        "leaders": leader_rows(run.judgement, run.timings),
+        "leader_headings": leaderboard_sections.HEADINGS,
+        "leader_losses": any(model.beaten_by for model in board.models),
+        "sure": luck_sections.SURE,
     }
 
 

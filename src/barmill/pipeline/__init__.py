@@ -4,6 +4,7 @@ A stage is a pure function of what its key names; change what it depends on, and
 that are not re-exported here may move.
 """
 
+from barmill.pipeline.comparing_runs import compare_runs
 from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
 from barmill.pipeline.inputs import with_series
 from barmill.pipeline.recipe import Recipe
@@ -23,6 +24,7 @@ __all__ = [
     "Silence",
     "TuneConfig",
     "TuningRun",
+    "compare_runs",
     "plan_recipe",
     "read_recipe",
     "recipe_file",

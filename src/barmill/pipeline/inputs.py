@@ -16,6 +16,7 @@ from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timefram
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import ModelParams, Window
 from barmill.models.resolutions import history_bars, usual_resolutions
+from barmill.pipeline.family_inputs import check_inputs, features_by_family, inputs_by_family
 from barmill.pipeline.recipe import BarsSource, ModelEntry, Recipe
 from barmill.views import MultiResolution, window_ready
 
@@ -90,7 +91,8 @@ def gather_inputs(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | 
     found = with_series(alone, recipe, beside)
     completed = recipe.model_copy(update={"base_models": tuple(with_resolutions(entry, found) for entry in recipe.base_models)})
     windows = {entry.label: window_of(spec_of(entry.name), params_of(entry)) for entry in completed.base_models}
-    inputs = RunInputs(completed, found, oracle, _plan(recipe, found), windows)
+    plan, completed = _planned(completed, found)
+    inputs = RunInputs(completed, found, oracle, plan, windows)
     _check_length(inputs)
     return inputs
 
@@ -156,7 +158,19 @@ def find_file(path: Path, beside: Path | None) -> Path:
     raise DataError(str(path), f"there is no such file (looked in {looked})", mend=mend)
 
 
-def _plan(recipe: Recipe, bars: Bars) -> FeaturePlan:
+def _planned(recipe: Recipe, bars: Bars) -> tuple[FeaturePlan, Recipe]:
+    """The plan of the run, and the recipe with what each model sees of it where that goes by families."""
+    plan = _plan(recipe, bars)
+    entries, sources = recipe.base_models, bars.frame.columns
+    if recipe.features.by_family:
+        own = plan.names
+        plan = _plan(recipe, bars, features_by_family(entries, bars.timeframe, sources))
+        recipe = recipe.model_copy(update={"base_models": inputs_by_family(entries, plan, own, sources)})
+    check_inputs(recipe.base_models, plan)
+    return plan, recipe
+
+
+def _plan(recipe: Recipe, bars: Bars, further: tuple[str, ...] = ()) -> FeaturePlan:
     base, features = bars.timeframe, recipe.features
     if features.timeframes and Timeframe.parse(features.timeframes[0]) != base:
         found = f"the first is {features.timeframes[0]}, the bars are {base}"
@@ -165,7 +179,7 @@ def _plan(recipe: Recipe, bars: Bars) -> FeaturePlan:
         base=base,
         timeframes=features.timeframes,
         set=features.set,
-        add=features.add,
+        add=(*features.add, *further),
         remove=features.remove,
         needs=(VOLATILITY_FEATURE,),
         sources=bars.frame.columns,

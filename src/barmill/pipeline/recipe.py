@@ -53,6 +53,11 @@ class FeaturesConfig(Part):
     )
     add: tuple[str, ...] = Field(default=(), description="further features by name, such as rsi_28 or rsi_14@15m")
     remove: tuple[str, ...] = Field(default=(), description="features of the set to leave out")
+    by_family: bool = Field(
+        default=False,
+        description="networks without `inputs` see few columns of the base timeframe (sequence_returns, transformer_returns or "
+        "foundation_returns), others the set; left out: every model sees the set",
+    )
 
 
 class ValidationConfig(Part):
@@ -169,6 +174,13 @@ class PolicyConfig(Part):
     config: Mapping[str, Any] = Field(default_factory=dict[str, Any])
 
 
+class AppliedProfiles(Part):
+    """The profiles under which a run was made, and what they changed."""
+
+    names: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+
+
 class Recipe(Part):
     """A whole experiment."""
 
@@ -200,6 +212,12 @@ class Recipe(Part):
     inference: InferenceConfig = Field(default_factory=InferenceConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     rule: TradingRule = Field(default_factory=TradingRule)
+    profiles: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict[str, Mapping[str, Any]],
+        description="changes of this recipe by name, which --profile lays over it: keys as in a recipe, `base_models` by the models' "
+        "names, null takes out",
+    )
+    profile: AppliedProfiles | None = Field(default=None, description="written by a run that was made under profiles; not for you to give")
     random_signals: int = Field(default=200, ge=20, le=10_000, description="signals in the random band of the net Sharpe ratio")
 
     @property

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from barmill.errors import RecipeError, nearest
 from barmill.models.catalogue import spec_of, view_of, window_of
 from barmill.models.contract import OUTPUTS
+from barmill.pipeline.profiles import drop_profiles, lay_profiles
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.tuning.spaces import tuning_problems
 from barmill.pipeline.yaml_reading import Document, Path, dotted, read_scalar, read_yaml
@@ -19,8 +20,9 @@ from barmill.pipeline.yaml_reading import Document, Path, dotted, read_scalar, r
 QUANTILES = ("q05", "q50", "q95")
 
 
-def read_recipe(source: FilePath | str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read, complete and check the recipe at `source`, with `--set` overrides (`key.path=value`) laid over it.
+def read_recipe(source: FilePath | str, overrides: Sequence[str] = (), profiles: Sequence[str] = ()) -> Recipe:
+    """Read, complete and check the recipe at `source`, with those of its profiles that are named, and then `--set` overrides
+    (`key.path=value`), laid over it.
 
     Raises RecipeError with every problem that was found, a line each. Imports no learning library.
     """
@@ -33,16 +35,18 @@ def read_recipe(source: FilePath | str, overrides: Sequence[str] = ()) -> Recipe
         raise RecipeError(str(path), "this is not UTF-8 text", mend="Save the recipe as UTF-8.") from error
     except OSError as error:
         raise RecipeError(str(path), f"cannot be read: {error.strerror}", mend="Name a recipe file.") from error
-    return recipe_from_text(text, path.name, overrides)
+    return recipe_from_text(text, path.name, overrides, profiles)
 
 
-def recipe_from_text(text: str, place: str, overrides: Sequence[str] = ()) -> Recipe:
+def recipe_from_text(text: str, place: str, overrides: Sequence[str] = (), profiles: Sequence[str] = ()) -> Recipe:
     """As `read_recipe`, from text; `place` is what messages call it, and its stem names a run without a name."""
     document = read_yaml(text, place)
     if not isinstance(document.value, dict):
         raise RecipeError(
             place, "this holds no recipe", expected="keys such as base_models and labels", mend="Start from recipes/quickstart.yaml."
         )
+    lay_profiles(document, profiles)
+    drop_profiles(document)
     for override in overrides:
         _lay_over(document, override)
     document.value.setdefault("name", FilePath(place).stem)

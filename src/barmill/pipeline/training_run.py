@@ -44,6 +44,7 @@ def run_recipe(
     *,
     symbol: str | None = None,
     overrides: Sequence[str] = (),
+    profiles: Sequence[str] = (),
     out: Path | str | None = None,
     resume: bool = False,
     engine: str = "local",
@@ -61,6 +62,7 @@ def run_recipe(
     bars : bars, or a file of them, instead of those that the recipe names
     symbol : what the bars are of, where the file's name does not say it
     overrides : "key.path=value" strings laid over the recipe file
+    profiles : names of the recipe's own profiles, laid over it before the overrides
     out : the run folder; runs/<name> if None
     resume : refuse to begin a new run
     listener : where the run tells what it does
@@ -73,7 +75,9 @@ def run_recipe(
     telling = listener or Silence()
     if engine != "local":
         raise RecipeError(f"--engine {engine}", "no such engine in this version", expected="local", mend="Leave --engine out.")
-    inputs, root = _begin(recipe, bars, symbol, overrides, out)
+    inputs, root = _begin(recipe, bars, symbol, overrides, profiles, out)
+    for line in profile_lines(inputs.recipe):
+        telling.said(line)
     if resume and not (root / "recipe.json").exists():
         raise RecipeError(str(root), "there is no run to resume", mend="Leave --resume out to begin one.")
     workspace, stages = Workspace(root), stages_of(inputs)
@@ -95,24 +99,39 @@ def plan_recipe(
     *,
     symbol: str | None = None,
     overrides: Sequence[str] = (),
+    profiles: Sequence[str] = (),
     out: Path | str | None = None,
 ) -> Plan:
     """What `run_recipe` would do with the same arguments, without doing it: stages, what is there, memory."""
-    inputs, root = _begin(recipe, bars, symbol, overrides, out)
+    inputs, root = _begin(recipe, bars, symbol, overrides, profiles, out)
     return plan_run(inputs, stages_of(inputs), Workspace(root))
 
 
 def _begin(
-    recipe: Recipe | Path | str, bars: Bars | Path | str | None, symbol: str | None, overrides: Sequence[str], out: Path | str | None
+    recipe: Recipe | Path | str,
+    bars: Bars | Path | str | None,
+    symbol: str | None,
+    overrides: Sequence[str],
+    profiles: Sequence[str],
+    out: Path | str | None,
 ) -> tuple[RunInputs, Path]:
     """The inputs of a run and its folder, after every check that needs no work."""
     if isinstance(recipe, Recipe):
+        if profiles:
+            raise RecipeError(f"--profile {profiles[0]}", "the recipe was read already", mend="Name the profile where it is read.")
         completed, beside = recipe, None
     else:
-        completed, beside = read_recipe(recipe, overrides), Path(recipe).parent
+        completed, beside = read_recipe(recipe, overrides, profiles), Path(recipe).parent
     require_libraries(completed)
     root = Path(out) if out is not None else Path("runs") / completed.name
     return gather_inputs(completed, bars, symbol, beside), root
+
+
+def profile_lines(recipe: Recipe) -> list[str]:
+    """What a recipe's profile changed, a line each; none without one."""
+    if recipe.profile is None:
+        return []
+    return [f"profile {', '.join(recipe.profile.names)}: {change}" for change in recipe.profile.changes]
 
 
 def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, clock: "_Clock") -> None:
@@ -254,6 +273,8 @@ def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: 
     }
     evidence = evidence_of(inputs, stages, workspace)
     evidence.write(workspace.root)
+    applied = inputs.recipe.profile
+    judgement["profile"] = None if applied is None else applied.model_dump(mode="json")
     judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)
     judgement["fingerprints"] = _fingerprints(inputs, stages, workspace)
     return judgement
