@@ -131,7 +131,7 @@ ROWS = (
         0.375,
         0.385,
         1,
-        # 39 windows of 7 series are the published 256 or so; three epochs of them 606 steps, and the rate is halved for the third
+        # 39 windows of 7 series are the published 256 or so; three epochs of them 606 steps, between which the rate is halved
         {"schedule": "halving", "epochs": 3, "patience": 3, "batch_size": 39, "learning_rate": 1e-3},
         huber=0.5,
     ),

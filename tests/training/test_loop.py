@@ -168,10 +168,10 @@ def test_rows_without_weight_teach_nothing(small: Any) -> None:
     assert small.weights(one) == small.weights(other)
 
 
-def test_halving_leaves_two_epochs_as_they_are_and_slows_the_third(small: Any) -> None:
-    constant, halving = (small.train(epochs=3, schedule=name).summary["history"]["valid"] for name in ("constant", "halving"))
-    assert halving[:2] == constant[:2]
-    assert halving[2] != constant[2]
+def test_halving_leaves_the_first_epoch_as_it_is_and_slows_the_second(small: Any) -> None:
+    constant, halving = (small.train(epochs=2, schedule=name).summary["history"]["valid"] for name in ("constant", "halving"))
+    assert halving[0] == constant[0]
+    assert halving[1] != constant[1]
 
 
 def test_biases_do_not_decay(small: Any) -> None:

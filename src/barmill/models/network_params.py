@@ -26,7 +26,7 @@ class NetworkParams(ModelParams):
         1e-4, ge=0, le=1, description="decoupled decay of weight matrices; biases are left alone"
     )
     schedule: Literal["cosine", "constant", "halving"] = Field(
-        "cosine", description="learning rate after the warm-up; halving: half of it with each epoch after the second"
+        "cosine", description="learning rate after the warm-up; halving: half of it after every epoch"
     )
     warmup_share: float = Field(0.05, ge=0, lt=1, description="share of all steps over which the rate rises linearly")
     grad_clip: float = Field(1.0, gt=0, le=1e6, description="norm to which larger gradients are scaled down")

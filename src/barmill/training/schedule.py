@@ -13,8 +13,8 @@ def rate_factor(step: int, total_steps: int, warmup_share: float, schedule: Sche
     """Share of the peak learning rate at `step` of `total_steps`, counted from 0.
 
     Linear from near 0 to 1 over the first `warmup_share` of the steps; then constant, half a cosine down to 0.01
-    (Loshchilov and Hutter 2017, SGDR, ICLR, without restarts), or half of it again with each epoch after the second, as
-    the published results on ETTh1 were trained (Zhou et al. 2021, Informer, AAAI, and those who followed).
+    (Loshchilov and Hutter 2017, SGDR, ICLR, without restarts), or halved after every epoch, much as the
+    published results on ETTh1 were trained (Zhou et al. 2021, Informer, AAAI, whose code begins to halve after the second).
     """
     warmup = math.ceil(warmup_share * total_steps)
     if step < warmup:
@@ -22,6 +22,6 @@ def rate_factor(step: int, total_steps: int, warmup_share: float, schedule: Sche
     if schedule == "constant":
         return 1.0
     if schedule == "halving":
-        return 0.5 ** max(0, step // steps_per_epoch - 1)
+        return 0.5 ** (step // steps_per_epoch)
     progress = (step - warmup) / max(1, total_steps - warmup)
     return FLOOR + (1.0 - FLOOR) * 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
