@@ -10,7 +10,7 @@ from barmill.errors import ShapeError
 from barmill.models.contract import Forecaster, Samples, View
 from barmill.uncertainty.checked import class_indices
 from barmill.uncertainty.links import mean_log_loss
-from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, PatternImage, WindowTensor
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -40,6 +40,8 @@ def permutation_importance(
 
     Cost: 1 + n_features * repeats forecasts of at most max_samples.
     """
+    if isinstance(samples.view, PatternImage):
+        raise ShapeError("permutation_importance", "images have no features to exchange", expected="rows or windows of features")
     n_features = samples.view.n_features
     if len(names) != n_features:
         raise ShapeError("names", f"has {len(names)}", expected=f"{n_features}, one for each feature of the view")

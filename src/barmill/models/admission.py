@@ -11,7 +11,7 @@ import numpy.typing as npt
 from barmill.errors import DataError, ForecastError, LabelError, RecipeError, SchemaError, ShapeError
 from barmill.models.catalogue import view_of, window_of
 from barmill.models.contract import FitContext, ModelParams, ModelSpec, Samples, View, Window
-from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, PatternImage, WindowTensor
 
 ROWS_AT_ONCE = 65_536  # rows per pass, so that a check never holds a second copy of the inputs
 
@@ -39,6 +39,7 @@ def admit(spec: ModelSpec, params: ModelParams, train: Samples, valid: Samples, 
     for name, samples in (("train", train), ("valid", valid)):
         check_view(f"{place}, {name} rows", samples.view, view_of(window), len(context.feature_names), window)
         _check_targets(f"{place}, {name} rows", samples, context.n_classes)
+        assert not isinstance(samples.view, PatternImage)
         _check_inputs(f"{place}, {name} rows", samples.view, context.feature_names)
     counts = np.bincount(train.y, minlength=context.n_classes)
     if counts.min() == 0:
@@ -50,6 +51,7 @@ def check_view(place: str, view: View, kind: str, n_features: int, window: Windo
     """Refuse a view of another kind, another number of features, or another window (or bars of timeframes) than was trained."""
     if kind_of(view) != kind:
         raise SchemaError(place, f"a {kind_of(view)} is offered", expected=f"a {kind}")
+    assert not isinstance(view, PatternImage)  # which has an admission of its own
     if view.n_features != n_features:
         found = f"{view.n_features} features are offered"
         raise SchemaError(place, found, expected=f"{n_features}", mend="Use the feature plan that was trained.")
@@ -60,9 +62,11 @@ def check_view(place: str, view: View, kind: str, n_features: int, window: Windo
 
 
 def kind_of(view: View) -> str:
-    """Which of `VIEWS` it is."""
+    """What a recipe calls it."""
     if isinstance(view, FeatureMatrix):
         return "feature_matrix"
+    if isinstance(view, PatternImage):
+        return "pattern_image"
     return "window_tensor" if isinstance(view, WindowTensor) else "multi_resolution"
 
 
@@ -101,7 +105,7 @@ def _check_targets(place: str, samples: Samples, n_classes: int) -> None:
             )
 
 
-def _check_inputs(place: str, view: View, names: Sequence[str]) -> None:
+def _check_inputs(place: str, view: FeatureMatrix | WindowTensor | MultiResolution, names: Sequence[str]) -> None:
     """Refuse a non-finite input, naming its feature and its row of the base table."""
     if isinstance(view, MultiResolution):
         _check_timeframes(place, view)

@@ -23,7 +23,7 @@ from barmill.models.network_forecaster import NetworkForecaster
 from barmill.models.network_loss import ForecastLoss, Loss
 from barmill.models.network_params import NetworkParams
 from barmill.models.onnx_export import export_onnx
-from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
+from barmill.views import MultiResolution, WindowTensor
 
 PARITY_LIMIT = 1e-5  # both are float32 of the same sums in another order; measured 1e-7 for an LSTM with outputs near 1
 PARITY_ROWS = 512
@@ -62,7 +62,7 @@ def fit_network(
     TrainingError : a loss that is not finite, no training loop in the context, or an export that forecasts otherwise
     """
     admit(spec, params, train, valid, context)
-    assert not isinstance(valid.view, FeatureMatrix)
+    assert isinstance(valid.view, WindowTensor | MultiResolution)
     if context.train_network is None:
         mend = "Give the context train_network=barmill.training.train_network."
         raise TrainingError(f"model '{spec.name}'", "the context brings no training loop", mend=mend)

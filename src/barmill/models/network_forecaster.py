@@ -10,7 +10,7 @@ import onnxruntime as ort
 from barmill.models.admission import check_finite, check_view
 from barmill.models.catalogue import view_of
 from barmill.models.contract import RawForecast, View
-from barmill.views import FeatureMatrix
+from barmill.views import MultiResolution, WindowTensor
 
 BATCH = 64  # windows gathered at once: fits a core's cache, and more is no faster
 
@@ -44,7 +44,7 @@ class NetworkForecaster:
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); the expected z (n,) and its quantiles (n, 3), where they were learned."""
         check_view(self._place, view, view_of(self._window), self._n_features, self._window)
-        assert not isinstance(view, FeatureMatrix)
+        assert isinstance(view, WindowTensor | MultiResolution)
         n = len(view)
         found = {"logits": np.empty((n, self._n_logits))}
         found |= {name: np.empty((n, *shape)) for name, shape in (("expected", ()), ("quantiles", (3,))) if name in self._outputs}
