@@ -86,7 +86,7 @@ def _grow(settings: dict[str, Any], train: cb.Pool, valid: cb.Pool, told: "_Told
         mend = "CatBoost needs a feature that is not the same in every row."
         raise TrainingError("model 'catboost'", str(error).splitlines()[0], mend=mend) from error
     curve = [float(value) for value in next(iter(booster.get_evals_result()["validation"].values()))]
-    trees = int(booster.tree_count_)
+    trees = len(booster.get_tree_leaf_counts())
     summary = {"trees": trees, "best_valid_loss": curve[trees - 1], "history": {"valid": curve}}
     return _json(booster), summary
 
