@@ -23,6 +23,7 @@ QUICK = {
     "labels": ("--bars", "100000", "--rounds", "2"),
     "leakage": ("--bars", "9000", "--rows", "100000", "--only", "recall,cost"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
+    "networks": ("--windows", "256", "--rounds", "1", "--only", "lstm,nbeats,nhits,dlinear,nlinear"),
     "splits": ("--labels", "100000", "--rounds", "2"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),
 }

@@ -122,7 +122,7 @@ def lstm(n_windows: int, rounds: int, hidden_size: int, title: str) -> None:
         return ForecastNetwork(LSTMTrunk(LSTM_FEATURES, hidden_size, 2, 0.2), hidden_size, layout)
 
     def ours() -> None:
-        train_network(network(), train, valid, ForecastLoss(layout, torch.ones(2), 1.0, 1.0), params, context)
+        train_network(network(), train, valid, ForecastLoss(layout, torch.ones(2), params), params, context)
 
     def textbook(rows: Dataset[Any]) -> None:
         model = network()
@@ -148,7 +148,7 @@ def lstm(n_windows: int, rounds: int, hidden_size: int, title: str) -> None:
 
 
 def gathering(n_windows: int, rounds: int) -> None:
-    """Batches alone, without a network."""
+    """Batches alone, without a network: out of the one base table, a window at a time, and out of windows cut beforehand."""
     from barmill.training.batches import Batches, bases_on
 
     rng = np.random.default_rng(0)
@@ -158,13 +158,24 @@ def gathering(n_windows: int, rounds: int) -> None:
     cpu = torch.device("cpu")
     batches = Batches(samples, *bases_on(cpu, samples), cpu)
     order = rng.permutation(n_windows)
+    positions = torch.from_numpy(order)
     zeros = torch.zeros(n_windows)
     loader = DataLoader(WindowByWindow(torch.from_numpy(base), at, zeros, zeros), batch_size=BATCH, shuffle=True)
+
+    def cut() -> torch.Tensor:
+        return torch.from_numpy(samples.view.gather(np.arange(n_windows)))  # type: ignore[union-attr]
+
+    whole = cut()
+    starts = range(0, n_windows, BATCH)
     works: dict[str, Work] = {
-        "Barmill's batches": lambda: drop(batches.gather(order[start : start + BATCH]) for start in range(0, n_windows, BATCH)),
+        "Barmill's batches": lambda: drop(batches.gather(order[start : start + BATCH]) for start in starts),
         "DataLoader, window by window": lambda: drop(loader),
+        "windows cut before, picked": lambda: drop(whole.index_select(0, positions[start : start + BATCH]) for start in starts),
+        "cutting the windows": cut,
     }
     told(f"batches, {n_windows:,} windows of {WINDOW} x {LSTM_FEATURES}", in_turns(rounds, works), n_windows, "windows")
+    sizes = [table.nbytes / 2**20 for table in (base, whole)]
+    print(f"  memory: base table {sizes[0]:.1f} MiB, windows cut {sizes[1]:.1f} MiB, {sizes[1] / sizes[0]:.0f} times")
 
 
 def drop(batches: Iterable[object]) -> None:
