@@ -20,13 +20,13 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from barmill.progress import Progress, SilentProgress
-from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, PatternImage, WindowTensor
 
-View: TypeAlias = FeatureMatrix | WindowTensor | MultiResolution
+View: TypeAlias = FeatureMatrix | WindowTensor | MultiResolution | PatternImage
 Window: TypeAlias = int | Mapping[str, int] | None  # bars of a window, bars of each timeframe, or None for one row
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 
-VIEWS = ("feature_matrix", "window_tensor", "multi_resolution")
+VIEWS = ("feature_matrix", "window_tensor", "multi_resolution", "pattern_image")
 OUTPUTS = ("p_up", "E_r", "q05", "q50", "q95")
 QUANTILES = OUTPUTS[2:]
 LEVELS = (0.05, 0.5, 0.95)  # of QUANTILES

@@ -23,15 +23,20 @@ def export_onnx(network: NamedModule, window: int, n_features: int) -> bytes:
 
     Raises TrainingError if the exporter cannot express the network.
     """
+    return export_onnx_of(network, "window", (window, n_features))
+
+
+def export_onnx_of(network: NamedModule, name: str, shape: tuple[int, ...]) -> bytes:
+    """As `export_onnx`, for a network whose input is called `name` and has `shape` after the batch."""
     network.eval()
-    example = torch.zeros(2, window, n_features)
+    example = torch.zeros(2, *shape)
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     with _quiet():
         try:
             program = torch.onnx.export(
                 network,
                 (example,),
-                input_names=["window"],
+                input_names=[name],
                 output_names=list(network.names),
                 dynamic_shapes=({0: batch},),
                 dynamo=True,  # fails loudly where the older exporter can be silently wrong

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from barmill.models.contract import Samples
-from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
+from barmill.views import FeatureMatrix, MultiResolution, PatternImage, WindowTensor
 
 Inputs = Callable[[npt.NDArray[np.int64]], Tensor]
 
 
 class Batch(NamedTuple):
-    """Inputs (B, W, F) or (B, F) float32, classes (B,) int64, returns and weights (B,) float32."""
+    """Inputs (B, W, F), (B, F) or images float32, classes (B,) int64, returns (or targets, (B, k)) and weights (B,) float32."""
 
     x: Tensor
     y: Tensor
@@ -30,13 +30,12 @@ class Batch(NamedTuple):
 class Batches:
     """The samples of a view on the device, ready to be picked by position.
 
-    samples : the samples; base : their base table as `bases_on` gives it, None for a view of several timeframes
+    samples : the samples; base : their base table as `bases_on` gives it, None for views that gather by themselves
     """
 
     def __init__(self, samples: Samples, base: Tensor | None, device: torch.device) -> None:
-        self._inputs = (
-            _of_timeframes(samples.view, device) if isinstance(samples.view, MultiResolution) else _of_base(samples.view, base, device)
-        )
+        view = samples.view
+        self._inputs = _of_base(view, base, device) if isinstance(view, FeatureMatrix | WindowTensor) else _of_gathered(view, device)
         self._y = torch.from_numpy(samples.y.astype(np.int64)).to(device)
         with np.errstate(over="ignore"):  # a return beyond float32 becomes an infinite loss, which the loop names
             self._z = torch.from_numpy(samples.z.astype(np.float32)).to(device)
@@ -70,17 +69,17 @@ def _of_base(view: FeatureMatrix | WindowTensor, base: Tensor | None, device: to
     return pick
 
 
-def _of_timeframes(view: MultiResolution, device: torch.device) -> Inputs:
-    """Gathers windows on the host, out of the bases that all samples share, and moves the batch: a model on a GPU sees the same bits."""
+def _of_gathered(view: MultiResolution | PatternImage, device: torch.device) -> Inputs:
+    """Gathers windows, or draws images, on the host and moves the batch: a model on a GPU sees the same bits."""
     return lambda positions: torch.from_numpy(view.gather(positions)).to(device)
 
 
 def bases_on(device: torch.device, *samples: Samples) -> list[Tensor | None]:
-    """Each sample set's base table on `device`; one that several share is moved once. None for a view of several timeframes."""
+    """Each sample set's base table on `device`; one that several share is moved once. None for views that gather by themselves."""
     moved: dict[int, Tensor] = {}
     found: list[Tensor | None] = []
     for one in samples:
-        if isinstance(one.view, MultiResolution):
+        if not isinstance(one.view, FeatureMatrix | WindowTensor):
             found.append(None)
             continue
         base = one.view.base

@@ -22,7 +22,7 @@ from barmill.artefacts import canonical_json, write_bytes
 from barmill.models.contract import FitContext, Samples, View
 from barmill.models.network_params import NetworkParams
 from barmill.training.early_stopping import EarlyStopping
-from barmill.views import FeatureMatrix, WindowTensor
+from barmill.views import FeatureMatrix, PatternImage, WindowTensor
 
 NAME = "training.safetensors"
 
@@ -79,6 +79,8 @@ def _inputs(view: View) -> list[npt.NDArray[Any]]:
         return [view.base, view.rows]
     if isinstance(view, WindowTensor):
         return [view.base, view.ends]
+    if isinstance(view, PatternImage):
+        return [view.prices, view.signals, view.ends]
     shared = [array for array in (view.reference, view.unit) if array is not None]
     return [*(array for one in view.resolutions for array in (one.base, one.last)), view.ends, *shared]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from barmill.errors import TrainingError
 from barmill.models.contract import Samples
-from barmill.views import FeatureMatrix, MultiResolution
+from barmill.views import FeatureMatrix, MultiResolution, PatternImage, WindowTensor
 
 EXTREME = 1e4  # scaled inputs are clipped to a few units; beyond this the scaler was not applied
 
@@ -26,7 +26,9 @@ def loss_not_finite(
     """
     broken = [name for name, value in parts.items() if not np.isfinite(value)]
     said = f"the loss of {' and '.join(broken)} is not finite" if broken else "the gradient is not finite"
-    bars, inputs = _inputs(samples, positions)
+    if isinstance(samples.view, PatternImage):  # drawn from checked bars: finite, and from 0 to 1
+        return TrainingError(place, f"{said}, while all images were", mend="Lower learning_rate or grad_clip: the weights have run away.")
+    bars, inputs = _inputs(samples.view, positions)
     for wrong, what in ((~np.isfinite(inputs), ""), (np.abs(inputs) > EXTREME, ", far beyond what a scaler leaves")):
         if wrong.any():
             i, column = np.argwhere(wrong)[0]
@@ -41,12 +43,13 @@ def loss_not_finite(
     return TrainingError(place, found, mend="Lower learning_rate or grad_clip: the weights have run away.")
 
 
-def _inputs(samples: Samples, positions: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+def _inputs(
+    view: FeatureMatrix | WindowTensor | MultiResolution, positions: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Bars and their features that the batch holds, each bar once per sample, in the batch's order.
 
     Of several timeframes each row has its sample's decision bar.
     """
-    view = samples.view
     if isinstance(view, MultiResolution):
         return np.repeat(view.ends[positions], view.window), view.gather(positions).reshape(-1, view.n_features)
     if isinstance(view, FeatureMatrix):

@@ -1,0 +1,53 @@
+"""Forecast with the exported Pattern CNN through ONNX Runtime: no torch, no training side."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import onnxruntime as ort
+
+from barmill.errors import ForecastError, SchemaError
+from barmill.models.contract import RawForecast, View
+from barmill.views import PatternImage
+
+BATCH = 32  # images drawn at once: 1.5 MiB
+PLACE = "model 'pattern_cnn'"
+
+
+class PatternForecaster:
+    """What the network sees in images, on the calling thread alone."""
+
+    def __init__(self, session: ort.InferenceSession, n_patterns: int, embedding: int) -> None:
+        self._session = session
+        self._shapes = {"logits": (n_patterns,), "quality": (), "pole_kATR": (), "embedding": (embedding,)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Build from the bytes of `model.onnx` and `architecture.json`."""
+        architecture = json.loads(files["architecture.json"])
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        session = ort.InferenceSession(files["model.onnx"], options, providers=["CPUExecutionProvider"])
+        return cls(session, len(architecture["patterns"]), architecture["embedding"])
+
+    def raw(self, view: View) -> RawForecast:
+        """Scores of the patterns (n, 5); `values` has quality (n,) in 0 .. 1, pole_kATR (n,) and embedding (n, 64) of length 1.
+
+        The pole is what a flag's would be; it means nothing where the pattern is another.
+        """
+        if not isinstance(view, PatternImage):
+            raise SchemaError(PLACE, f"a {type(view).__name__} is offered", expected="a pattern_image")
+        n = len(view)
+        found = {name: np.empty((n, *shape)) for name, shape in self._shapes.items()}
+        for start in range(0, n, BATCH):
+            stop = min(start + BATCH, n)
+            results: Any = self._session.run(list(found), {"image": view.gather(slice(start, stop))})
+            for (name, values), result in zip(found.items(), results, strict=True):
+                if not np.isfinite(result).all():
+                    raise ForecastError(PLACE, f"{name} of an image from row {start} on is not finite", expected="finite outputs")
+                values[start:stop] = result
+        logits = found.pop("logits")
+        return RawForecast(logits, values=found)

@@ -1,0 +1,23 @@
+"""What the pattern family can build."""
+
+from barmill.models.contract import ModelSpec
+from barmill.models.pattern.params import PatternCNNParams
+
+SPECS = (
+    ModelSpec(
+        name="pattern_cnn",
+        family="pattern",
+        view="pattern_image",
+        outputs=("quality", "pole_kATR", "embedding"),
+        causal=True,
+        zero_shot=False,
+        params=PatternCNNParams,
+        fit="barmill.models.pattern.cnn:fit_pattern_cnn",
+        forecaster="barmill.models.pattern.forecaster:PatternForecaster",
+        requires=("torch", "onnx", "onnxscript"),
+        extra="torch",
+        reference="Lin et al. (2017), Focal loss, ICCV; Zhang et al. (2018), mixup, ICLR; seed 004, section 2",
+        summary="Which chart pattern stands in the picture of the last 64 bars, how clear it is, how high its pole, and an embedding.",
+        targets=("quality", "pole_kATR"),
+    ),
+)

@@ -1,0 +1,355 @@
+"""The Pattern CNN: planted shapes are told apart, mixing carries every label along, and the laws of every model hold for it."""
+
+import functools
+import hashlib
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from barmill.artefacts import write_folder
+from barmill.errors import DataError, LabelError, RecipeError, SchemaError, ShapeError, TrainingError
+from barmill.models import FitContext, FittedModel, RawForecast, Samples, load_fit, load_forecaster
+from barmill.models.heads import count_parameters
+from barmill.models.pattern.augmenting import Augmentation, stretched, time_warped
+from barmill.models.pattern.cnn import pattern_weights
+from barmill.models.pattern.convolving import SameConvolution
+from barmill.models.pattern.detectors import FLAG, PATTERNS
+from barmill.models.pattern.loss import PatternLoss
+from barmill.models.pattern.network import N_COLUMNS, POLE, QUALITY, PatternNetwork
+from barmill.models.pattern.params import PatternCNNParams
+from barmill.models.pattern.specs import SPECS
+from barmill.training import train_network
+from barmill.training.loop import train_network as loop
+from barmill.views import FeatureMatrix, PatternImage
+from planted_patterns import PLANTED, bars_of, calm, flag
+
+SPEC = SPECS[0]
+SMALL = {"channels": (4, 6, 8), "hidden_size": 16, "embedding_size": 8, "epochs": 12, "batch_size": 32, "learning_rate": 0.02}
+EACH = 44  # shapes of each class
+SIZES = [6.0, 8.0, 10.0, 12.0]  # of poles
+
+
+@functools.cache
+def world() -> tuple[PatternImage, np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """One market in which shape follows on shape: its images at their ends, their classes, and the poles of its flags."""
+    pieces, classes, poles = [], [], []
+    for seed in range(EACH):
+        for number, name in enumerate(PATTERNS):
+            pole = SIZES[seed % 4] if number == FLAG else np.nan
+            up = seed % 2 == 0
+            bars = bars_of(calm(np.random.default_rng(seed), 100)) if number == 0 else None
+            bars = bars or (flag(seed, up, pole) if number == FLAG else PLANTED[name](seed, up))
+            pieces.append(np.column_stack([bars.open, bars.high, bars.low, bars.close]))
+            classes.append(number)
+            poles.append(pole)
+    levels = np.cumsum([0.0] + [piece[-1, 3] - piece[0, 0] for piece in pieces[:-1]])
+    prices = np.concatenate([piece + level - piece[0, 0] + 1000.0 for piece, level in zip(pieces, levels, strict=True)])
+    market = bars_of(prices[:, 3], prices[:, 1], prices[:, 2])
+    ends = np.cumsum([len(piece) for piece in pieces]) - 1
+    return PatternImage.of(market, ends), np.array(classes, dtype=np.int8), np.array(poles)
+
+
+def samples(part: slice) -> Samples:
+    view, y, pole = world()
+    at = np.arange(len(view))[part]
+    quality = np.where(y[at] == 0, 0.0, 0.8)
+    return Samples(view.take(at), y[at], np.zeros(at.size), np.ones(at.size), {"quality": quality, "pole_kATR": pole[at]})
+
+
+TRAIN, VALID, TEST = slice(0, 140), slice(140, 180), slice(180, 220)
+
+
+def context(threads: int = 1, **more: Any) -> FitContext:
+    given = {"seed": 7, "n_classes": 5, "outputs": SPEC.outputs, "feature_names": (), "train_network": train_network}
+    return FitContext(**{**given, **more}, threads=threads)
+
+
+@functools.cache
+def fitted(threads: int = 1, **changed: Any) -> FittedModel:
+    return load_fit(SPEC)(SPEC.params(**{**SMALL, **changed}), samples(TRAIN), samples(VALID), context(threads))
+
+
+def forecast(model: FittedModel, part: slice = TEST) -> RawForecast:
+    return load_forecaster(SPEC, model.files).raw(samples(part).view)
+
+
+def told(raw: RawForecast) -> dict[str, np.ndarray[Any, Any]]:
+    return {"logits": raw.logits, **(raw.values or {})}
+
+
+def digests(model: FittedModel) -> dict[str, str]:
+    files = {**model.files, **model.training_files}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+
+
+def test_the_network_of_the_seed_has_its_number_of_parameters():
+    # 312,614 with the heads for class and pole, as counted in the project's notes; the head for quality has 64 weights and a bias
+    assert count_parameters(PatternNetwork(PatternCNNParams())) == 312_614 + 65
+
+
+def test_planted_shapes_are_told_apart():
+    raw, test = forecast(fitted()), samples(TEST)
+    values = told(raw)
+    assert np.mean(raw.logits.argmax(axis=1) == test.y) > 0.8
+    assert values["quality"][test.y > 0].mean() > values["quality"][test.y == 0].mean() + 0.3
+    np.testing.assert_allclose(np.linalg.norm(values["embedding"], axis=1), 1.0, atol=1e-5)
+
+
+def test_images_of_one_pattern_lie_closer_together_than_those_of_two():
+    embedding, y = told(forecast(fitted()))["embedding"], samples(TEST).y
+    cosine = embedding @ embedding.T
+    same = y[:, None] == y
+    off = ~np.eye(y.size, dtype=bool)
+    assert cosine[same & off].mean() > cosine[~same].mean() + 0.2
+
+
+def test_outputs_have_their_shapes_and_ranges():
+    values = told(forecast(fitted()))
+    shapes = {name: said.shape for name, said in values.items()}
+    assert shapes == {"logits": (40, 5), "quality": (40,), "pole_kATR": (40,), "embedding": (40, 8)}
+    assert all(said.dtype == np.float64 and np.isfinite(said).all() for said in values.values())
+    assert ((values["quality"] >= 0) & (values["quality"] <= 1)).all()
+
+
+def test_the_export_says_what_the_network_says():
+    assert fitted().summary["export_parity"] < 1e-5
+
+
+def test_a_mixed_image_has_the_labels_of_both_that_it_is_made_of():
+    rng = np.random.default_rng(0)
+    n, params = 6, PatternCNNParams(focal_gamma=1.5)
+    head, y = torch.tensor(rng.normal(size=(n, N_COLUMNS)), dtype=torch.float32), torch.tensor([0, 1, 1, 2, 3, 4])
+    z = torch.tensor(np.column_stack([rng.uniform(size=n), rng.uniform(3, 9, n), y.numpy() == FLAG]), dtype=torch.float32)
+    weight, classes = torch.tensor(rng.uniform(0.5, 1.5, n), dtype=torch.float32), torch.tensor([1.0, 2.0, 1.0, 0.5, 1.0])
+    partner, share = torch.tensor([3, 0, 1, 5, 2, 4]), torch.tensor([0.9, 0.2, 1.0, 0.0, 0.5, 0.7])
+    loss = PatternLoss(classes, 0.25, params)
+    batch = torch.cat([head, partner[:, None].float(), share[:, None]], dim=1)
+    found = loss.sums(batch, y, z, weight)
+    slow = {"pattern": 0.0, "quality": 0.0, "pole": 0.0}
+    for i in range(n):
+        for j, part in ((i, float(share[i])), (int(partner[i]), 1 - float(share[i]))):
+            p = torch.softmax(head[i, :5].double(), dim=0)[y[j]]
+            slow["pattern"] += part * weight[j] * classes[y[j]] * -torch.log(p) * (1 - p) ** 1.5
+            q = torch.sigmoid(head[i, QUALITY].double())
+            slow["quality"] -= part * weight[j] * (z[j, 0] * torch.log(q) + (1 - z[j, 0]) * torch.log(1 - q))
+            error = abs(head[i, POLE] - z[j, 1])
+            slow["pole"] += part * weight[j] * z[j, 2] * (0.5 * error**2 if error < 1 else error - 0.5) / 0.25
+    for name, value in slow.items():
+        assert float(found[name]) == pytest.approx(float(value), rel=1e-5), name
+    # without mixing the two columns say: all of itself
+    alone = torch.cat([head, torch.arange(n)[:, None].float(), torch.ones(n, 1)], dim=1)
+    for name, value in loss.sums(head, y, z, weight).items():
+        assert float(loss.sums(alone, y, z, weight)[name]) == float(value)
+
+
+def test_the_loss_of_poles_is_a_mean_over_flags_and_nothing_without_them():
+    params = PatternCNNParams()
+    y = torch.tensor([FLAG] * 10 + [0] * 90)
+    z = torch.tensor(np.column_stack([np.zeros(100), np.full(100, 6.0), y.numpy() == FLAG]), dtype=torch.float32)
+    head = torch.zeros(100, N_COLUMNS)
+    head[:, POLE] = 4.0
+    loss, ones = PatternLoss(torch.ones(5), 0.1, params), torch.ones(100)
+    assert float(loss.sums(head, y, z, ones)["pole"]) / 100 == pytest.approx(1.5)  # Smooth-L1 of an error of 2
+    halves = [loss.sums(head[at], y[at], z[at], ones[at])["pole"] for at in (slice(0, 5), slice(5, 100))]
+    assert float(sum(halves)) / 100 == pytest.approx(1.5)
+    none = PatternLoss(torch.ones(5), 0.0, params).sums(head[10:], y[10:], z[10:], ones[10:])
+    assert float(none["pole"]) == 0.0
+    assert all(bool(torch.isfinite(value)) for value in none.values())
+
+
+def images(n: int = 4) -> torch.Tensor:
+    return torch.from_numpy(world()[0].gather(np.arange(n)))
+
+
+def test_a_time_warp_keeps_both_edges_and_the_order_of_bars():
+    ramp = torch.linspace(0, 1, 64).expand(2, 3, 64, 64).contiguous()
+    warped = time_warped(ramp, torch.tensor([0.25, -0.25]))
+    assert (warped.diff(dim=3) > 0).all()
+    torch.testing.assert_close(warped[..., [0, -1]], ramp[..., [0, -1]])
+    assert float((warped - ramp).abs().max()) == pytest.approx(0.25, abs=0.01)
+    torch.testing.assert_close(time_warped(images(), torch.zeros(4)), images())
+
+
+def test_a_stretch_moves_candles_about_the_middle_and_leaves_the_strength_alone():
+    x = images()
+    for factor in (0.9, 1.1):
+        out = stretched(x, torch.full((4,), factor))
+        torch.testing.assert_close(out[:, 2], x[:, 2])
+        torch.testing.assert_close(out[:, 1] - 0.5, ((x[:, 1] - 0.5) * factor).clamp(-0.5, 0.5))
+        rows = torch.arange(64.0)
+        spread = [((image[0].sum(dim=1) > 0) * (rows - 31.5).abs()).max() for image in (x[0], out[0])]
+        assert float(spread[1]) == pytest.approx(min(31.5, float(spread[0]) * factor), abs=1.5)
+    torch.testing.assert_close(stretched(x, torch.ones(4)), x)
+
+
+def test_augmentation_acts_in_training_alone_and_draws_from_torchs_generator():
+    network = PatternNetwork(PatternCNNParams(**{**SMALL, "dropout": 0.0}))
+    x = images()
+    network.eval()
+    torch.testing.assert_close(network(x), network(x), rtol=0, atol=0)
+    assert network(x).shape == (4, N_COLUMNS)
+    network.train()
+    runs = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        runs.append(network(x).detach())
+    assert runs[0].shape == (4, N_COLUMNS + 2)
+    torch.testing.assert_close(runs[0], runs[1], rtol=0, atol=0)
+    assert (runs[0] != runs[2]).any()
+    nothing = Augmentation(PatternCNNParams(time_warp=0, scale_jitter=0, noise=0, mixup_alpha=0))(x)
+    torch.testing.assert_close(nothing.images, x, rtol=0, atol=0)
+    assert nothing.partner.tolist() == [0, 1, 2, 3]
+    assert nothing.share.tolist() == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_the_convolution_and_its_gradients_are_torchs(dilation):
+    torch.manual_seed(0)
+    mine, x = SameConvolution(3, 5, dilation).double(), torch.randn(2, 3, 9, 7, dtype=torch.float64, requires_grad=True)
+    out = mine.train()(x)
+    assert out.shape == (2, 5, 9, 7)
+    pull = torch.randn_like(out)
+    gradients = torch.autograd.grad(out, (x, mine.conv.weight), pull)
+    bare = mine.conv(x)
+    torch.testing.assert_close(out, bare)
+    for one, other in zip(gradients, torch.autograd.grad(bare, (x, mine.conv.weight), pull), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_balanced_weights_pass_over_patterns_that_no_row_has():
+    y = np.array([0, 0, 0, 1], dtype=np.int8)
+    np.testing.assert_allclose(pattern_weights(y, "balanced"), [2 / 3, 2, 1, 1, 1])
+    np.testing.assert_array_equal(pattern_weights(y, None), np.ones(5))
+
+
+def test_a_training_that_was_killed_ends_in_the_same_weights(tmp_path):
+    class Killed(Exception):
+        pass
+
+    class Killer:
+        def update(self, done: int, total: int, note: str = "") -> None:
+            if done == 13:
+                raise Killed
+
+    params = SPEC.params(**{**SMALL, "epochs": 4})
+    fit = functools.partial(load_fit(SPEC), params, samples(TRAIN), samples(VALID))
+    whole = fit(context())
+    often = functools.partial(loop, checkpoint_every=1)
+    with pytest.raises(Killed):
+        fit(context(progress=Killer(), scratch=tmp_path, train_network=often))
+    resumed = fit(context(scratch=tmp_path, train_network=often))
+    assert digests(resumed) == digests(whole)
+
+
+_SUBPROCESS_FIT = """
+import json, sys
+sys.path[:0] = [{folder!r}, {tests!r}]
+import test_pattern_cnn as here
+model = here.fitted(threads=2)
+print(json.dumps([here.digests(model), dict(model.summary)]))
+"""
+
+
+def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed():
+    environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
+    here = Path(__file__).parent
+    code = _SUBPROCESS_FIT.format(folder=str(here), tests=str(here.parents[1]))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    files, summary = json.loads(done.stdout.splitlines()[-1])
+    assert files == digests(fitted())
+    assert summary == json.loads(json.dumps(dict(fitted().summary), allow_nan=False))
+
+
+_SUBPROCESS_FORECAST = """
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "onnx", "onnxscript", "barmill.training"):
+            raise ImportError(f"{name} must not be imported")
+sys.meta_path.insert(0, Refuse())
+import numpy as np
+from pathlib import Path
+from barmill.models import load_forecaster
+from barmill.models.pattern.specs import SPECS
+from barmill.views import PatternImage
+view = PatternImage(np.load("prices.npy"), np.load("signals.npy"), np.load("ends.npy"))
+raw = load_forecaster(SPECS[0], {path.name: path.read_bytes() for path in Path("model").iterdir()}).raw(view)
+np.savez("said.npz", logits=raw.logits, **raw.values)
+"""
+
+
+def test_forecasts_in_a_process_without_torch_are_the_same(tmp_path):
+    view = samples(TEST).view
+    assert isinstance(view, PatternImage)
+    for name in ("prices", "signals", "ends"):
+        np.save(tmp_path / f"{name}.npy", getattr(view, name))
+    write_folder(tmp_path / "model", fitted().files)
+    done = subprocess.run([sys.executable, "-c", _SUBPROCESS_FORECAST], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    there, here = np.load(tmp_path / "said.npz"), told(forecast(fitted()))
+    assert sorted(there.files) == sorted(here)
+    for name, said in here.items():
+        np.testing.assert_array_equal(there[name], said, err_msg=name)
+
+
+def test_forecast_of_an_image_does_not_depend_on_its_batch():
+    forecaster, view = load_forecaster(SPEC, fitted().files), samples(TEST).view
+    order = np.random.default_rng(5).permutation(len(view))
+    pieces = [told(forecaster.raw(view.take(part))) for part in (order[:1], order[1:3], order[3:])]
+    for name, said in told(forecaster.raw(view)).items():
+        again = np.concatenate([piece[name] for piece in pieces])
+        np.testing.assert_allclose(again, said[order], rtol=0, atol=1e-5, err_msg=name)
+    assert told(forecaster.raw(view.take(np.arange(0))))["embedding"].shape == (0, 8)
+
+
+def test_what_does_not_fit_is_refused_by_fit_and_forecast():
+    matrix = FeatureMatrix(np.zeros((9, 2), dtype=np.float32), np.arange(9))
+    with pytest.raises(SchemaError, match="a FeatureMatrix is offered; expected a pattern_image"):
+        load_forecaster(SPEC, fitted().files).raw(matrix)
+    train = samples(TRAIN)
+
+    def fit(changed: Samples = train, **more: Any) -> None:
+        load_fit(SPEC)(SPEC.params(**SMALL), changed, samples(VALID), context(**more))
+
+    def target(name: str, row: int, value: float) -> Samples:
+        broken = train.targets[name].copy()
+        broken[row] = value
+        return replace(train, targets={**train.targets, name: broken})
+
+    with pytest.raises(RecipeError, match="2 classes; expected 5: none, flag"):
+        fit(n_classes=2)
+    with pytest.raises(RecipeError, match="has no output 'trend'"):
+        fit(outputs=("trend",))
+    with pytest.raises(SchemaError, match="a FeatureMatrix is offered"):
+        fit(replace(train, view=matrix))
+    with pytest.raises(ShapeError, match="there is no target 'quality'"):
+        fit(replace(train, targets={}))
+    with pytest.raises(ShapeError, match=r"weight has shape \(3,\); expected \(140,\)"):
+        fit(replace(train, weight=np.ones(3)))
+    with pytest.raises(ShapeError, match="there are none"):
+        fit(Samples(train.view.take(np.arange(0)), train.y[:0], train.z[:0], train.weight[:0]))
+    with pytest.raises(LabelError, match="row 3 has class 5; expected 0 to 4"):
+        fit(replace(train, y=np.where(np.arange(140) == 3, 5, train.y).astype(np.int8)))
+    with pytest.raises(LabelError, match="all 140 are 'none'; expected two patterns or more"):
+        fit(replace(train, y=np.zeros_like(train.y)))
+    with pytest.raises(DataError, match=r"quality of row 2 is 1\.5; expected a number in 0"):
+        fit(target("quality", 2, 1.5))
+    with pytest.raises(DataError, match="pole_kATR of row 6 is nan; expected a finite number for each flag"):
+        fit(target("pole_kATR", 6, np.nan))
+    with pytest.raises(TrainingError, match="brings no training loop"):
+        fit(train_network=None)
+
+
+@pytest.mark.parametrize("changes", [{"seq_len": 60}, {"time_warp": 0.4}, {"channels": (4, 0, 8)}, {"mixup": 1}])
+def test_parameters_out_of_range_are_refused(changes):
+    with pytest.raises(ValidationError, match=next(iter(changes))):
+        PatternCNNParams.model_validate(changes)
