@@ -5,13 +5,14 @@ For models that have no explanation of their own kind. Features that act only to
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.models.catalogue import load_forecaster
-from barmill.models.contract import FittedModel, Float64Array, Forecaster, ModelSpec, View
+from barmill.models.contract import FittedModel, Float64Array, Forecaster, KeepingForecaster, ModelSpec, View
 from barmill.models.explaining import evenly, explained_of, explanation_of, output_explained
 from barmill.views import FeatureMatrix, MultiResolution, WindowTensor
 
@@ -19,14 +20,21 @@ Float32Array = npt.NDArray[np.float32]
 
 METHOD = "occlusion"
 BASELINE = "zeros, which are the median of every scaled feature"
-MOST_ROWS, MOST_WINDOWS = 512, 256
+MOST_ROWS, MOST_WINDOWS, MOST_SLOW = 512, 256, 64
 
 
-def with_explanation(spec: ModelSpec, fitted: FittedModel, view: View, names: Sequence[str]) -> FittedModel:
-    """`fitted` with an explanation: its own, or by occlusion where its fit gave none."""
+def with_explanation(spec: ModelSpec, fitted: FittedModel, view: View, names: Sequence[str], keep: Path | None = None) -> FittedModel:
+    """`fitted` with an explanation: its own, or by occlusion where its fit gave none.
+
+    keep : where a slow forecaster keeps what it has said, so that features which it does not read cost it nothing
+    """
     if fitted.explanation:
         return fitted
-    return replace(fitted, explanation=explain_by_occlusion(load_forecaster(spec, fitted.files), view, names))
+    forecaster = load_forecaster(spec, fitted.files)
+    if isinstance(forecaster, KeepingForecaster):
+        view = evenly(view, MOST_SLOW)
+        forecaster = forecaster if keep is None else forecaster.keeping(keep)
+    return replace(fitted, explanation=explain_by_occlusion(forecaster, view, names))
 
 
 def explain_by_occlusion(forecaster: Forecaster, view: View, names: Sequence[str]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def fit_model(
         horizon=recipe.labels.horizon,
     )
     fitted = load_fit(spec)(params_of(entry), train, valid, context)
-    return fitted if explain is None else with_explanation(spec, fitted, explain, names)
+    return fitted if explain is None else with_explanation(spec, fitted, explain, names, keep=cache_folder() / "forecasts")
 
 
 def columns_of(entry: ModelEntry, window: Window, names: tuple[str, ...]) -> tuple[str, ...]:
