@@ -6,7 +6,7 @@ there, and null takes out. `base_models` alone, a list in the recipe, is given b
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from barmill.errors import RecipeError, nearest
 from barmill.pipeline.yaml_reading import Document, Path, dotted
@@ -79,7 +79,8 @@ def _merge_models(document: Document, changes: Any, source: Path, told: list[str
         raise RecipeError(document.where(source), "this does not tell models by name", expected="a model's name, and what changes of it")
     labels = [entry.get("alias") or entry.get("name") if isinstance(entry, dict) else None for entry in models]
     taken_out: list[int] = []
-    for label, change in changes.items():
+    label: str
+    for label, change in cast("dict[str, Any]", changes).items():
         if label not in labels:
             mend = nearest(str(label), [known for known in labels if known])
             raise RecipeError(document.where((*source, label)), f"the recipe has no model '{label}'", mend=mend)
