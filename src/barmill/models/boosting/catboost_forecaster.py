@@ -1,7 +1,8 @@
 """Forecast with CatBoost's symmetric trees: NumPy and nothing else.
 
 All splits of one level ask the same question, so that a row's leaf is the number whose bits are the answers. Features and
-borders are compared as float32, as CatBoost does; leaves are added up in the order of the trees.
+borders are compared as float32, as CatBoost does. Leaves are added up in float64 in the order of the trees; CatBoost adds
+groups of trees, which differs in the last bit or two.
 """
 
 import json
@@ -59,15 +60,18 @@ class SymmetricTrees:
     def scores(self, rows: npt.NDArray[np.float32]) -> Float64Array:
         """Raw scores, shape (n, n_scores)."""
         scores = np.empty((len(rows), self.bias.size))
-        levels = np.int64(1) << np.arange(self.features.shape[1])
         part = max(1, ANSWERS_AT_ONCE // max(1, self.features.size))
         for start in range(0, len(rows), part):
-            answers = rows[start : start + part][:, self.features] > self.borders
-            leaf = (answers * levels).sum(axis=2) + self.first_leaf
+            leaf = self.reached(rows[start : start + part]) + self.first_leaf
             # A running sum adds in the order of the trees, which a sum over the same numbers need not.
             running = np.add.accumulate(self.leaves[leaf], axis=1)
             scores[start : start + part] = self.scale * (running[:, -1] if running.shape[1] else 0.0) + self.bias
         return scores
+
+    def reached(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """The leaf that each row reaches in each tree, counted within the tree, shape (n, n_trees)."""
+        answers = rows[:, self.features] > self.borders
+        return (answers * (np.int64(1) << np.arange(self.features.shape[1]))).sum(axis=2)
 
 
 class CatBoostForecaster:
