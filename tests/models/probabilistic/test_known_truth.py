@@ -5,6 +5,7 @@ AR(1)-GARCH(1,1) with Student's t noise: r_t = 0.3 r_(t-1) + a_t, a_t = s_t e_t,
 pinball loss is 9 % above the oracle's, so 2 % is within reach only of a network that follows mean and volatility.
 """
 
+import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -68,7 +69,7 @@ class Truth:
         path = _simulate(WINDOW + N_TRAIN + N_VALID + N_TEST + 1)
         base = np.column_stack([path.returns.clip(-6, 6), (path.returns**2).clip(0, 30) / 3]).astype(np.float32)  # clipped as a scaler does
         cuts = WINDOW + np.cumsum([0, N_TRAIN, N_VALID, N_TEST])
-        parts = [np.arange(first, last) for first, last in zip(cuts, cuts[1:], strict=False)]
+        parts = [np.arange(first, last) for first, last in itertools.pairwise(cuts)]
         z = [path.returns[at + 1] for at in parts]
         self.train, self.valid, self.test = (
             Samples(WindowTensor(base, at, WINDOW), (ahead > 0).astype(np.int8), ahead, np.ones(at.size))
