@@ -81,7 +81,7 @@ def test_the_bundle_is_whole_and_replays_to_the_bit(run, bundle):
 
 def test_what_the_pipeline_judged_is_what_the_bundle_says_of_raw_bars(run, bundle, bars):
     said = bundle.forecast(bars).frame
-    judged = pl.read_parquet(next((run.path / "metrics").glob("forecasts-lstm/**/forecasts.parquet")))
+    judged = pl.read_parquet(next((run.folder / "metrics").glob("forecasts-lstm-*/forecasts.parquet")))
     both = judged.join(said, on="open_time", suffix="_again")
     assert len(both) == len(judged) > 500
     assert both["p_up"].to_list() == both["p_up_again"].to_list()

@@ -101,6 +101,7 @@ def _described(spec: "ModelSpec") -> dict[str, Any]:
         "summary": spec.summary,
         "family": spec.family,
         "view": spec.view,
+        "views": list(spec.views),
         "outputs": list(spec.outputs),
         "causal": spec.causal,
         "zero_shot": spec.zero_shot,
