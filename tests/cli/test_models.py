@@ -28,8 +28,9 @@ def test_list_is_a_table_with_every_model() -> None:
 def test_list_as_json_tells_the_same() -> None:
     told = json.loads(_run("list", "--json"))
     assert [entry["name"] for entry in told] == list(MODELS)
-    assert told[3]["needs"] == ["torch", "onnx", "onnxscript"]
-    assert told[0]["outputs"] == ["p_up"]
+    by_name = {entry["name"]: entry for entry in told}
+    assert by_name["lstm"]["needs"] == ["torch", "onnx", "onnxscript"]
+    assert by_name["logistic"]["outputs"] == ["p_up"]
 
 
 def test_show_prints_parameters_with_default_range_what_is_tuned_and_meaning() -> None:
