@@ -8,7 +8,7 @@ from barmill.console.figures import fixed, percent, significant, whole
 from barmill.console.judgement import Judgement
 
 SHARES = ("features_used_share", "gradient_clipped_share", "dead_units", "valid_loss_fall")
-COUNTS = ("trees", "leaf_depth_max", "nonzero_weights")
+COUNTS = ("trees", "leaf_depth_max", "nonzero_weights", "redundant_features")
 NAMES = {
     "gini": "Gini of importances",
     "stability": "Stability of explanations",
@@ -19,6 +19,7 @@ NAMES = {
     "features_used_share": "Features used",
     "nonzero_weights": "Weights that are not zero",
     "largest_weight": "Largest weight",
+    "redundant_features": "Features that are sums of others",
     "condition": "Condition of the features",
     "gradient_norm_first": "Gradient norm, first step",
     "gradient_norm_median": "Gradient norm, median",

@@ -48,8 +48,11 @@ def test_condition_is_one_for_features_that_share_nothing_and_large_for_two_that
     assert linear_health(np.ones((1, 3)), near)["condition"] > 100
 
 
-def test_a_condition_that_does_not_exist_is_left_out() -> None:
-    same = np.repeat(np.random.default_rng(2).standard_normal((100, 1)), 2, axis=1).astype(np.float32)
-    assert "condition" not in linear_health(np.ones((1, 2)), same)
+def test_an_exact_sum_of_others_is_counted_and_left_out_of_the_condition() -> None:
+    base = np.random.default_rng(2).standard_normal((5_000, 3))
+    base[:, 2] = base[:, 0] - 2 * base[:, 1]
+    health = linear_health(np.ones((1, 3)), base.astype(np.float32))
+    assert health["redundant_features"] == 1
+    assert health["condition"] < 3
     still = np.ones((100, 2), dtype=np.float32)
     assert "condition" not in linear_health(np.ones((1, 2)), still)

@@ -10,6 +10,7 @@ from barmill.models.explaining import ROWS, evenly, explained_of, explanation_of
 from barmill.views import FeatureMatrix
 
 METHOD = "coefficients"
+EXACT = 1e-12  # of the largest variance: what rounding to float32 leaves of a sum that is exact
 RETURNS = "expected return in units of volatility"
 BASELINE = "the mean of each feature on the rows explained"
 
@@ -50,8 +51,8 @@ def linear_health(coefficients: Float64Array, values: npt.NDArray[np.float32] | 
 
     The condition figure is the ratio of the largest to the smallest standard deviation of any weighted sum of the standardised
     features: above about 30 some features say nearly the same, and how weight is shared out among them is chance (Belsley, Kuh and
-    Welsch 1980, Regression diagnostics, chapter 3). Features that stand still are left out; it is left out where fewer than two move,
-    or where one is an exact sum of others.
+    Welsch 1980, Regression diagnostics, chapter 3). `redundant_features` are as many as are exact sums of others, which the figure
+    leaves out. Features that stand still are left out too, and both figures where fewer than two move.
     """
     health: dict[str, float] = {
         "nonzero_weights": int(np.count_nonzero(np.any(coefficients != 0, axis=0))),
@@ -64,8 +65,9 @@ def linear_health(coefficients: Float64Array, values: npt.NDArray[np.float32] | 
     if np.count_nonzero(moving) > 1:
         x = x[:, moving] / deviation[moving]
         spectrum = np.linalg.eigvalsh(x.T @ x / len(x))
-        if spectrum[0] > spectrum[-1] * np.finfo(np.float64).eps * len(spectrum):
-            health["condition"] = rounded(np.sqrt(spectrum[-1] / spectrum[0]))
+        apart = spectrum[spectrum > spectrum[-1] * EXACT]
+        health["redundant_features"] = len(spectrum) - len(apart)
+        health["condition"] = rounded(np.sqrt(apart[-1] / apart[0]))
     return health
 
 
