@@ -49,9 +49,8 @@ class Parameter:
 
 def parameters_of(params: type[ModelParams]) -> tuple[Parameter, ...]:
     """Every parameter of `params`, those of the model itself before those it shares with its family."""
-    own = [name for name in params.model_fields if name in params.__annotations__]
-    shared = [name for name in params.model_fields if name not in own]
-    return tuple(_parameter(name, params.model_fields[name]) for name in (*own, *shared))
+    nearest_first = dict.fromkeys(name for base in params.__mro__ for name in vars(base).get("__annotations__", {}))
+    return tuple(_parameter(name, params.model_fields[name]) for name in nearest_first if name in params.model_fields)
 
 
 def _parameter(name: str, field: FieldInfo) -> Parameter:
