@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from barmill.console.figures import fixed, percent, plural, significant, whole
+from barmill.console.figures import SPACE, fixed, percent, plural, significant, whole
 from barmill.console.judged_explanations import Explanation, ExplanationStability, OutputExplained
 from barmill.console.judgement import Judgement, ModelResult
 
@@ -147,7 +147,7 @@ def _facts(
     facts = [f"By {method}, on {plural(rows, 'row')}"]
     error, size = found.completeness.mean_error, found.completeness.size
     if error is not None and size:
-        facts[0] += f"; they miss what they explain by {percent(error / size, 2)} in the mean"
+        facts[0] += f"; they miss what they explain by {significant(100 * error / size, 2)}{SPACE}% in the mean"
     if found.baseline and found.method == "integrated_gradients":
         facts.append(f"Baseline: {found.baseline}")
     if found.gini is not None:
