@@ -2,7 +2,8 @@
 
 Two kinds. Model inputs (scaled float32 rows, or windows over them; of several timeframes, whole windows one after another):
 the first ready rows, the extremes of each input, rows that were clipped, rows spread over the bars, and rows held at zero and
-at either clip; another runtime can be tested on them alone. And a stretch of bars that warms up the plan, with the features and forecasts of its last bars: from raw bars to the end.
+at either clip; another runtime can be tested on them alone.
+And a stretch of bars that warms up the plan, with the features and forecasts of its last bars: from raw bars to the end.
 """
 
 from collections.abc import Mapping
