@@ -16,7 +16,7 @@ import numpy.typing as npt
 import polars as pl
 from safetensors.numpy import load as load_tensors
 
-from barmill.artefacts import read_json, without_nan, write_bytes
+from barmill.artefacts import without_nan, write_bytes
 from barmill.evaluation import Comparison, compare_models, coverage_band, label_losses, winkler_score
 from barmill.pipeline.development import Development
 from barmill.pipeline.inputs import RunInputs
@@ -179,9 +179,8 @@ def _forecasts(stages: Stages, workspace: Workspace, open_time: npt.NDArray[np.i
 
 
 def _bundle_bytes(folder: Path) -> int:
-    """What a server must copy: the manifest and the files that it names."""
-    manifest = folder / "manifest.json"
-    return manifest.stat().st_size + sum(entry["size"] for entry in read_json(manifest)["files"])
+    """What a server must copy: every file of the version."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def with_clocks(section: Mapping[str, Any], timings: Mapping[str, Any]) -> dict[str, Any]:
