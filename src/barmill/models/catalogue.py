@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import cast
 
@@ -53,6 +53,12 @@ def missing_requirements(spec: ModelSpec) -> tuple[str, ...]:
     return tuple(name for name in spec.requires if not _is_installed(name))
 
 
+def require_ready(spec: ModelSpec, params: ModelParams) -> None:
+    """Ask before any work whether what the model needs beside libraries (weights) is there. Raises what tells how to get it."""
+    if spec.ready:
+        cast(Callable[[ModelSpec, ModelParams], None], _target(spec.ready))(spec, params)
+
+
 def load_fit(spec: ModelSpec) -> Fit:
     """The function that fits the model. Raises MissingDependency with the line that installs what it needs."""
     missing = missing_requirements(spec)
@@ -79,4 +85,4 @@ def _target(path: str) -> object:
     return getattr(importlib.import_module(module), name)
 
 
-__all__ = ["MODELS", "load_fit", "load_forecaster", "missing_requirements", "spec_of", "view_of", "window_of"]
+__all__ = ["MODELS", "load_fit", "load_forecaster", "missing_requirements", "require_ready", "spec_of", "view_of", "window_of"]
