@@ -13,9 +13,8 @@ def audited_run(folder: Path) -> dict[str, Any]:
     """
     judgement = _judgement(folder)
     leakage = judgement.get("leakage")
-    allowed = {one["code"]: one["reason"] for one in (leakage or {}).get("allowed", ())}
     findings = (leakage or {}).get("findings", [])
-    stopping = [one for one in findings if one["severity"] == "critical" and one["code"] not in allowed]
+    stopping = [one for one in findings if one["severity"] == "critical" and one["code"] not in _allowed(leakage)]
     ledger = _ledger(folder)
     return {
         "run": str(folder),
@@ -67,12 +66,17 @@ def _ledger(folder: Path) -> dict[str, Any]:
         return {"path": str(ledger.path), "entries": None, "problem": str(error)}
 
 
+def _allowed(leakage: dict[str, Any] | None) -> dict[str, str]:
+    """Code to reason of what the recipe lets pass."""
+    return {one["code"]: one["reason"] for one in (leakage or {}).get("allowed", ())}
+
+
 def _leakage_lines(leakage: dict[str, Any] | None) -> list[str]:
     if leakage is None:
         return ["leakage   no checks were made"]
     counts = leakage["counts"]
     lines = [f"leakage   {counts['passed']} checks passed, {counts['failed']} failed, {counts['not applicable']} not applicable"]
-    allowed = {one["code"]: one["reason"] for one in leakage.get("allowed", ())}
+    allowed = _allowed(leakage)
     for finding in leakage["findings"][:_SHOWN]:
         column = f"{finding['column']}: " if finding["column"] else ""
         lines += ["", f"{finding['code']} {finding['severity']:<8} {column}{finding['reason']}"]

@@ -1,5 +1,7 @@
 """Scaled columns: whose mean is 0 and whose deviation is 1? A coincidence to the sixth digit tells which rows a scaler has seen."""
 
+import functools
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -22,12 +24,27 @@ _CHUNK_VALUES = 1 << 18  # 2 MiB: they are gone over several times, in the cache
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Moments:
-    """Mean, deviation and extremes of each column over some rows."""
+    """Of each column over some rows, float64 (F,); those of two disjoint sets of rows make those of their union.
 
+    squares : sum of the squared distances from the mean
+    """
+
+    count: Float64Array
     mean: Float64Array
-    deviation: Float64Array
+    squares: Float64Array
     low: Float64Array
     high: Float64Array
+
+    def __add__(self, other: "_Moments") -> "_Moments":
+        """Of both (Chan, Golub and LeVeque 1979)."""
+        count = self.count + other.count
+        gap, share = other.mean - self.mean, other.count / np.maximum(count, 1.0)
+        squares = self.squares + other.squares + gap * gap * self.count * share
+        return _Moments(count, self.mean + gap * share, squares, np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+
+    @property
+    def deviation(self) -> Float64Array:
+        return np.sqrt(self.squares / np.maximum(self.count, 1.0))
 
     @property
     def standard(self) -> npt.NDArray[np.bool_]:
@@ -68,18 +85,11 @@ def look_at_scaling(dossier: Dossier, _: LeakageSettings) -> Looked:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """Rows that are in the same blocks, and the moments of each column over them, from which those of any union follow.
-
-    squares : float64 (F,), sum of the squared distances from the mean
-    """
+    """Rows that are in the same blocks, and the moments of each column over them, from which those of any union follow."""
 
     names: frozenset[str]
     rows: Int64Array
-    count: Float64Array
-    mean: Float64Array
-    squares: Float64Array
-    low: Float64Array
-    high: Float64Array
+    moments: _Moments
 
 
 def _parts(dossier: Dossier) -> list[_Part]:
@@ -91,7 +101,8 @@ def _parts(dossier: Dossier) -> list[_Part]:
             kinds.append(kinds[kind] | {name})
             chosen = np.unique(rows[membership[rows] == kind])
             membership[chosen] = len(kinds) - 1
-    return [_part(dossier, names, np.flatnonzero(membership == kind)) for kind, names in enumerate(kinds) if (membership == kind).any()]
+    chosen = [(names, np.flatnonzero(membership == kind)) for kind, names in enumerate(kinds)]
+    return [_Part(names, rows, _moments(dossier, rows)) for names, rows in chosen if rows.size]
 
 
 def _sets(dossier: Dossier, parts: list[_Part], in_train: list[_Part]) -> Iterator[tuple[str, list[_Part]]]:
@@ -105,12 +116,12 @@ def _sets(dossier: Dossier, parts: list[_Part], in_train: list[_Part]) -> Iterat
         yield name, judging
 
 
-def _part(dossier: Dossier, names: frozenset[str], rows: Int64Array) -> _Part:
-    """In chunks, each added to what is there already (Chan, Golub and LeVeque 1979); what is not finite is left out."""
+def _moments(dossier: Dossier, rows: Int64Array) -> _Moments:
+    """In chunks, each added to what is there already; what is not finite is left out."""
     width = len(dossier.columns)
     step = max(1, _CHUNK_VALUES // max(1, width))
     nothing = np.zeros(width)
-    total = _Part(names, rows, nothing, nothing, nothing, np.full(width, np.inf), np.full(width, -np.inf))
+    total = _Moments(nothing, nothing, nothing, np.full(width, np.inf), np.full(width, -np.inf))
     for start in range(0, rows.size, step):
         values = dossier.rows(rows[start : start + step])
         finite = np.isfinite(values)
@@ -120,26 +131,12 @@ def _part(dossier: Dossier, names: frozenset[str], rows: Int64Array) -> _Part:
         mean = values.sum(axis=0) / np.maximum(count, 1.0)
         values -= mean
         values[~finite] = 0.0
-        squares = np.einsum("ij,ij->j", values, values)
-        total = _added(total, _Part(names, rows, count, mean, squares, low, high))
+        total += _Moments(count, mean, np.einsum("ij,ij->j", values, values), low, high)
     return total
 
 
-def _added(one: _Part, other: _Part) -> _Part:
-    """The moments of both; names and rows are those of the first."""
-    count = one.count + other.count
-    gap, share = other.mean - one.mean, other.count / np.maximum(count, 1.0)
-    squares = one.squares + other.squares + gap * gap * one.count * share
-    return _Part(
-        one.names, one.rows, count, one.mean + gap * share, squares, np.minimum(one.low, other.low), np.maximum(one.high, other.high)
-    )
-
-
 def _together(parts: list[_Part]) -> _Moments:
-    total = parts[0]
-    for part in parts[1:]:
-        total = _added(total, part)
-    return _Moments(total.mean, np.sqrt(total.squares / np.maximum(total.count, 1.0)), total.low, total.high)
+    return functools.reduce(operator.add, [part.moments for part in parts])
 
 
 def _is_continuous(dossier: Dossier, rows: Int64Array, k: int) -> bool:

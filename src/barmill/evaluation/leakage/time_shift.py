@@ -150,26 +150,28 @@ def _futures(dossier: Dossier, close: Float64Array, rows: Int64Array, bars: Int6
     returns = RETURNS if dossier.bars is not None else RETURNS_BY_CLOSE
     label = 1 if dossier.t1 is None else max(1, int(np.median((dossier.t1 - _bars_of(dossier))[rows])))
     spacing = max(1.0, float(np.median(np.diff(bars))))
+
+    def spans(length: int) -> float:
+        return rows.size / max(1.0, length / spacing)
+
+    def move(length: int, gap: int = 0) -> Float64Array:
+        begin, end = (np.minimum(bars + after, close.size - 1) for after in (gap, gap + length))
+        return np.clip((x[end] - x[begin]) / volatility / np.sqrt(length), -REACH, REACH)
+
     futures: list[Future] = []
-    for span in sorted({*HORIZONS, label}):
-        end = np.minimum(bars + span, close.size - 1)
-        move = np.clip((x[end] - x[bars]) / volatility / np.sqrt(span), -REACH, REACH)
-        size = np.log((total[end + 1] - total[bars + 1]) / span / volatility + 0.05)
-        words = "the next bar" if span == 1 else f"the next {span} bars"
-        apart = max(1.0, span / spacing)
-        futures += [Future(f"the return of {words}", move, returns, rows.size / apart)]
+    for length in sorted({*HORIZONS, label}):
+        end = np.minimum(bars + length, close.size - 1)
+        size = np.log((total[end + 1] - total[bars + 1]) / length / volatility + 0.05)
+        words = "the next bar" if length == 1 else f"the next {length} bars"
+        allowed = NEXT_VOLATILITY if length <= SHORT else VOLATILITY
         futures += [
-            Future(
-                f"the volatility of {words}", size, NEXT_VOLATILITY if span <= SHORT else VOLATILITY, rows.size / apart, is_volatility=True
-            )
+            Future(f"the return of {words}", move(length), returns, spans(length)),
+            Future(f"the volatility of {words}", size, allowed, spans(length), is_volatility=True),
         ]
-    for span, gap in LATER:  # what is stamped too early tells of a time that is still to come, and nothing of the next bars
-        begin, end = (np.minimum(bars + after, close.size - 1) for after in (gap, gap + span))
-        move = np.clip((x[end] - x[begin]) / volatility / np.sqrt(span), -REACH, REACH)
-        futures.append(Future(f"the return of {span} bars from bar {gap} on", move, returns, rows.size / max(1.0, span / spacing)))
+    for length, gap in LATER:  # what is stamped too early tells of a time that is still to come, and nothing of the next bars
+        futures.append(Future(f"the return of {length} bars from bar {gap} on", move(length, gap), returns, spans(length)))
     if dossier.outcome is not None:
-        outcome = dossier.outcome[rows] / volatility
-        futures.append(Future("the label's outcome", _held(outcome), returns, rows.size / max(1.0, label / spacing)))
+        futures.append(Future("the label's outcome", _held(dossier.outcome[rows] / volatility), returns, spans(label)))
     return [future for future in futures if np.ptp(future.values) > 0]
 
 

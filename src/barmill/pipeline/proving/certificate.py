@@ -114,10 +114,9 @@ def null_reasons(null: Mapping[str, Any], demands: Demands) -> list[str]:
     """What is wanting on markets without an edge, in words; empty if nothing is."""
     auc, border = null["auc"], null["border"]
     level = f"{100 * demands.level:g} %"
-    reasons: list[str] = []
     if auc["n"] < 2:
-        reasons.append(f"{auc['n']} market without an edge has no interval: add markets")
-        return reasons
+        return [f"{auc['n']} market without an edge has no interval: add markets"]
+    reasons: list[str] = []
     if not _holds_half(auc):
         reasons.append(f"out-of-sample AUC {_told(auc)} ({level} interval) on markets without an edge: something sees the future")
     if not auc["high"] - auc["low"] <= demands.width:
