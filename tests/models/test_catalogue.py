@@ -9,14 +9,16 @@ import pytest
 from barmill.errors import RecipeError
 from barmill.models import MODELS, OUTPUTS, VIEWS, load_fit, missing_requirements, spec_of, window_of
 from barmill.models import catalogue as catalogue_module
+from barmill.models.contract import QUESTIONS
 
 
 def test_every_entry_is_complete_and_its_targets_exist() -> None:
     for name, spec in MODELS.items():
         assert spec.name == name
         assert spec.view in VIEWS
-        assert set(spec.outputs) <= set(OUTPUTS)
-        assert spec.outputs[0] == "p_up"
+        assert spec.question in QUESTIONS
+        assert spec.question != "direction" or (set(spec.outputs) <= set(OUTPUTS) and spec.outputs[0] == "p_up")
+        assert spec.question == "direction" or spec.outputs == ("p_up",) or not set(spec.outputs) & set(OUTPUTS)
         assert spec.reference
         assert spec.summary.endswith(".")
         assert bool(spec.requires) == bool(spec.extra)
@@ -39,7 +41,7 @@ def test_only_window_models_have_a_window() -> None:
 
 @pytest.mark.parametrize(("given", "meant"), [("lightgmb", "lightgbm"), ("LSTM", None), ("xgbost", "xgboost"), ("logistics", "logistic")])
 def test_a_misspelt_name_is_answered_with_the_nearest(given: str, meant: str | None) -> None:
-    mend = f"Did you mean '{meant}'?" if meant else "There are lightgbm, logistic, lstm, xgboost."
+    mend = f"Did you mean '{meant}'?" if meant else f"There are {', '.join(sorted(MODELS))}."
     with pytest.raises(RecipeError) as caught:
         spec_of(given)
     assert str(caught.value) == f"models: no model named '{given}'. {mend}"

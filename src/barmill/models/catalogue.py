@@ -11,14 +11,16 @@ from barmill.models.boosting import specs as boosting
 from barmill.models.contract import Fit, Forecaster, ForecasterClass, ModelParams, ModelSpec, Window
 from barmill.models.convolution import specs as convolution
 from barmill.models.decomposition import specs as decomposition
+from barmill.models.expert import specs as expert
 from barmill.models.foundation import specs as foundation
 from barmill.models.linear import specs as linear
 from barmill.models.network_params import NetworkParams
+from barmill.models.pattern import specs as pattern
 from barmill.models.probabilistic import specs as probabilistic
 from barmill.models.recurrent import specs as recurrent
 from barmill.models.transformer import specs as transformer
 
-_FAMILIES = (linear, boosting, recurrent, convolution, transformer, probabilistic, decomposition, foundation)
+_FAMILIES = (linear, boosting, recurrent, convolution, transformer, probabilistic, decomposition, foundation, pattern, expert)
 
 MODELS: Mapping[str, ModelSpec] = MappingProxyType({spec.name: spec for family in _FAMILIES for spec in family.SPECS})
 

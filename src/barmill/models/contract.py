@@ -29,6 +29,7 @@ Float64Array: TypeAlias = npt.NDArray[np.float64]
 VIEWS = ("feature_matrix", "window_tensor", "multi_resolution", "pattern_image")
 OUTPUTS = ("p_up", "E_r", "q05", "q50", "q95")
 QUANTILES = OUTPUTS[2:]
+QUESTIONS = ("direction", "outcomes", "patterns")
 LEVELS = (0.05, 0.5, 0.95)  # of QUANTILES
 
 
@@ -61,6 +62,7 @@ class ModelSpec:
     extra : str, the install extra that brings them
     ready : str, "module:function", likewise: asked `(spec, params)` before any work, raises where something is missing
     reference : str, where the model is described
+    question : str, one of QUESTIONS: where the label goes, what becomes of a proposed trade, or which chart pattern stands there
     targets : tuple of str, what the fit reads of `Samples.targets`, for a model whose question is not the label's direction
     """
 
@@ -77,6 +79,7 @@ class ModelSpec:
     extra: str = ""
     reference: str = ""
     summary: str = ""
+    question: str = "direction"
     targets: tuple[str, ...] = ()
     trunk: str = ""
     ready: str = ""

@@ -7,12 +7,14 @@ configurations run as they are.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from barmill.errors import nearest
 from barmill.evaluation import LEAKAGE_CHECKS, TradingRule
 from barmill.labels import LabelConfig
+from barmill.labels.back_labeler_config import OutcomeConfig
 from barmill.market import Instrument, SeriesSource
+from barmill.models.pattern.detector_config import DetectorConfig
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.splits import CrossValidationConfig, SplitConfig
 
@@ -92,6 +94,22 @@ class ModelEntry(Part):
     )
     zero_shot: bool = Field(default=False, description="forecast without a fit (foundation models)")
     inputs: tuple[str, ...] = Field(default=(), description="names of the features that it sees; all if left out")
+    config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters, see `barmill models show NAME`")
+
+    @property
+    def label(self) -> str:
+        return self.alias or self.name
+
+
+class ExpertEntry(Part):
+    """One model of the run that answers another question than where the label goes: what becomes of a proposed trade, which pattern
+    stands there. `config` is checked against the model's own parameters."""
+
+    name: str = Field(description="entry, risk, reward, entry_offset or pattern_cnn")
+    alias: str | None = Field(
+        default=None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice"
+    )
+    inputs: tuple[str, ...] = Field(default=(), description="names of the features that it sees; all if left out; none of an image")
     config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters, see `barmill models show NAME`")
 
     @property
@@ -205,6 +223,13 @@ class Recipe(Part):
     )
     leakage: LeakageConfig = Field(default_factory=LeakageConfig)
     base_models: tuple[ModelEntry, ...] = Field(min_length=1, description="the models, all under the same controls")
+    experts: tuple[ExpertEntry, ...] = Field(
+        default=(), description="models of other questions: what becomes of a proposed trade, and which chart pattern stands there"
+    )
+    outcomes: OutcomeConfig = Field(
+        default_factory=OutcomeConfig, description="the trades that entry, risk, reward and entry_offset learn from"
+    )
+    patterns: DetectorConfig = Field(default_factory=DetectorConfig, description="the rules that label the images of pattern_cnn")
     tune: TuneConfig | None = Field(
         default=None, description="look for the models' parameters on inner folds of the training block; the given ones if left out"
     )
@@ -225,10 +250,12 @@ class Recipe(Part):
         """Bars that a signal is held: those of the rule, or the label's horizon."""
         return self.rule.hold_bars or self.labels.horizon
 
-    @field_validator("base_models")
+    @field_validator("base_models", "experts")
     @classmethod
-    def _each_name_once(cls, entries: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
-        labels = [entry.label for entry in entries]
+    def _each_name_once(
+        cls, entries: "tuple[ModelEntry | ExpertEntry, ...]", known: ValidationInfo
+    ) -> "tuple[ModelEntry | ExpertEntry, ...]":
+        labels = [entry.label for entry in (*known.data.get("base_models", ()), *entries)]
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"'{label}' stands {labels.count(label)} times; give each an `alias` of its own")

@@ -13,7 +13,7 @@ from barmill.errors import RecipeError, nearest
 from barmill.models.catalogue import spec_of, view_of, window_of
 from barmill.models.contract import OUTPUTS
 from barmill.pipeline.profiles import drop_profiles, lay_profiles
-from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.tuning.spaces import tuning_problems
 from barmill.pipeline.yaml_reading import Document, Path, dotted, read_scalar, read_yaml
 
@@ -64,7 +64,12 @@ def _complete(document: Document) -> Recipe:
         found, checked = _checked_entry(entry, ("base_models", index), document)
         problems += found
         entries.append(checked)
-    completed = recipe.model_copy(update={"base_models": tuple(entries)})
+    experts: list[ExpertEntry] = []
+    for index, expert in enumerate(recipe.experts):
+        found, known = _checked_expert(expert, ("experts", index), document)
+        problems += found
+        experts.append(known)
+    completed = recipe.model_copy(update={"base_models": tuple(entries), "experts": tuple(experts)})
     if problems := problems or tuning_problems(completed, document.where):
         raise RecipeError.gathered(problems)
     return completed
@@ -76,6 +81,9 @@ def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[l
         spec = spec_of(entry.name)
     except RecipeError as error:
         return [RecipeError(document.where((*path, "name")), error.found, mend=error.mend)], entry
+    if spec.question != "direction":
+        found = f"{spec.name} does not say where the label goes"
+        return [RecipeError(document.where((*path, "name")), found, mend="Name it under `experts`.")], entry
     problems: list[RecipeError] = []
     if entry.view not in (None, *spec.views):
         views = " or ".join(f"'{view}'" for view in spec.views)
@@ -100,6 +108,25 @@ def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[l
         problems.append(RecipeError(document.where((*path, "config", "resolutions")), "bars of several timeframes", expected=expected))
     completed = {"view": view, "outputs": entry.outputs or offered, "config": params.model_dump(mode="json")}
     return problems, entry.model_copy(update=completed)
+
+
+def _checked_expert(entry: ExpertEntry, path: Path, document: Document) -> tuple[list[RecipeError], ExpertEntry]:
+    """The expert with its parameters filled in, or what is wrong with it."""
+    try:
+        spec = spec_of(entry.name)
+    except RecipeError as error:
+        return [RecipeError(document.where((*path, "name")), error.found, mend=error.mend)], entry
+    if spec.question == "direction":
+        found = f"{spec.name} says where the label goes"
+        return [RecipeError(document.where((*path, "name")), found, mend="Name it under `base_models`.")], entry
+    try:
+        params = spec.params.model_validate_json(json.dumps(dict(entry.config)), strict=True)
+    except ValidationError as error:
+        return [_told(problem, document, (*path, "config"), spec.params) for problem in error.errors()], entry
+    if entry.inputs and spec.view == "pattern_image":
+        found = "names of features"
+        return [RecipeError(document.where((*path, "inputs")), found, expected="none: it sees a picture of the bars")], entry
+    return [], entry.model_copy(update={"config": params.model_dump(mode="json")})
 
 
 def _not_yet(recipe: Recipe, document: Document) -> list[RecipeError]:

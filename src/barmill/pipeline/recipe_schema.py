@@ -15,16 +15,17 @@ def recipe_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Barmill recipe"
     definitions = schema["$defs"]
-    branches: list[dict[str, Any]] = []
+    branches: dict[str, dict[str, Any]] = {}
     for name, spec in sorted(MODELS.items()):
         params = spec.params.model_json_schema()
         definitions.update(params.pop("$defs", {}))
         definitions[f"{name} parameters"] = params
         given = {"properties": {"name": {"const": name}}}
-        branches.append({"if": given, "then": {"properties": {"config": {"$ref": f"#/$defs/{name} parameters"}}}})
-    entry = definitions["ModelEntry"]
-    entry["properties"]["name"]["enum"] = sorted(MODELS)
-    entry["allOf"] = branches
+        branches[name] = {"if": given, "then": {"properties": {"config": {"$ref": f"#/$defs/{name} parameters"}}}}
+    for kind, of_direction in (("ModelEntry", True), ("ExpertEntry", False)):
+        names = [name for name in branches if (MODELS[name].question == "direction") == of_direction]
+        definitions[kind]["properties"]["name"]["enum"] = names
+        definitions[kind]["allOf"] = [branches[name] for name in names]
     return schema
 
 

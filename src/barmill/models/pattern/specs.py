@@ -18,6 +18,7 @@ SPECS = (
         extra="torch",
         reference="Lin et al. (2017), Focal loss, ICCV; Zhang et al. (2018), mixup, ICLR; seed 004, section 2",
         summary="Which chart pattern stands in the picture of the last 64 bars, how clear it is, how high its pole, and an embedding.",
+        question="patterns",
         targets=("quality", "pole_kATR"),
     ),
 )
