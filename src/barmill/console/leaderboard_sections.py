@@ -171,8 +171,8 @@ def board_notes(board: Leaderboard) -> list[str]:
         where = BLOCKS.get(board.block, "")
         notes.append(
             f"Ranks are by log loss at {whole(board.n_labels)} labels {where}: Diebold and Mariano's test of every pair, corrected by Holm "
-            f"for {plural(len(board.pairs), 'pair')} at {percent(board.alpha, 1)}. Models that share a rank beat none of each other; a rank "
-            "further down is beaten from the rank above. The net rank says the same of net returns, by a paired bootstrap over "
+            f"for {plural(len(board.pairs), 'pair')} at {percent(board.alpha, 1)}. Models that share a rank beat none of each other; a "
+            "rank further down is beaten from the rank above. The net rank says the same of net returns, by a paired bootstrap over "
             f"{whole(board.n_bars)} bars."
         )
     if board.coverage_band:
