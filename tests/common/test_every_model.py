@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -449,25 +449,50 @@ def test_a_missing_library_is_told_with_the_line_that_installs_it(spec: ModelSpe
         load_fit(spec)
 
 
-_SUBPROCESS_FIT = """
+_FITS_ELSEWHERE = """
 import json, sys
 sys.path[:0] = {folders!r}
 import test_every_model as common
 from barmill.models import MODELS, load_fit
-spec = MODELS[sys.argv[1]]
-train, valid = common.samples(spec, common.TRAIN), common.samples(spec, common.VALID)
-model = load_fit(spec)(common.params(spec), train, valid, common.context(spec, threads=2))
-print(json.dumps([common.digests(model.files), common.digests(model.training_files), dict(model.summary)]))
+for line in sys.stdin:
+    spec = MODELS[line.strip()]
+    train, valid = common.samples(spec, common.TRAIN), common.samples(spec, common.VALID)
+    model = load_fit(spec)(common.params(spec), train, valid, common.context(spec, threads=2))
+    print("fitted", json.dumps([common.digests(model.files), common.digests(model.training_files), dict(model.summary)]), flush=True)
 """
 
 
-@every_model
-def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed(spec: ModelSpec) -> None:
-    code = _SUBPROCESS_FIT.format(folders=[str(Path(__file__).parent), str(Path(__file__).parents[1])])
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ModelSpec], Any]]:
+    """Fits a model in another process, with two threads and another hash seed. One process for all models: learning libraries load
+    but once, and a fit that depended on the fits before it would show."""
+    code = _FITS_ELSEWHERE.format(folders=[str(Path(__file__).parent), str(Path(__file__).parents[1])])
     environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", code, spec.name], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    files, training_files, summary = json.loads(done.stdout.splitlines()[-1])
+    complaints = tmp_path_factory.mktemp("elsewhere") / "stderr"
+    command = [sys.executable, "-c", code]
+    with (
+        complaints.open("w") as stderr,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def fit(spec: ModelSpec) -> Any:
+            asked.write(f"{spec.name}\n")
+            asked.flush()
+            answer = next((line for line in answers if line.startswith("fitted ")), "")
+            assert answer, complaints.read_text()
+            return json.loads(answer.removeprefix("fitted "))
+
+        yield fit
+
+
+@every_model
+def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed(
+    spec: ModelSpec, elsewhere: Callable[[ModelSpec], Any]
+) -> None:
+    files, training_files, summary = elsewhere(spec)
     model = fitted(spec.name)
     assert files == digests(model.files)
     assert training_files == digests(model.training_files)
