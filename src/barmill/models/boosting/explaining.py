@@ -30,7 +30,7 @@ RETURNS = "expected return in units of volatility"
 class Trees:
     """A booster as explanations see it.
 
-    contributions : from rows (n, n_features) to SHAP values (n, n_scores, n_features + 1), the last of each row being the base
+    contributions : from rows (n, n_features) to SHAP values (n, n_scores, n_features + 1), the last of each row being its base
     scores : from rows to raw scores (n, n_scores)
     gains : (n_features,), summed over all splits by a feature
     leaves : for each tree, the depth of each of its leaves; a tree without a split has one of depth 0
@@ -42,17 +42,18 @@ class Trees:
     leaves: tuple[tuple[int, ...], ...]
 
 
-def explain_trees(boosters: Mapping[str, Trees], context: FitContext) -> dict[str, Any]:
-    """The explanation of a model of one booster for each output; {} where the context asks for none."""
+def explain_trees(boosters: Mapping[str, Trees], context: FitContext, explains: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The explanation of a model of one booster for each output; {} where the context asks for none.
+
+    explains : what the contributions to an output add up to, in words, for outputs that are no direction
+    """
     if context.explain is None:
         return {}
     view = evenly(context.explain, ROWS)
     assert isinstance(view, FeatureMatrix)
     rows = view.values
-    outputs = {
-        output: _explained(trees, rows, context.feature_names, explained_of(context.n_classes) if output == "p_up" else RETURNS)
-        for output, trees in boosters.items()
-    }
+    words = {"p_up": explained_of(context.n_classes), "E_r": RETURNS} | dict(explains or {})
+    outputs = {output: _explained(trees, rows, context.feature_names, words[output]) for output, trees in boosters.items()}
     return explanation_of(len(rows), outputs)
 
 
@@ -119,7 +120,7 @@ def _explained(trees: Trees, rows: Float32Array, names: Sequence[str], explains:
         up_NF[:, :-1],
         further=further,
         baseline=BASELINE,
-        base=rounded(up_NF[0, -1]),
+        base=rounded(up_NF[:, -1].mean()),
         completeness=completeness,
     )
 

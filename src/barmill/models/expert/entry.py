@@ -12,10 +12,13 @@ import numpy.typing as npt
 from barmill.artefacts import canonical_json
 from barmill.errors import RecipeError, nearest
 from barmill.models.admission import admit
+from barmill.models.boosting.explaining import explain_trees, trees_health
+from barmill.models.boosting.lightgbm_growing import Grown, Rows, Told, grow
 from barmill.models.boosting.validation_loss import log_loss
 from barmill.models.class_weights import class_weights
 from barmill.models.contract import FitContext, FittedModel, Samples
-from barmill.models.expert.growing import Rows, Told, grow, settings_of
+from barmill.models.expert.explaining import by_cluster
+from barmill.models.expert.growing import settings_of
 from barmill.models.expert.liquidity import CLUSTERS, cluster_of, fit_borders
 from barmill.models.expert.params import EntryParams
 from barmill.models.expert.specs import SPECS
@@ -36,7 +39,7 @@ def fit_entry(params: EntryParams, train: Samples, valid: Samples, context: FitC
     column = _column(params, context)
     borders = np.zeros(0) if column is None else fit_borders(train.view.values[:, column])
     told = Told(context.progress, 1 if column is None else 1 + len(CLUSTERS), params.n_estimators)
-    files: dict[str, bytes] = {}
+    grown: dict[str, Grown] = {}
     boosters: dict[str, str] = {}
     clusters: dict[str, Any] = {}
     for name, own, own_valid in _clusters(train, valid, column, borders):
@@ -48,11 +51,12 @@ def fit_entry(params: EntryParams, train: Samples, valid: Samples, context: FitC
             told.close()
             continue
         boosters[name] = f"entry_{name}.txt"
-        files[boosters[name]], grown = _grow(params, own, own_valid, context, told)
-        clusters[name] |= grown
+        grown[boosters[name]] = _grow(params, own, own_valid, context, told)
+        clusters[name] |= grown[boosters[name]].summary
     summary: dict[str, Any] = {"borders": borders.tolist(), "clusters": clusters}
     if not boosters or POOLED in boosters.values():
-        files[POOLED], summary["pooled"] = _grow(params, train, valid, context, told)
+        grown[POOLED] = _grow(params, train, valid, context, told)
+        summary["pooled"] = grown[POOLED].summary
     else:
         told.close()
     about = {
@@ -63,7 +67,14 @@ def fit_entry(params: EntryParams, train: Samples, valid: Samples, context: FitC
         "borders": borders.tolist(),
         "boosters": boosters,
     }
-    return FittedModel("entry", files={**files, "expert.json": canonical_json(about)}, summary=summary)
+    trees = by_cluster({name: booster.trees for name, booster in grown.items()}, boosters, column, borders)
+    explains = {"p_up": "log-odds of a good entry"} if context.n_classes == 2 else {}
+    return FittedModel(
+        "entry",
+        files={**{name: booster.text for name, booster in grown.items()}, "expert.json": canonical_json(about)},
+        summary={**summary, "p_up": {"health": trees_health(trees)}},
+        explanation=explain_trees({"p_up": trees}, context, explains),
+    )
 
 
 def _clusters(
@@ -101,11 +112,11 @@ def _rows(samples: Samples, at: npt.NDArray[np.int64]) -> Samples:
     return Samples(samples.view.take(at), samples.y[at], samples.z[at], samples.weight[at])
 
 
-def _grow(params: EntryParams, train: Samples, valid: Samples, context: FitContext, told: Told) -> tuple[bytes, dict[str, Any]]:
+def _grow(params: EntryParams, train: Samples, valid: Samples, context: FitContext, told: Told) -> Grown:
     assert isinstance(train.view, FeatureMatrix)
     assert isinstance(valid.view, FeatureMatrix)
     per_class = class_weights(train.y, context.n_classes, params.class_weight)
     settings = settings_of(params, context) | _OBJECTIVES[context.n_classes]
     rows = Rows(train.view, valid.view, settings, context).labelled(train.y, train.weight * per_class[train.y])
     loss = log_loss(valid.y, valid.weight * per_class[valid.y], context.n_classes)
-    return grow(settings, params, rows, loss, told)
+    return grow(settings, rows, loss, told, params.early_stopping_rounds)

@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from barmill.artefacts import canonical_json
+from barmill.models.boosting.explaining import explain_trees
+from barmill.models.boosting.lightgbm_growing import Grown, Rows, Told, grow
 from barmill.models.contract import FitContext, FittedModel, Float64Array, ModelSpec, Samples
 from barmill.models.expert.admission import admit_targets
 from barmill.models.expert.forecasters import QuantileForecaster, level_file
-from barmill.models.expert.growing import Rows, Told, grow, settings_of
+from barmill.models.expert.growing import settings_of
 from barmill.models.expert.metrics import coverage, entry_style_share, pinball, smape, stop_hit_rate, utility_uplift
 from barmill.models.expert.params import EntryOffsetParams, QuantileParams, RewardParams, RiskParams
 from barmill.models.expert.specs import SPECS
@@ -52,7 +54,11 @@ def fit_entry_offset(params: EntryOffsetParams, train: Samples, valid: Samples, 
 def _fit(
     spec: ModelSpec, params: QuantileParams, train: Samples, valid: Samples, context: FitContext, dead_band: float = 0.0
 ) -> FittedModel:
-    """A booster for each level, all on the same binned rows, each stopped by its own pinball loss on `valid`."""
+    """A booster for each level, all on the same binned rows, each stopped by its own pinball loss on `valid`.
+
+    What is explained is the level used online, under the output's name: it is what a trade goes by, and its neighbours, which learn from
+    the same outcome, would tell nearly the same three times over.
+    """
     admit_targets(spec, train, valid, context)
     assert isinstance(train.view, FeatureMatrix)
     assert isinstance(valid.view, FeatureMatrix)
@@ -60,14 +66,13 @@ def _fit(
     settings = settings_of(params, context) | {"objective": "quantile"}
     rows = Rows(train.view, valid.view, settings, context).labelled(train.targets[target], train.weight)
     told = Told(context.progress, len(params.levels), params.n_estimators)
-    files: dict[str, bytes] = {}
-    grown: dict[str, Any] = {}
+    grown: dict[float, Grown] = {}
     for level in params.levels:
 
         def loss(predictions: Any, level: float = level) -> float:
             return pinball(valid.targets[target], predictions, level, valid.weight)
 
-        files[level_file(level)], grown[f"{level:g}"] = grow(settings | {"alpha": level}, params, rows, loss, told)
+        grown[level] = grow(settings | {"alpha": level}, rows, loss, told, params.early_stopping_rounds)
     about = {
         "format": 1,
         "expert": spec.name,
@@ -76,7 +81,17 @@ def _fit(
         "online": params.levels.index(params.alpha),
         "dead_band": dead_band,
     }
-    return FittedModel(spec.name, files={**files, "expert.json": canonical_json(about)}, summary={"target": target, "levels": grown})
+    output, online = spec.outputs[0], grown[params.alpha]
+    return FittedModel(
+        spec.name,
+        files={**{level_file(level): booster.text for level, booster in grown.items()}, "expert.json": canonical_json(about)},
+        summary={
+            "target": target,
+            "levels": {f"{level:g}": booster.summary for level, booster in grown.items()},
+            output: {"health": online.summary["health"]},
+        },
+        explanation=explain_trees({output: online.trees}, context, {output: f"the {params.alpha:g} quantile of {target}"}),
+    )
 
 
 def _forecast(model: FittedModel, valid: Samples) -> Mapping[str, Float64Array]:
