@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
+from barmill.errors import ShapeError
 from barmill.models import RawForecast
 from barmill.models.contract import View
 from barmill.models.explaining import evenly, gini, output_explained, rounded
 from barmill.models.occlusion import explain_by_occlusion
-from barmill.views import FeatureMatrix, WindowTensor
+from barmill.views import FeatureMatrix, PatternImage, WindowTensor
 
 NAMES = ("a", "b", "c")
 
@@ -79,3 +80,25 @@ def test_occlusion_finds_what_a_model_uses_and_which_way(window: int | None) -> 
     assert [feature["feature"] for feature in features] == ["b", "c", "a"]
     assert [feature["direction"] for feature in features] == [1.0, -1.0, 0.0]
     assert features[0]["share"] == pytest.approx(2 / 3, abs=0.05)
+
+
+class Stop:
+    """Nothing to say of classes, and a stop that the third feature moves."""
+
+    def raw(self, view: View) -> RawForecast:
+        assert isinstance(view, FeatureMatrix)
+        return RawForecast(np.empty((len(view), 0)), values={"sl_kATR": -view.values[:, 2].astype(np.float64)})
+
+
+def test_occlusion_explains_a_value_where_there_are_no_classes() -> None:
+    base = np.random.default_rng(4).standard_normal((500, 3)).astype(np.float32)
+    found = explain_by_occlusion(Stop(), FeatureMatrix(base, np.arange(500)), NAMES, output="sl_kATR")["outputs"]
+    assert list(found) == ["sl_kATR"]
+    assert [feature["share"] for feature in found["sl_kATR"]["features"]] == [1.0, 0.0, 0.0]
+    assert found["sl_kATR"]["features"][0] | {"size": 0} == {"feature": "c", "share": 1.0, "size": 0, "direction": -1.0}
+
+
+def test_images_have_no_features_to_hold() -> None:
+    images = PatternImage(np.ones((100, 4)), np.ones((100, 3), dtype=np.float32), np.array([90]))
+    with pytest.raises(ShapeError, match="images have no features to hold"):
+        explain_by_occlusion(Stop(), images, NAMES)

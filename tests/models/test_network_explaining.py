@@ -71,6 +71,22 @@ def test_of_three_classes_up_against_down_is_explained() -> None:
     assert directions == {"a": pytest.approx(1), "b": pytest.approx(-1), "c": 0.0}
 
 
+def test_the_expected_return_is_explained_beside_the_class_where_it_is_learned() -> None:
+    layout = HeadLayout(2, returns=True)
+    whole = ForecastNetwork(Square(), 2, layout)
+    with torch.no_grad():
+        whole.head.weight.copy_(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))  # the class takes the square, the return the plain sum
+        whole.head.bias.zero_()
+    outputs = explain_network(whole, layout, view(), NAMES)["outputs"]
+    assert list(outputs) == ["p_up", "E_r"]
+    returns = {feature["feature"]: feature for feature in outputs["E_r"]["features"]}
+    assert outputs["E_r"]["explains"] == "expected return in units of volatility"
+    assert returns["a"]["direction"] == pytest.approx(-1)
+    assert returns["a"]["size"] == pytest.approx(np.abs(view().gather(np.arange(120))[:, 1, 0]).mean(), rel=1e-4)
+    assert outputs["p_up"]["features"] != outputs["E_r"]["features"]
+    assert "E_r" not in explained(network(Square(), 2, [[1.0, 0.0]]))["outputs"]
+
+
 class Normalised(nn.Module):
     """Sees each window less its mean and over its deviation: the same on the whole way from zeros, but at zeros."""
 

@@ -8,11 +8,10 @@ import numpy.typing as npt
 
 from barmill.errors import ShapeError
 from barmill.models.contract import Forecaster, Samples, View
+from barmill.models.view_values import Float32Array, values_of, view_with
 from barmill.uncertainty.checked import class_indices
 from barmill.uncertainty.links import mean_log_loss
-from barmill.views import FeatureMatrix, MultiResolution, PatternImage, WindowTensor
-
-Float32Array = npt.NDArray[np.float32]
+from barmill.views import FeatureMatrix, PatternImage
 
 MOST_ROWS = 2000
 MOST_WINDOWS = 400  # a recurrent model spends as long on these as on the matrix's rows
@@ -49,7 +48,7 @@ def permutation_importance(
     if repeats < 1 or limit < 2 or len(samples) < 2:
         raise ShapeError("permutation_importance", f"{repeats} repeats of {min(len(samples), limit)} samples", expected="at least 1 of 2")
     chosen = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), limit)).round().astype(np.int64))
-    values = _values(samples.view, chosen)
+    values = values_of(samples.view.take(chosen)).copy()
     y = np.asarray(samples.y)[chosen]
     draw = np.random.default_rng(seed)
     permutations = [draw.permutation(chosen.size) for _ in range(repeats)]
@@ -65,24 +64,9 @@ def permutation_importance(
     return [{"feature": names[i], "mean": float(increases[i].mean()), "std": float(increases[i].std(ddof=0))} for i in order]
 
 
-def _values(view: View, chosen: npt.NDArray[np.int64]) -> Float32Array:
-    """The chosen samples as an array of their own: (n, n_features), or (n, window, n_features)."""
-    return view.take(chosen).values if isinstance(view, FeatureMatrix) else view.gather(chosen).copy()
-
-
 def _loss(forecaster: Forecaster, values: Float32Array, like: View, y: npt.NDArray[np.int8]) -> float:
-    logits = np.asarray(forecaster.raw(_view(values, like)).logits, dtype=np.float64)
+    logits = np.asarray(forecaster.raw(view_with(values, like)).logits, dtype=np.float64)
     return mean_log_loss(logits, class_indices(y, 2 if logits.ndim == 1 else logits.shape[1], length=logits.shape[0]))
-
-
-def _view(values: Float32Array, like: View) -> View:
-    """The values as a view of the kind of `like`."""
-    if isinstance(like, MultiResolution):
-        return MultiResolution.of_windows(values, like.lengths, like.names)
-    if values.ndim == 2:
-        return FeatureMatrix(values, np.arange(len(values)))
-    n, window, n_features = values.shape
-    return WindowTensor(values.reshape(n * window, n_features), np.arange(window - 1, n * window, window), window)
 
 
 __all__ = ["permutation_importance"]

@@ -16,6 +16,7 @@ from barmill.models.contract import Float64Array, View
 
 FORMAT = 1
 ROWS = 512  # samples of an explanation: a mean over them is known to a few percent, and trees take a second for it
+RETURNS = "expected return in units of volatility"  # what the contributions to E_r add up to
 DIGITS = 6  # significant; what lies beyond says nothing, and would differ between machines
 
 
@@ -132,4 +133,4 @@ def _directions(values: npt.NDArray[Any], contributions: Float64Array, sizes_PF:
     return np.clip(np.divide((x * c).sum(axis=0), spread, out=np.zeros_like(spread), where=spread > 0), -1.0, 1.0)
 
 
-__all__ = ["DIGITS", "ROWS", "evenly", "explained_of", "explanation_of", "gini", "output_explained", "rounded", "shares_of"]
+__all__ = ["DIGITS", "RETURNS", "ROWS", "evenly", "explained_of", "explanation_of", "gini", "output_explained", "rounded", "shares_of"]

@@ -17,13 +17,12 @@ import numpy.typing as npt
 import xgboost as xgb
 
 from barmill.models.contract import FitContext, Float64Array
-from barmill.models.explaining import ROWS, evenly, explained_of, explanation_of, output_explained, rounded, shares_of
+from barmill.models.explaining import RETURNS, ROWS, evenly, explained_of, explanation_of, output_explained, rounded, shares_of
 from barmill.views import FeatureMatrix
 
 Float32Array = npt.NDArray[np.float32]
 METHOD = "tree_shap"
 BASELINE = "the mean of what the trees say on the rows that they learned from"
-RETURNS = "expected return in units of volatility"
 
 
 @dataclass(frozen=True, slots=True)
