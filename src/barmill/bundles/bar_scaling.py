@@ -31,6 +31,12 @@ class BarScaling:
 
     names = BAR_COLUMNS
     clip = DEFAULT_CLIP
+    view = "multi_resolution"
+
+    @property
+    def window(self) -> Mapping[str, int]:
+        """Bars of each timeframe in a window."""
+        return self.resolutions
 
     def closed(self, bars: Bars) -> MultiResolution:
         """What each of `bars` knows of the closed bars of each timeframe, without samples."""

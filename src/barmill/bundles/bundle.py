@@ -11,16 +11,14 @@ import polars as pl
 from barmill.bundles.first_load import pass_first_load
 from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
-from barmill.bundles.forecasting import ForecastPipeline
+from barmill.bundles.forecasting import ForecastPipeline, SeenBars
 from barmill.bundles.golden import Replay, replay
 from barmill.bundles.manifest import PARTS, Manifest
 from barmill.bundles.parts import read_instrument, read_part, read_pipeline, read_plan
 from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
 from barmill.market import Bars, Instrument, Timeframe
-from barmill.models.resolutions import history_bars
 from barmill.progress import Progress
-from barmill.views import MultiResolution
 
 if TYPE_CHECKING:
     from barmill.bundles.stream import BundleStream
@@ -99,12 +97,12 @@ class Bundle:
     @property
     def needed_bars(self) -> int:
         """Gapless bars after which there is a forecast."""
-        return history_bars(self.plan.warmup_bars, self.pipeline.window, self.timeframe)
+        return self.pipeline.history_bars(self.plan.warmup_bars, self.timeframe)
 
     @property
     def settled_bars(self) -> int:
         """Bars of history after which a forecast no longer depends on where the history began (to about 1e-9)."""
-        return history_bars(self.plan.settled_bars, self.pipeline.window, self.timeframe)
+        return self.pipeline.history_bars(self.plan.settled_bars, self.timeframe, settled=True)
 
     def part(self, name: str) -> Any:
         """The JSON of a part, such as "metrics", "thresholds", "reference_profile", "recipe" or "provenance"."""
@@ -133,10 +131,10 @@ class Bundle:
         table = self.plan.compute(bars, progress)
         return self.forecast_table(table, since=since, closed=self.pipeline.closed(bars))
 
-    def forecast_table(self, table: FeatureTable, *, since: int | None = None, closed: MultiResolution | None = None) -> Forecast:
+    def forecast_table(self, table: FeatureTable, *, since: int | None = None, closed: SeenBars | None = None) -> Forecast:
         """Forecast from features of this bundle's plan that were computed before.
 
-        closed : what `pipeline.closed` says of the same bars, for a model that sees several timeframes
+        closed : what `pipeline.closed` says of the same bars, for a model that sees bars
         """
         wanted = np.ones(len(table), dtype=bool) if since is None else table.open_time >= since
         ready = self.pipeline.ready(table.ready, closed)

@@ -1,12 +1,11 @@
 """From a fitted model and what belongs to it to the named bytes of a bundle. Equal contents give equal bytes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.forecast import forecast_columns
-from barmill.bundles.forecasting import Volatility
+from barmill.bundles.forecasting import Scaling, Volatility
 from barmill.bundles.golden import make_golden
 from barmill.bundles.manifest import (
     MANIFEST,
@@ -37,13 +36,15 @@ class BundleContents:
     name, version : the bundle's name (also its folder in a repository) and semantic version
     recipe : the completed recipe as plain JSON, without paths of this machine
     plan : features, on bars of `timeframe`
-    scaler : over the plan's names, or how bars of several timeframes are seen
+    scaler : over the plan's names, or how the bars themselves are seen
     model_name : as in the catalogue; model_files : what its fit gave as `files`
-    input_names : features that the model sees, in its order
-    window : bars, by timeframe where there are several, None for a model that sees one row; n_classes : 2 or 3
+    input_names : features that the model sees, in its order; columns of the bars, where it sees these
+    window : bars, by timeframe where there are several, None for a model that sees one row
+    n_classes : 2 or 3 of direction, 5 patterns, 0 for a model that says nothing of classes
     outputs : what the model learned, such as ("p_up", "E_r")
-    volatility : the unit of the returns
-    thresholds : the trading rule and its fitted thresholds, plain JSON
+    calibration : of as many classes
+    quantiles : of the returns; volatility : their unit; both None for a model of another question than direction
+    thresholds : the trading rule and its fitted thresholds, plain JSON; empty where there is none
     metrics, reference_profile, provenance : plain JSON without NaN
     fingerprints : data, recipe, code, seed and library versions
     golden_bars : bars to take golden samples from: the plan's warm-up and window, and some hundreds more
@@ -55,7 +56,7 @@ class BundleContents:
     plan: FeaturePlan
     instrument: Instrument
     timeframe: Timeframe
-    scaler: RobustScaler | BarScaling
+    scaler: Scaling
     model_name: str
     model_files: Mapping[str, bytes]
     input_names: Sequence[str]
@@ -63,8 +64,8 @@ class BundleContents:
     n_classes: int
     outputs: Sequence[str]
     calibration: Calibration
-    quantiles: ResidualQuantiles
-    volatility: Volatility
+    quantiles: ResidualQuantiles | None
+    volatility: Volatility | None
     golden_bars: Bars
     fingerprints: Mapping[str, Any]
     thresholds: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -75,14 +76,15 @@ class BundleContents:
 
     @property
     def model(self) -> ModelEntry:
-        """The manifest's entry of the model."""
+        """The manifest's entry of the model; of one of another question its outputs, whose columns its weights alone can tell."""
+        of_direction = self.quantiles is not None
         return ModelEntry(
             name=self.model_name,
-            view=view_of(self.window),
+            view=view_of(self.window) if isinstance(self.scaler, RobustScaler) else self.scaler.view,
             window=self.window,
             classes=self.n_classes,
             inputs=tuple(self.input_names),
-            outputs=forecast_columns(self.n_classes, tuple(self.outputs)),
+            outputs=forecast_columns(self.n_classes, tuple(self.outputs)) if of_direction else tuple(self.outputs),
         )
 
 
@@ -108,7 +110,7 @@ def assemble(contents: BundleContents) -> dict[str, bytes]:
         version=contents.version,
         symbol=contents.instrument.symbol,
         timeframe=str(contents.plan.base),
-        model=contents.model,
+        model=replace(contents.model, outputs=pipeline.columns),
         schema_hash=contents.plan.schema_hash,
         fingerprints=contents.fingerprints,
         files=list_files(files),
@@ -125,11 +127,11 @@ def _json_parts(contents: BundleContents) -> dict[str, Any]:
         "metrics": dict(contents.metrics),
         "preproc": contents.scaler.to_json(),
         "provenance": [dict(item) for item in contents.provenance],
-        "quantiles": contents.quantiles.to_json(),
+        "quantiles": contents.quantiles and contents.quantiles.to_json(),
         "recipe": dict(contents.recipe),
         "reference_profile": dict(contents.reference_profile),
         "schema": contents.plan.schema,
-        "thresholds": {"rule": dict(contents.thresholds), "volatility": asdict(contents.volatility)},
+        "thresholds": {"rule": dict(contents.thresholds), "volatility": contents.volatility and asdict(contents.volatility)},
     }
 
 

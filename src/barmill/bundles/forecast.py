@@ -6,7 +6,7 @@ import polars as pl
 
 
 def forecast_columns(n_classes: int, outputs: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns of a forecast in their order: p_up, p_down (three classes), E_r (where the model learned it), q05, q50, q95."""
+    """Columns of a forecast of direction in their order: p_up, p_down (three classes), E_r (where the model learned it), q05, q50, q95."""
     p = ("p_up",) if n_classes == 2 else ("p_up", "p_down")
     return (*p, *(("E_r",) if "E_r" in outputs else ()), "q05", "q50", "q95")
 
@@ -17,7 +17,8 @@ class Forecast:
 
     frame : one row per ready bar, in time order. `open_time` (UTC ms) is that of the bar at whose close the decision falls,
         `known_at` is that close; `p_up` (and `p_down`) are probabilities; `E_r`, `q05`, `q50` and `q95` are net log returns from
-        entry to the label's end
+        entry to the label's end. A bundle of another question has other columns (`Bundle.outputs`): probabilities of a good entry
+        (`p_entry`) or of patterns, distances in ATRs or R, with the quantile of each level (`sl_kATR_q70`)
     n_not_ready : bars that are given but still warm up the features or the window, and so have no row
     """
 

@@ -3,21 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.forecast import forecast_columns
+from barmill.bundles.guard import guard
+from barmill.bundles.image_scaling import ImageScaling
 from barmill.errors import ForecastError, SchemaError, ShapeError
-from barmill.market import Bars
-from barmill.models.contract import Forecaster, View, Window
+from barmill.market import Bars, Timeframe
+from barmill.models.contract import AnsweringForecaster, Forecaster, RawForecast, View, Window
+from barmill.models.resolutions import history_bars
 from barmill.uncertainty import Calibration, ResidualQuantiles
-from barmill.views import FeatureMatrix, MultiResolution, RobustScaler, WindowTensor, window_ready
+from barmill.views import FeatureMatrix, ImageBars, MultiResolution, RobustScaler, WindowTensor, window_ready
+from barmill.views.image_bars import NEEDED_BARS
 
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Columns = dict[str, Float64Array]
+Scaling: TypeAlias = RobustScaler | BarScaling | ImageScaling  # of features, or how a model sees the bars themselves
+SeenBars: TypeAlias = MultiResolution | ImageBars  # bars as such a model sees them, without samples
 
 LEVELS = (0.05, 0.5, 0.95)  # of q05, q50 and q95
 _ROWS_AT_ONCE = 65_536  # so that a choice of columns never copies the whole table
@@ -50,51 +57,76 @@ class ForecastPipeline:
     """Scaler, view, model, calibration, quantiles and guard, in this order.
 
     names : features of the plan, the columns of what `run` is given
-    input_names : those that the model sees, in the model's order; of several timeframes, the columns of their bars
-    scaler : over `names`; for a model that sees several timeframes, how it sees their bars
-    window : bars of a window, bars of each timeframe where the model sees several, None for a model that sees one row
-    outputs : what the model learned ("p_up", perhaps "E_r"); the quantiles are added to every model
+    input_names : those that the model sees, in the model's order; where it sees bars, the columns of these
+    scaler : over `names`; for a model that sees bars, how it sees them
+    quantiles, volatility : of a model of direction; None for one of another question, which says itself what its columns are
+        (`AnsweringForecaster`), each in a unit of its own
+    window : bars of a window or an image, bars of each timeframe where the model sees several, None for a model that sees one row
+    outputs : what a model of direction learned ("p_up", perhaps "E_r"); the quantiles are added to every such model
 
     A row's forecast depends on that row (or window) alone; nothing here is fitted or changed by forecasting.
     """
 
     names: tuple[str, ...]
     input_names: tuple[str, ...]
-    scaler: RobustScaler | BarScaling
+    scaler: Scaling
     forecaster: Forecaster
     calibration: Calibration
-    quantiles: ResidualQuantiles
-    volatility: Volatility
+    quantiles: ResidualQuantiles | None
+    volatility: Volatility | None
     window: Window
     n_classes: int
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        of_bars = isinstance(self.scaler, BarScaling)
-        if self.window != self.scaler.resolutions if isinstance(self.scaler, BarScaling) else isinstance(self.window, Mapping):
+        sees_features = isinstance(self.scaler, RobustScaler)
+        if isinstance(self.window, Mapping) if isinstance(self.scaler, RobustScaler) else self.window != self.scaler.window:
             raise SchemaError("scaler", f"does not go with the window {self.window}", mend="Publish the run again.")
-        if self.scaler.names != (self.input_names if of_bars else self.names):
+        if self.scaler.names != (self.names if sees_features else self.input_names):
             raise SchemaError("scaler", "its features differ from those of the plan", mend="Fit the scaler on the plan's own table.")
-        for name in (*(() if of_bars else self.input_names), self.volatility.feature):
+        for name in (*(self.input_names if sees_features else ()), *((self.volatility.feature,) if self.volatility else ())):
             if name not in self.names:
                 raise SchemaError("forecast pipeline", f"feature '{name}' is not in the plan", mend="Build the plan with it.")
-        if self.quantiles.levels != LEVELS:
+        if self.calibration.n_classes != self.n_classes:
+            raise SchemaError("calibrator", f"of {self.calibration.n_classes} classes", expected=f"{self.n_classes}", mend="Fit it again.")
+        self._check_answers()
+
+    def _check_answers(self) -> None:
+        """Quantiles and their unit are of direction, and of nothing else."""
+        answers = isinstance(self.forecaster, AnsweringForecaster)
+        if (self.quantiles is None, self.volatility is None) != (answers, answers):
+            expected = "neither, for a model of another question" if answers else "both, for a model of direction"
+            raise SchemaError("quantiles and volatility", "one is missing, or one too many is there", expected=expected)
+        if self.quantiles is not None and self.quantiles.levels != LEVELS:
             raise SchemaError("quantiles", f"levels {self.quantiles.levels}", expected=f"{LEVELS}", mend="Fit the quantiles at these.")
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the forecast's columns."""
+        if isinstance(self.forecaster, AnsweringForecaster):
+            return self.forecaster.columns
         return forecast_columns(self.n_classes, self.outputs)
 
     @property
     def depth(self) -> int:
         """Rows of features that one forecast reads."""
-        return self.window if isinstance(self.window, int) else 1
+        return self.window if isinstance(self.window, int) and isinstance(self.scaler, RobustScaler) else 1
 
     @property
     def width(self) -> int:
-        """Rows of inputs that one forecast reads: those of its window, or 1."""
+        """Rows of inputs that one forecast reads: those of its window, the bars that make an image whole, or 1."""
+        if isinstance(self.scaler, ImageScaling):
+            return NEEDED_BARS
         return sum(self.window.values()) if isinstance(self.window, Mapping) else self.depth
+
+    def history_bars(self, features: int, base: Timeframe, *, settled: bool = False) -> int:
+        """Gapless bars of `base` after which there is a forecast, where features take `features` bars to begin.
+
+        settled : after which it no longer depends on where the history began, where the features settle after so many
+        """
+        if isinstance(self.scaler, ImageScaling):
+            return self.scaler.history_bars(features, settled=settled)
+        return history_bars(features, self.window, base)
 
     @cached_property
     def _input_columns(self) -> npt.NDArray[np.int64]:
@@ -111,7 +143,7 @@ class ForecastPipeline:
         if values.ndim != 2 or values.shape[1] != len(self.names):
             raise ShapeError("features", f"shape {values.shape}", expected=f"(n_bars, {len(self.names)})")
         if not isinstance(self.scaler, RobustScaler):
-            raise ShapeError("features", "are not what the model sees", expected="bars of several timeframes")
+            raise ShapeError("features", "are not what the model sees", expected=f"bars as a {self.scaler.view}")
         if self.input_names == self.names:
             return self.scaler.transform(values, rows)
         n_rows = len(values) if rows is None else len(rows)
@@ -123,38 +155,41 @@ class ForecastPipeline:
         return inputs
 
     def scale(self, values: Float64Array, rows: Rows | None = None) -> Float64Array:
-        """Volatility of the horizon at `rows` (all, if None), float64 (n,)."""
-        return self.volatility.scale(self._per_bar(values, rows))
+        """Volatility of the horizon at `rows` (all, if None), float64 (n,); 1 where no returns are forecast."""
+        if self.volatility is None:
+            return np.ones(len(values) if rows is None else len(rows))
+        return self.volatility.scale(_column(values, self.names.index(self.volatility.feature), rows))
 
-    def _per_bar(self, values: Float64Array, rows: Rows | None = None) -> Float64Array:
-        column = values[:, self.names.index(self.volatility.feature)]
-        return np.ascontiguousarray(column if rows is None else column[rows])
+    def view(self, base: npt.NDArray[Any], rows: Rows) -> View:
+        """What the model sees at `rows` of the scaled inputs `base`: a row, the window that ends with it, or the image.
 
-    def view(self, base: npt.NDArray[np.float32], rows: Rows) -> View:
-        """What the model sees at `rows` of the scaled inputs `base`: a row, or the window that ends with it."""
+        base : float32 (n, n_inputs), for images float64 (n, 4): open, high, low, close
+        """
+        if isinstance(self.scaler, ImageScaling):
+            return ImageBars.of_prices(base).samples(rows)
         if self.window is None:
             return FeatureMatrix(base, rows)
         windows = WindowTensor(base, rows, self.width)
         return windows if isinstance(self.window, int) else MultiResolution.of_windows(windows.gather(slice(None)), self.window)
 
-    def closed(self, bars: Bars) -> MultiResolution | None:
-        """What each of `bars` knows of the bars of several timeframes; None for a model that does not see them."""
-        return self.scaler.closed(bars) if isinstance(self.scaler, BarScaling) else None
+    def closed(self, bars: Bars) -> SeenBars | None:
+        """What each of `bars` knows of the closed bars that the model sees; None for a model that sees features."""
+        return None if isinstance(self.scaler, RobustScaler) else self.scaler.closed(bars)
 
-    def ready(self, ready: npt.NDArray[np.bool_], closed: MultiResolution | None = None) -> npt.NDArray[np.bool_]:
+    def ready(self, ready: npt.NDArray[np.bool_], closed: SeenBars | None = None) -> npt.NDArray[np.bool_]:
         """Rows that can be forecast: ready themselves, and with a window full of ready rows, or of closed bars."""
-        if isinstance(self.window, int):
-            return window_ready(ready, self.window)
-        return ready if self.window is None else ready & _known(closed).ready
+        if not isinstance(self.scaler, RobustScaler):
+            return ready & _known(closed).ready
+        return window_ready(ready, self.window) if isinstance(self.window, int) else ready
 
-    def run(self, values: Float64Array, rows: Rows, *, closed: MultiResolution | None = None, place: str = "forecast") -> Columns:
+    def run(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> Columns:
         """Forecast the bars `rows`.
 
         Parameters
         ----------
         values : float64 (n_bars, n_features), features of the plan; `rows` (and their windows) are finite
         rows : int64 (n,), bars to forecast
-        closed : as the method `closed` gives it for the same bars; for a model that sees several timeframes
+        closed : as the method `closed` gives it for the same bars; for a model that sees bars
 
         Returns
         -------
@@ -165,11 +200,16 @@ class ForecastPipeline:
 
     def inputs(self, values: Float64Array, rows: Rows, closed: MultiResolution) -> npt.NDArray[np.float32]:
         """The windows that a model of several timeframes sees at the bars `rows`, float32 (n, width, n_inputs)."""
-        return closed.samples(rows, self.volatility.per_bar(self._per_bar(values, rows))).gather(slice(None))
+        return self._windows(values, rows, closed).gather(slice(None))
 
-    def _seen(self, values: Float64Array, rows: Rows, closed: MultiResolution | None) -> View:
-        if isinstance(self.window, Mapping):
-            return _known(closed).samples(rows, self.volatility.per_bar(self._per_bar(values, rows)))
+    def _windows(self, values: Float64Array, rows: Rows, closed: MultiResolution) -> MultiResolution:
+        assert self.volatility is not None  # the models of several timeframes are of direction
+        return closed.samples(rows, self.volatility.per_bar(_column(values, self.names.index(self.volatility.feature), rows)))
+
+    def _seen(self, values: Float64Array, rows: Rows, closed: SeenBars | None) -> View:
+        if not isinstance(self.scaler, RobustScaler):
+            known = _known(closed)
+            return known.samples(rows) if isinstance(known, ImageBars) else self._windows(values, rows, known)
         if self.window is None:
             return self.view(self.scaled(values, rows), np.arange(len(rows), dtype=np.int64))
         return self.view(self.scaled(values), rows)
@@ -180,6 +220,16 @@ class ForecastPipeline:
         if len(raw.logits) != len(rows):
             raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in")
         p = self.calibration.apply(raw.logits)
+        model = self.forecaster
+        found = model.table(raw, p) if isinstance(model, AnsweringForecaster) else self._direction(raw, p, scale, place)
+        checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
+        n_probabilities = sum(name.startswith("p_") for name in checked)
+        guard(checked, rows, place=place, whole=n_probabilities == self.n_classes)
+        return checked
+
+    def _direction(self, raw: RawForecast, p: Float64Array, scale: Float64Array, place: str) -> Columns:
+        """Probabilities, and returns in units of `scale`."""
+        assert self.quantiles is not None
         z = self.quantiles.apply(raw.expected, raw.logits, raw.quantiles)
         found: Columns = {"p_up": p} if p.ndim == 1 else {"p_up": p[:, 2], "p_down": p[:, 0]}
         if "E_r" in self.outputs:
@@ -188,40 +238,17 @@ class ForecastPipeline:
             found["E_r"] = raw.expected * scale
         for level, column in enumerate(("q05", "q50", "q95")):
             found[column] = z[:, level] * scale
-        checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
-        guard(checked, rows, place=place)
-        return checked
+        return found
 
 
-def _known(closed: MultiResolution | None) -> MultiResolution:
+def _column(values: Float64Array, number: int, rows: Rows | None) -> Float64Array:
+    return np.ascontiguousarray(values[:, number] if rows is None else values[rows, number])
+
+
+def _known(closed: SeenBars | None) -> SeenBars:
     if closed is None:
-        raise ShapeError("forecast", "no bars are given", expected="the bars of the features, for a model that sees several timeframes")
+        raise ShapeError("forecast", "no bars are given", expected="the bars of the features, for a model that sees bars")
     return closed
 
 
-def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str) -> None:
-    """Let nothing out but finite values, probabilities in [0, 1] and quantiles in order.
-
-    Raises ForecastError naming the first row, the output and its value.
-    """
-    for name, values in columns.items():
-        _refuse(~np.isfinite(values), rows, name, values, place, "a finite number")
-    for name in ("p_up", "p_down"):
-        if name in columns:
-            _refuse((columns[name] < 0) | (columns[name] > 1), rows, name, columns[name], place, "a probability in [0, 1]")
-    if "p_down" in columns:
-        total = columns["p_up"] + columns["p_down"]
-        _refuse(total > 1 + 1e-9, rows, "p_up + p_down", total, place, "at most 1")
-    for low, high in (("q05", "q50"), ("q50", "q95")):
-        if low in columns and high in columns:
-            _refuse(columns[low] > columns[high], rows, low, columns[low], place, f"at most {high}")
-
-
-def _refuse(wrong: npt.NDArray[np.bool_], rows: Rows, name: str, values: Float64Array, place: str, expected: str) -> None:
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        found = f"row {int(rows[first])}, {name} is {float(values[first])!r} ({int(wrong.sum())} of {len(values)} rows)"
-        raise ForecastError(place, found, expected=expected, mend="Report the bundle and the bars: a forecast must never look like this.")
-
-
-__all__ = ["ForecastPipeline", "Volatility", "guard"]
+__all__ = ["ForecastPipeline", "Scaling", "SeenBars", "Volatility", "guard"]

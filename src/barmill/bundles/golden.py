@@ -1,8 +1,8 @@
 """Golden samples: inputs with the forecasts that they gave when the bundle was made, replayed whenever it is loaded.
 
-Two kinds. Model inputs (scaled float32 rows, or windows over them; of several timeframes, whole windows one after another):
-the first ready rows, the extremes of each input, rows that were clipped, rows spread over the bars, and rows held at zero and
-at either clip; another runtime can be tested on them alone.
+Two kinds. Model inputs (scaled float32 rows, or windows over them; of several timeframes, whole windows one after another; of
+images, the bars that they are drawn from): the first ready rows, the extremes of each input, rows that were clipped, rows spread
+over the bars, and rows held at zero and at either clip; another runtime can be tested on them alone.
 And a stretch of bars that warms up the plan, with the features and forecasts of its last bars: from raw bars to the end.
 """
 
@@ -15,12 +15,15 @@ import numpy.typing as npt
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from barmill.bundles.forecasting import Columns, Float64Array, ForecastPipeline
+from barmill.bundles.bar_scaling import BarScaling
+from barmill.bundles.forecasting import Columns, Float64Array, ForecastPipeline, SeenBars
+from barmill.bundles.image_scaling import ImageScaling
 from barmill.errors import BundleCorruption, BundleError
 from barmill.features import FeaturePlan
 from barmill.market import Bars, Instrument
-from barmill.models.resolutions import history_bars
-from barmill.views import MultiResolution
+from barmill.views import ImageBars, MultiResolution, RobustScaler
+from barmill.views.image_bars import NEEDED_BARS
+from barmill.views.image_signals import SIDE
 
 Tensors = dict[str, npt.NDArray[Any]]
 Rows = npt.NDArray[np.int64]
@@ -30,10 +33,11 @@ LIVE_ROWS = 64  # last bars of the stretch that carry features and forecasts
 _FIRST_ROWS = 8
 _CLIPPED_ROWS = 32
 _WINDOWED_SPAN = 1500  # ready rows from which windows are taken, so that windows overlap and the file stays small
+_HELD_STEP = 1.02  # from bar to bar of an image held at its reach: the close runs further from its mean than is drawn
 
 # What another processor or C library may change in the last bits; on one machine nothing differs.
 FEATURE_TOLERANCE = 1e-9  # relative
-FORECAST_TOLERANCE = 1e-6  # of a probability, or of a return in units of its volatility
+FORECAST_TOLERANCE = 1e-6  # of a probability, of a return in units of its volatility, of another answer in its unit (relative above 1)
 
 _KINDS = {
     "bar_open_time": (np.int64, 1),
@@ -73,11 +77,11 @@ def make_golden(pipeline: ForecastPipeline, plan: FeaturePlan, bars: Bars) -> by
     values, closed = table.values, pipeline.closed(bars)
     rows = np.flatnonzero(pipeline.ready(table.ready, closed))
     if rows.size == 0:
-        needed = history_bars(plan.warmup_bars, pipeline.window, plan.base)
+        needed = pipeline.history_bars(plan.warmup_bars, plan.base)
         raise BundleError(
             "golden bars", f"none of {len(bars)} is ready", expected=f"more than {needed} bars", mend="Give a longer stretch."
         )
-    base, seen, rows = _inputs(pipeline, values, rows) if closed is None else _windows(pipeline, values, rows, closed)
+    base, seen, rows = _chosen(pipeline, values, rows, closed)
     scale = pipeline.scale(values, rows)
     unit = np.concatenate((scale, np.repeat(np.median(scale), 3)))
     found = pipeline.forecast(pipeline.view(base, seen), unit, seen, place="golden inputs")
@@ -85,11 +89,18 @@ def make_golden(pipeline: ForecastPipeline, plan: FeaturePlan, bars: Bars) -> by
     return save_tensors(inputs | _golden_bars(pipeline, plan, bars))
 
 
+def _chosen(pipeline: ForecastPipeline, values: Float64Array, ready: Rows, closed: SeenBars | None) -> tuple[npt.NDArray[Any], Rows, Rows]:
+    """What the samples are taken from, as `ForecastPipeline.view` takes it; the last row of each sample there; the bars chosen."""
+    if isinstance(closed, ImageBars):
+        return _images(ready, closed)
+    return _inputs(pipeline, values, ready) if closed is None else _windows(pipeline, values, ready, closed)
+
+
 def _inputs(pipeline: ForecastPipeline, values: Float64Array, ready: Rows) -> tuple[npt.NDArray[np.float32], Rows, Rows]:
     """Scaled features of the chosen bars and of their windows, with the held ones; the last row of each sample; the bars chosen."""
     scaled = pipeline.scaled(values)
     pool = ready if pipeline.window is None else ready[-_WINDOWED_SPAN:]
-    rows = _choose(scaled[pool], pool, ready, pipeline.scaler.clip)
+    rows = _choose(scaled[pool], pool, ready, _clip(pipeline))
     width = pipeline.width
     opened = np.zeros(len(values) + 1, dtype=np.int64)
     np.add.at(opened, rows - width + 1, 1)
@@ -108,15 +119,38 @@ def _windows(
     pool = ready[-_WINDOWED_SPAN:]
     windows = pipeline.inputs(values, pool, closed)
     furthest = np.where(windows.max(axis=1) > -windows.min(axis=1), windows.max(axis=1), windows.min(axis=1))
-    rows = _choose(furthest, pool, pool, pipeline.scaler.clip)
+    rows = _choose(furthest, pool, pool, _clip(pipeline))
     chosen = windows[np.searchsorted(pool, rows)]
     base = np.concatenate((chosen.reshape(-1, windows.shape[2]), _held(pipeline)))
     return base, pipeline.width * np.arange(1, len(rows) + 4) - 1, rows
 
 
+def _images(ready: Rows, closed: ImageBars) -> tuple[Float64Array, Rows, Rows]:
+    """The same for images: the prices of the bars that the chosen ones show, and that their indicators begin with."""
+    pool = ready[-_WINDOWED_SPAN:]
+    rows = _choose(closed.signals[pool], pool, pool, np.inf)
+    first = int(rows[0]) + 1 - NEEDED_BARS
+    prices = closed.prices[first : int(rows[-1]) + 1]
+    held = _held_bars(float(prices[-1, 3]))
+    return np.concatenate((prices, held)), np.concatenate((rows - first, len(prices) + SIDE * np.arange(1, 4) - 1)), rows
+
+
+def _held_bars(close: float) -> Float64Array:
+    """An image of bars that stand still, and one at either reach of the distance from the mean and of relative strength."""
+    steps = np.repeat([1.0, _HELD_STEP, 1 / _HELD_STEP], SIDE)
+    closes: Float64Array = close * steps ** np.tile(np.arange(1.0, SIDE + 1), 3)
+    opens = closes / steps
+    return np.column_stack((opens, np.maximum(opens, closes), np.minimum(opens, closes), closes))
+
+
+def _clip(pipeline: ForecastPipeline) -> float:
+    assert isinstance(pipeline.scaler, RobustScaler | BarScaling)  # images have no clip
+    return pipeline.scaler.clip
+
+
 def _held(pipeline: ForecastPipeline) -> npt.NDArray[np.float32]:
     """A sample of zeros, and one at either clip."""
-    clip = pipeline.scaler.clip
+    clip = _clip(pipeline)
     levels = np.repeat(np.array([0.0, clip, -clip], dtype=np.float32), pipeline.width)
     return np.repeat(levels[:, None], len(pipeline.input_names), axis=1)
 
@@ -135,7 +169,7 @@ def _choose(inputs: npt.NDArray[np.float32], pool: Rows, ready: Rows, clip: floa
 
 def _golden_bars(pipeline: ForecastPipeline, plan: FeaturePlan, bars: Bars) -> Tensors:
     """The shortest stretch at the end of `bars` (doubling) whose last LIVE_ROWS bars can be forecast; all bars if none is."""
-    length = history_bars(plan.warmup_bars, pipeline.window, plan.base) + LIVE_ROWS
+    length = pipeline.history_bars(plan.warmup_bars, plan.base) + LIVE_ROWS
     while True:
         stretch = bars.slice(max(len(bars) - length, 0), len(bars))
         table = plan.compute(stretch)
@@ -167,7 +201,7 @@ def replay(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, instrumen
     golden = _read(data, pipeline, plan, place)
     inputs, seen, unit = golden["inputs"], golden["input_rows"], golden["input_scale"]
     found = pipeline.forecast(pipeline.view(inputs, seen), unit, seen, place=f"{place}: golden inputs")
-    of_inputs = _difference(_in_units(_matrix(found), unit, pipeline), _in_units(golden["input_forecast"], unit, pipeline))
+    of_inputs = _apart(_matrix(found), golden["input_forecast"], unit, pipeline)
     _refuse(of_inputs, FORECAST_TOLERANCE, place, "forecasts of its golden inputs")
 
     rows = golden["bar_rows"]
@@ -178,7 +212,7 @@ def replay(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, instrumen
     _refuse(relative, FEATURE_TOLERANCE, place, "features of its golden bars")
     found = pipeline.run(values, rows, closed=pipeline.closed(bars), place=f"{place}: golden bars")
     unit = pipeline.scale(recorded)
-    of_bars = _difference(_in_units(_matrix(found), unit, pipeline), _in_units(golden["bar_forecast"], unit, pipeline))
+    of_bars = _apart(_matrix(found), golden["bar_forecast"], unit, pipeline)
     _refuse(of_bars, FORECAST_TOLERANCE, place, "forecasts of its golden bars")
     return Replay(len(seen), len(rows), relative, max(of_inputs, of_bars))
 
@@ -195,7 +229,8 @@ def _read(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, place: str
         golden: dict[str, npt.NDArray[Any]] = load_tensors(data)
     except Exception as error:  # the Rust reader raises a type of its own
         raise BundleCorruption(place, f"golden samples do not load: {error}") from error
-    if golden.keys() != _KINDS.keys() or any((golden[name].dtype, golden[name].ndim) != kind for name, kind in _KINDS.items()):
+    kinds = _KINDS | {"inputs": (np.float64, 2)} if isinstance(pipeline.scaler, ImageScaling) else _KINDS
+    if golden.keys() != kinds.keys() or any((golden[name].dtype, golden[name].ndim) != kind for name, kind in kinds.items()):
         raise BundleCorruption(place, "golden samples lack a tensor, or one is of another type", expected=", ".join(_KINDS))
     n_bars, n_base = len(golden["bar_open_time"]), len(golden["inputs"])
     n_rows, n_seen = len(golden["bar_rows"]), len(golden["input_rows"])
@@ -219,6 +254,13 @@ def _read(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, place: str
 
 def _matrix(columns: Columns) -> Float64Array:
     return np.stack(list(columns.values()), axis=1)
+
+
+def _apart(found: Float64Array, recorded: npt.NDArray[Any], unit: npt.NDArray[Any], pipeline: ForecastPipeline) -> float:
+    """The largest difference of two forecasts, as FORECAST_TOLERANCE counts it."""
+    if pipeline.volatility is None:
+        return _difference(found, recorded, np.maximum(np.abs(recorded), 1.0))
+    return _difference(_in_units(found, unit, pipeline), _in_units(recorded, unit, pipeline))
 
 
 def _in_units(forecast: npt.NDArray[Any], unit: npt.NDArray[Any], pipeline: ForecastPipeline) -> Float64Array:

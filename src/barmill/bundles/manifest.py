@@ -86,10 +86,10 @@ class FileEntry:
 class ModelEntry:
     """Which model the weights belong to, and what goes in and comes out.
 
-    view : "feature_matrix", "window_tensor" or "multi_resolution"
+    view : "feature_matrix", "window_tensor", "multi_resolution" or "pattern_image"
     window : int, bars; for several timeframes, bars of each by its name; None for a feature matrix
-    classes : 2 or 3
-    inputs : tuple of str, features (of several timeframes, columns of bars) in the order of the model's columns
+    classes : 2 or 3 of direction (an entry has 2), 5 patterns, 0 for a model that says nothing of classes
+    inputs : tuple of str, features (of several timeframes and of images, columns of bars) in the order of the model's columns
     outputs : tuple of str, columns of the forecast
     """
 
@@ -246,21 +246,21 @@ def _model_problem(model: Any) -> str:
         return "model.inputs or model.outputs is not a list of names"
     if any(len(set(names)) < len(names) for names in lists):
         return "model.inputs or model.outputs names one twice"
-    if type(model["classes"]) is not int or model["classes"] not in (2, 3):
+    if type(model["classes"]) is not int or model["classes"] not in (0, 2, 3, 5):
         return f"model.classes is {model['classes']!r}"
-    if model["view"] != _view_of(model["window"]):
+    if model["view"] not in _views_of(model["window"]):
         return f"model.view {model['view']!r} does not go with window {model['window']!r}"
     return "" if isinstance(model["name"], str) else "model.name is not a name"
 
 
-def _view_of(window: Any) -> str | None:
-    """The view that such a window belongs to; None for what is no window."""
+def _views_of(window: Any) -> tuple[str, ...]:
+    """The views that such a window can belong to; none for what is no window."""
     if window is None:
-        return "feature_matrix"
+        return ("feature_matrix",)
     if isinstance(window, dict):
         lengths: dict[str, Any] = window
-        return "multi_resolution" if lengths and all(_is_length(length) for length in lengths.values()) else None
-    return "window_tensor" if _is_length(window) else None
+        return ("multi_resolution",) if lengths and all(_is_length(length) for length in lengths.values()) else ()
+    return ("window_tensor", "pattern_image") if _is_length(window) else ()
 
 
 def _is_length(value: Any) -> bool:

@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from barmill.artefacts import canonical_json
-from barmill.bundles.bar_scaling import KIND, BarScaling
-from barmill.bundles.forecasting import ForecastPipeline, Volatility
+from barmill.bundles import bar_scaling, image_scaling
+from barmill.bundles.bar_scaling import BarScaling
+from barmill.bundles.forecasting import ForecastPipeline, Scaling, Volatility
+from barmill.bundles.image_scaling import ImageScaling
 from barmill.bundles.manifest import PARTS, WEIGHTS, ModelEntry
 from barmill.bundles.strict_json import parse_canonical
 from barmill.errors import BarmillError, BundleCorruption, BundleError, SchemaError
@@ -65,10 +67,11 @@ def read_pipeline(files: Mapping[str, bytes], model: ModelEntry, plan: FeaturePl
     with reading(f"{place}/{PARTS['calibrator']}"):
         calibration = Calibration.from_json(read_part(files, "calibrator", place))
     with reading(f"{place}/{PARTS['quantiles']}"):
-        quantiles = ResidualQuantiles.from_json(read_part(files, "quantiles", place))
+        said = read_part(files, "quantiles", place)
+        quantiles = None if said is None else ResidualQuantiles.from_json(said)
     with reading(f"{place}/{PARTS['thresholds']}"):
         unit = read_part(files, "thresholds", place)["volatility"]
-        volatility = Volatility(str(unit["feature"]), int(unit["horizon"]), float(unit["floor"]))
+        volatility = None if unit is None else Volatility(str(unit["feature"]), int(unit["horizon"]), float(unit["floor"]))
     return ForecastPipeline(
         names=plan.names,
         input_names=model.inputs,
@@ -83,8 +86,10 @@ def read_pipeline(files: Mapping[str, bytes], model: ModelEntry, plan: FeaturePl
     )
 
 
-def _read_scaler(said: Mapping[str, Any], plan: FeaturePlan) -> RobustScaler | BarScaling:
-    if said.get("kind") != KIND:
+def _read_scaler(said: Mapping[str, Any], plan: FeaturePlan) -> Scaling:
+    if said.get("kind") == image_scaling.KIND:
+        return ImageScaling.from_json(said)
+    if said.get("kind") != bar_scaling.KIND:
         return RobustScaler.from_json(said)
     scaling = BarScaling.from_json(said)
     if scaling.anchor != plan.anchor:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.forecast import Forecast
 from barmill.errors import DataError
 from barmill.features import FeatureStream, FeatureTable
 from barmill.market import Bar, Bars
 from barmill.market.times import PLAUSIBLE_MS
+from barmill.views import RobustScaler
 
 if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
@@ -30,7 +30,7 @@ class BundleStream:
         self.bundle = bundle
         self._features = FeatureStream(bundle.plan)
         scaler = bundle.pipeline.scaler
-        self._closed = scaler.stream(bundle.timeframe, bundle.plan.calendar) if isinstance(scaler, BarScaling) else None
+        self._closed = None if isinstance(scaler, RobustScaler) else scaler.stream(bundle.timeframe, bundle.plan.calendar)
         self._window = bundle.pipeline.depth
         self._recent = np.full((self._window, len(bundle.plan.names)), np.nan)  # the last rows of features, oldest first
         self._last: int | None = None

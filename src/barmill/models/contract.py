@@ -144,6 +144,23 @@ class KeepingForecaster(Forecaster, Protocol):
         ...
 
 
+@runtime_checkable
+class AnsweringForecaster(Forecaster, Protocol):
+    """A forecaster of another question than direction, which says itself what the columns of its forecasts are called."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what `table` gives, in its order: probabilities begin with "p_", quantiles end in "_q" and a level in percent."""
+        ...
+
+    def table(self, raw: RawForecast, p: Float64Array) -> dict[str, Float64Array]:
+        """`raw` as float64 columns of shape (n,), by the names of `columns`.
+
+        p : its calibrated probabilities, (n,) for two classes, (n, k) for k of them, (n, 0) for none
+        """
+        ...
+
+
 class ForecasterClass(Protocol):
     """What a catalogue entry's `forecaster` names."""
 

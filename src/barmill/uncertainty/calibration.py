@@ -10,12 +10,14 @@ import numpy.typing as npt
 from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
 from barmill.uncertainty.checked import at_least_one_row, class_indices, logit_array
 from barmill.uncertainty.isotonic import IsotonicCurve, fit_isotonic
-from barmill.uncertainty.links import logits_of, probabilities_of
+from barmill.uncertainty.links import logits_of, probabilities_of, sum_of_columns
 from barmill.uncertainty.temperature import temperature_scaling
 
 Float64Array = npt.NDArray[np.float64]
 
 METHODS = ("temperature_scaling", "isotonic")
+CLASSES = (2, 3, 5)  # of a direction or an entry, of a direction with "neither", of the chart patterns
+_COMMON = 3  # classes up to which each one must have come; more of them are patterns, some of which are rare
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,9 @@ class Temperature:
 
 @dataclass(frozen=True, slots=True)
 class Isotonic:
-    """One curve on p_up for two classes; for three, one curve per class (that class against the rest), then scaled to sum 1.
+    """One curve on p_up for two classes; for more, one curve per class (that class against the rest), then scaled to sum 1.
 
-    A row to which all three curves give 0 keeps the probabilities that it came with.
+    A row to which all curves give 0 keeps the probabilities that it came with.
     """
 
     curves: tuple[IsotonicCurve, ...]
@@ -45,7 +47,7 @@ class Isotonic:
         if len(self.curves) == 1:
             return self.curves[0].apply(p)
         raised = np.column_stack([curve.apply(p[:, k]) for k, curve in enumerate(self.curves)])
-        total = (raised[:, 0] + raised[:, 1] + raised[:, 2])[:, None]
+        total = sum_of_columns(raised)[:, None]
         return np.where(total > 0, raised / np.where(total > 0, total, 1.0), p)
 
     def to_json(self) -> dict[str, Any]:
@@ -59,7 +61,7 @@ Step: TypeAlias = Temperature | Isotonic
 class Calibration:
     """What turns a model's logits into probabilities; without steps, the plain sigmoid or softmax.
 
-    n_classes : int, 2 or 3
+    n_classes : int, one of CLASSES, or 0 for a model that says nothing of classes
     steps : the calibrators in the order in which they are applied
     """
 
@@ -71,7 +73,7 @@ class Calibration:
         return tuple(str(step.to_json()["method"]) for step in self.steps)
 
     def apply(self, logits: npt.ArrayLike) -> Float64Array:
-        """Probabilities: p_up of shape (n,) for two classes, (n, 3) in class order (down, neither, up) for three.
+        """Probabilities: p_up of shape (n,) for two classes, (n, k) in class order (three: down, neither, up) for more, (n, 0) for none.
 
         A row's result depends on that row alone. Raises: ShapeError for another shape, ForecastError for a logit that
         is not finite.
@@ -83,7 +85,7 @@ class Calibration:
         if not np.isfinite(scores).all():
             row = int(np.argwhere(~np.isfinite(scores))[0][0])
             raise ForecastError(f"logits row {row}", f"is {scores[row].tolist()}", expected="finite numbers")
-        return _run(self.steps, scores)
+        return _run(self.steps, scores) if self.n_classes else scores
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact: `from_json` gives the same value to the bit."""
@@ -97,8 +99,8 @@ class Calibration:
             steps = tuple(_step_from_json(step, n_classes) for step in value["steps"])
         except (KeyError, TypeError, ValueError, ShapeError) as error:
             raise BundleError("calibrator", f"cannot be read: {error!r}", mend="Build the bundle again.") from error
-        if n_classes not in (2, 3):
-            raise BundleError("calibrator.n_classes", f"is {n_classes}", expected="2 or 3")
+        if n_classes not in (0, *CLASSES) or (steps and not n_classes):
+            raise BundleError("calibrator.n_classes", f"is {n_classes}", expected="2, 3 or 5, or 0 and no steps")
         return cls(n_classes, steps)
 
 
@@ -137,15 +139,16 @@ def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayL
     Parameters
     ----------
     methods : any of METHODS, in the order of application; empty for the plain sigmoid or softmax (nothing is fitted)
-    logits : float64 of shape (n,) for two classes (log-odds of up), (n, 3) for three (scores of down, neither, up)
+    logits : float64 of shape (n,) for two classes (log-odds of up), (n, k) for more (three: scores of down, neither, up)
     y : integers of shape (n,), class index
-    n_classes : int, 2 or 3
+    n_classes : int, one of CLASSES
 
     Raises: RecipeError for an unknown method; ShapeError for arrays that do not fit; SplitError if a class is missing
-    from the rows, because then nothing can be learned about it.
+    from the rows, because then nothing can be learned about it. Of five classes two are enough for a temperature, which is one
+    number for all of them.
     """
-    if n_classes not in (2, 3):
-        raise ShapeError("n_classes", f"is {n_classes}", expected="2 or 3")
+    if n_classes not in CLASSES:
+        raise ShapeError("n_classes", f"is {n_classes}", expected="2, 3 or 5")
     for method in methods:
         if method not in METHODS:
             raise RecipeError("calibrate", f"no calibrator named '{method}'", expected=" or ".join(METHODS))
@@ -155,7 +158,8 @@ def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayL
     at_least_one_row(scores.shape[0], "calibration rows")
     classes = class_indices(y, n_classes, length=scores.shape[0])
     counts = np.bincount(classes, minlength=n_classes)
-    if (counts == 0).any():
+    least = n_classes if n_classes <= _COMMON or "isotonic" in methods else 2
+    if np.count_nonzero(counts) < least:
         found = f"the {classes.size} calibration rows hold no row of class {int(np.argmin(counts))}"
         raise SplitError("calibration slice", found, mend="Use more bars, a larger calibration share, or other barriers.")
     steps: list[Step] = []
@@ -174,4 +178,4 @@ def _fit_step(method: str, logits: Float64Array, y: npt.NDArray[np.int64]) -> St
     return Isotonic(tuple(fit_isotonic(np.minimum(p[:, k], 1.0), y == k) for k in range(p.shape[1])))
 
 
-__all__ = ["METHODS", "Calibration", "Isotonic", "Temperature", "fit_calibration"]
+__all__ = ["CLASSES", "METHODS", "Calibration", "Isotonic", "Temperature", "fit_calibration"]

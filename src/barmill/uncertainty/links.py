@@ -15,15 +15,20 @@ def sigmoid(z: Float64Array) -> Float64Array:
 
 
 def softmax(z: Float64Array) -> Float64Array:
-    """exp(z) / sum(exp(z)) over the last axis of shape (n, K).
+    """exp(z) / sum(exp(z)) over the last axis of shape (n, K)."""
+    scaled = np.exp(z - z.max(axis=1, keepdims=True))
+    return scaled / sum_of_columns(scaled)[:, None]
+
+
+def sum_of_columns(values: Float64Array) -> Float64Array:
+    """Sum over the last axis of shape (n, K), K at least 1.
 
     The columns are added one by one: NumPy's own sum may choose another order for one row than for many.
     """
-    scaled = np.exp(z - z.max(axis=1, keepdims=True))
-    total = scaled[:, 0].copy()
-    for column in range(1, scaled.shape[1]):
-        total += scaled[:, column]
-    return scaled / total[:, None]
+    total = values[:, 0].copy()
+    for column in range(1, values.shape[1]):
+        total += values[:, column]
+    return total
 
 
 def probabilities_of(logits: Float64Array) -> Float64Array:
@@ -46,4 +51,4 @@ def mean_log_loss(logits: Float64Array, y: npt.NDArray[np.int64]) -> float:
     return float(np.mean(normaliser - logits[np.arange(y.size), y]))
 
 
-__all__ = ["logits_of", "mean_log_loss", "probabilities_of", "sigmoid", "softmax"]
+__all__ = ["logits_of", "mean_log_loss", "probabilities_of", "sigmoid", "softmax", "sum_of_columns"]

@@ -9,6 +9,7 @@ are gathered by compiled code load it when the first batch is asked for.
 
 from barmill.views.closed_bars import fit_scalers
 from barmill.views.feature_matrix import FeatureMatrix
+from barmill.views.image_bars import ImageBars
 from barmill.views.multi_resolution import BAR_COLUMNS, MultiResolution
 from barmill.views.pattern_image import PatternImage
 from barmill.views.resolution import Resolution
@@ -19,6 +20,7 @@ __all__ = [
     "BAR_COLUMNS",
     "FeatureMatrix",
     "FittedRows",
+    "ImageBars",
     "MultiResolution",
     "PatternImage",
     "Resolution",

@@ -9,19 +9,13 @@ import numpy.typing as npt
 from barmill.errors import DataError, InputError, ShapeError
 from barmill.views._buffers import batch_like
 from barmill.views._positions import Float32Array, Positions, checked_positions
+from barmill.views.image_signals import EMA_SPAN, RSI_WINDOW, SIDE, ImageSignals
 
 if TYPE_CHECKING:
     from barmill.market import Bars
 
 Float64Array = npt.NDArray[np.float64]
 Layout = Literal["channels_first", "channels_last"]
-
-SIDE = 64
-EMA_SPAN = 21
-RSI_WINDOW = 14
-EMA_KNEE = 1e-4  # distances beyond a basis point are drawn ever closer together, so that quiet minutes and wild days fit one scale
-EMA_REACH = 0.1  # a close this far from its mean, in logs, is as far as the picture tells
-SLOPE_REACH = 10.0  # points of RSI in one bar
 
 _CHANNELS = 3
 _SLOW_START = max(EMA_SPAN - 1, RSI_WINDOW + 1)  # the first bar with a mean, an RSI and the RSI before it
@@ -86,7 +80,7 @@ class PatternImage:
             row = int(np.argmax(bars.low <= 0.0))
             raise DataError(f"bar {row}", f"low {bars.low[row]}", expected="a price above 0")
         chosen = np.arange(FIRST_END, len(bars)) if ends is None else np.asarray(ends)
-        return cls(prices, _signals(bars.close), chosen)
+        return cls(prices, ImageSignals().advance(bars.close), chosen)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -131,21 +125,6 @@ class PatternImage:
     def take(self, idx: npt.ArrayLike | slice) -> "PatternImage":
         """The samples numbered `idx` (int positions among the samples, a mask or a slice), over the same bars."""
         return PatternImage(self.prices, self.signals, self.ends[idx if isinstance(idx, slice) else np.asarray(idx)])
-
-
-def _signals(close: Float64Array) -> Float32Array:
-    """What channels 2 and 3 show of each bar; the indicators are those of the features `ema_21` and `rsi_14`."""
-    from barmill.features import ema
-    from barmill.features.kernels import wilder
-
-    distance = np.clip(np.log(close / ema(close, EMA_SPAN)), -EMA_REACH, EMA_REACH)
-    shade = 0.5 + np.sign(distance) * np.log1p(np.abs(distance) / EMA_KNEE) / (2.0 * np.log1p(EMA_REACH / EMA_KNEE))
-    strength = wilder.rsi.run((RSI_WINDOW, 50.0), close=close)[0]
-    slope = np.diff(strength, prepend=np.nan)
-    # The same tie as in `_drawing`: an RSI that lies between two rows goes up, whatever its last bit says.
-    rows = 1.0 + np.floor((SIDE - 1) * strength / 100.0 + 0.5 + 1e-9)
-    brightness = 0.6 + 0.4 * np.clip(slope / SLOPE_REACH, -1.0, 1.0)
-    return np.column_stack([shade, rows, brightness]).astype(np.float32)
 
 
 def _add_noise(images: Float32Array, jitter: float, rng: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Self
 
 import lightgbm as lgb
@@ -19,6 +20,12 @@ Float32Array = npt.NDArray[np.float32]
 def level_file(level: float) -> str:
     """Name of the file that holds the booster of a level."""
     return f"q{level:g}.txt"
+
+
+def level_column(output: str, level: float) -> str:
+    """Name of the column that holds the quantile of a level: sl_kATR_q70."""
+    percent = f"{Decimal(repr(level)).scaleb(2).normalize():f}"
+    return f"{output}_q{percent.zfill(2)}"
 
 
 class EntryForecaster:
@@ -53,12 +60,23 @@ class EntryForecaster:
                 scores[start + at] = _scores(self._boosters[CLUSTERS[number]], rows[at]).reshape(at.size, -1)
         return RawForecast(scores[:, 0] if self._n_scores == 1 else scores)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The probability of a good entry."""
+        return ("p_entry",)
+
+    def table(self, raw: RawForecast, p: Float64Array) -> dict[str, Float64Array]:
+        """`p` of the last class, which is the good one."""
+        return {"p_entry": p if p.ndim == 1 else np.ascontiguousarray(p[:, -1])}
+
 
 class QuantileForecaster:
     """Quantiles of an outcome in rising order, and the one used online under the expert's own name."""
 
-    def __init__(self, name: str, output: str, boosters: Sequence[lgb.Booster], online: int, dead_band: float) -> None:
-        self._place, self._output, self._boosters = f"model '{name}'", output, boosters
+    def __init__(
+        self, name: str, output: str, levels: Sequence[float], boosters: Sequence[lgb.Booster], online: int, dead_band: float
+    ) -> None:
+        self._place, self._output, self._levels, self._boosters = f"model '{name}'", output, levels, boosters
         self._online, self._dead_band = online, dead_band
 
     @classmethod
@@ -66,7 +84,7 @@ class QuantileForecaster:
         """Build from `expert.json` and a booster for each of its levels."""
         about = json.loads(files["expert.json"])
         boosters = [_booster(files[level_file(level)]) for level in about["levels"]]
-        return cls(about["expert"], about["output"], boosters, about["online"], about["dead_band"])
+        return cls(about["expert"], about["output"], about["levels"], boosters, about["online"], about["dead_band"])
 
     def raw(self, view: View) -> RawForecast:
         """No logits; `values` holds the output (n,) and `<output>_quantiles` (n, n_levels), never falling in a row."""
@@ -82,6 +100,17 @@ class QuantileForecaster:
         quantiles[np.abs(quantiles) < self._dead_band] = 0.0
         values = {self._output: quantiles[:, self._online].copy(), f"{self._output}_quantiles": quantiles}
         return RawForecast(np.empty((len(view), 0)), values=values)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The output that is used online, and the quantile of each level."""
+        return self._output, *(level_column(self._output, level) for level in self._levels)
+
+    def table(self, raw: RawForecast, p: Float64Array) -> dict[str, Float64Array]:
+        """The output and its quantiles, which do not fall from one level to the next."""
+        assert raw.values is not None
+        quantiles = raw.values[f"{self._output}_quantiles"]
+        return dict(zip(self.columns, (raw.values[self._output], *np.ascontiguousarray(quantiles.T)), strict=True))
 
 
 def _booster(text: bytes) -> lgb.Booster:

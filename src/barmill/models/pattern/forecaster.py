@@ -1,14 +1,15 @@
 """Forecast with the exported Pattern CNN through ONNX Runtime: no torch, no training side."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import onnxruntime as ort
 
 from barmill.errors import ForecastError, SchemaError
-from barmill.models.contract import RawForecast, View
+from barmill.models.contract import Float64Array, RawForecast, View
+from barmill.models.pattern.admission import broken_bars, told_broken
 from barmill.views import PatternImage
 
 BATCH = 32  # images drawn at once: 1.5 MiB
@@ -18,9 +19,9 @@ PLACE = "model 'pattern_cnn'"
 class PatternForecaster:
     """What the network sees in images, on the calling thread alone."""
 
-    def __init__(self, session: ort.InferenceSession, n_patterns: int, embedding: int) -> None:
-        self._session = session
-        self._shapes = {"logits": (n_patterns,), "quality": (), "pole_kATR": (), "embedding": (embedding,)}
+    def __init__(self, session: ort.InferenceSession, patterns: Sequence[str], embedding: int) -> None:
+        self._session, self._patterns, self._embedding = session, patterns, embedding
+        self._shapes = {"logits": (len(patterns),), "quality": (), "pole_kATR": (), "embedding": (embedding,)}
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
@@ -31,7 +32,7 @@ class PatternForecaster:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         session = ort.InferenceSession(files["model.onnx"], options, providers=["CPUExecutionProvider"])
-        return cls(session, len(architecture["patterns"]), architecture["embedding"])
+        return cls(session, architecture["patterns"], architecture["embedding"])
 
     def raw(self, view: View) -> RawForecast:
         """Scores of the patterns (n, 5); `values` has quality (n,) in 0 .. 1, pole_kATR (n,) and embedding (n, 64) of length 1.
@@ -40,6 +41,11 @@ class PatternForecaster:
         """
         if not isinstance(view, PatternImage):
             raise SchemaError(PLACE, f"a {type(view).__name__} is offered", expected="a pattern_image")
+        broken = broken_bars(view)
+        if broken.size:
+            raise ForecastError(
+                PLACE, told_broken(view, int(broken[0])), expected="finite bars", mend="Forecast only bars whose images are whole."
+            )
         n = len(view)
         found = {name: np.empty((n, *shape)) for name, shape in self._shapes.items()}
         for start in range(0, n, BATCH):
@@ -51,3 +57,16 @@ class PatternForecaster:
                 values[start:stop] = result
         logits = found.pop("logits")
         return RawForecast(logits, values=found)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """A probability for each pattern, quality and pole, and the numbers of the embedding: embedding_00, embedding_01 .."""
+        digits = max(2, len(str(self._embedding - 1)))
+        embedding = (f"embedding_{number:0{digits}}" for number in range(self._embedding))
+        return (*(f"p_{name}" for name in self._patterns), "quality", "pole_kATR", *embedding)
+
+    def table(self, raw: RawForecast, p: Float64Array) -> dict[str, Float64Array]:
+        """`p` (n, 5) by pattern, then what else the network says."""
+        assert raw.values is not None
+        said = (*p.T, raw.values["quality"], raw.values["pole_kATR"], *raw.values["embedding"].T)
+        return {name: np.ascontiguousarray(values) for name, values in zip(self.columns, said, strict=True)}
