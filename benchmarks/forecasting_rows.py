@@ -126,7 +126,7 @@ ROWS = (
     TrainedRow(
         "N-HiTS",
         672,
-        lambda: EachSeries(NHitsCore(672, HORIZON, pooling=(16, 8, 1), downsampling=(24, 12, 1), dropout=0.5)),
+        lambda: EachSeries(NHitsCore(672, HORIZON, pooling=(2, 2, 2), downsampling=(84, 12, 1), dropout=0.5, linear_start=True)),
         ".378 / .393",
         0.375,
         0.385,

@@ -37,11 +37,15 @@ def copy_linear(theirs: nn.Linear, ours: nn.Linear) -> None:
 
 
 def copy_dense(theirs: nn.Sequential, ours: nn.Sequential, coefficients: nn.Linear) -> None:
-    """A block's layers. Theirs has two linear layers at its start with nothing between them, which are one: W2 W1 x + W2 b1 + b2."""
-    first, second, *rest = [layer for layer in theirs if isinstance(layer, nn.Linear)]
-    start, *hidden = [layer for layer in ours if isinstance(layer, nn.Linear)]
-    with torch.no_grad():
-        start.weight.copy_((second.weight.double() @ first.weight.double()).float())
-        start.bias.copy_((second.weight.double() @ first.bias.double() + second.bias.double()).float())
-    for there, here in zip(rest, [*hidden, coefficients], strict=True):
-        copy_linear(there, here)
+    """A block's layers. Theirs has two linear layers at its start with nothing between them; where ours has one, it is theirs in one:
+    W2 W1 x + W2 b1 + b2."""
+    there = [layer for layer in theirs if isinstance(layer, nn.Linear)]
+    here = [*(layer for layer in ours if isinstance(layer, nn.Linear)), coefficients]
+    if len(here) < len(there):
+        first, second, *there = there
+        start, *here = here
+        with torch.no_grad():
+            start.weight.copy_((second.weight.double() @ first.weight.double()).float())
+            start.bias.copy_((second.weight.double() @ first.bias.double() + second.bias.double()).float())
+    for one, other in zip(there, here, strict=True):
+        copy_linear(one, other)

@@ -59,12 +59,13 @@ def test_nbeats(kinds: tuple[str, ...], shared: bool, window: int, horizon: int,
         (61, 12, (16, 8, 3), (24, 5, 1)),  # pools that do not divide the window, knots that do not divide the path, and one knot
     ],
 )
-def test_nhits(window: int, horizon: int, pooling: tuple[int, ...], downsampling: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("linear_start", [True, False])
+def test_nhits(window: int, horizon: int, pooling: tuple[int, ...], downsampling: tuple[int, ...], linear_start: bool) -> None:
     from neuralforecast.models import NHITS  # pyright: ignore[reportMissingImports]
 
     sizes: dict[str, Any] = {"mlp_units": [[32, 32]] * 2, "n_blocks": [2] * 3, "stack_types": ["identity"] * 3}
     theirs = unsettled(NHITS(h=horizon, input_size=window, n_pool_kernel_size=list(pooling), n_freq_downsample=list(downsampling), **sizes))
-    ours = NHitsCore(window, horizon, pooling, downsampling, blocks=2, layers=2, width=32)
+    ours = NHitsCore(window, horizon, pooling, downsampling, blocks=2, layers=2, width=32, linear_start=linear_start)
     copy_blocks(theirs, ours)
     assert difference(theirs, ours, windows(window)) < LIMIT
 

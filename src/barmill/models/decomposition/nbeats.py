@@ -30,7 +30,7 @@ class NBeatsCore(ResidualCore):
     blocks, layers, width, seasonal_width, dropout : sizes of a stack
     degree, harmonics : int, of the two fixed bases
     shared : bool, the blocks of a stack share their weights
-    level : see `ResidualCore`
+    level : see `ResidualCore`; linear_start : see `Block`
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class NBeatsCore(ResidualCore):
         dropout: float = 0.0,
         shared: bool = True,
         level: str = "last",
+        linear_start: bool = False,
     ) -> None:
         def block(kind: str) -> Block:
             if kind == "trend":
@@ -55,7 +56,8 @@ class NBeatsCore(ResidualCore):
                 bases = harmonic_basis(window, horizon, harmonics, backwards=True), harmonic_basis(horizon, horizon, harmonics)
             else:
                 bases = None, None
-            return Block(window, horizon, seasonal_width if kind == "seasonal" else width, layers, dropout, *bases)
+            units = seasonal_width if kind == "seasonal" else width
+            return Block(window, horizon, units, layers, dropout, *bases, linear_start=linear_start)
 
         def stack(kind: str) -> list[Block]:
             return [block(kind)] * blocks if shared else [block(kind) for _ in range(blocks)]
@@ -78,6 +80,7 @@ def build_trunk(params: NBeatsParams, n_features: int, target: int = 0) -> tuple
         dropout=params.dropout,
         shared=params.weights == "shared",
         level=params.level,
+        linear_start=params.linear_start,
     )
     trunk = PathTrunk(core, n_features, target)
     return trunk, trunk.width

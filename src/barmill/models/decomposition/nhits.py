@@ -27,7 +27,7 @@ class NHitsCore(ResidualCore):
     pooling : for each stack the bars of which it sees the largest
     downsampling : for each stack the points of the path that one knot stands for; a stack has at least one knot
     blocks, layers, width, dropout : sizes of a stack
-    level : see `ResidualCore`
+    level : see `ResidualCore`; linear_start : see `Block`
     """
 
     def __init__(
@@ -41,10 +41,11 @@ class NHitsCore(ResidualCore):
         width: int = 512,
         dropout: float = 0.0,
         level: str = "last",
+        linear_start: bool = False,
     ) -> None:
         def block(pooled: int, down: int) -> Block:
             path = linear_interpolation(max(horizon // down, 1), horizon)
-            return Block(window, horizon, width, layers, dropout, forecast=path, pooling=pooled)
+            return Block(window, horizon, width, layers, dropout, forecast=path, pooling=pooled, linear_start=linear_start)
 
         stacks = [("", [block(pooled, down) for _ in range(blocks)]) for pooled, down in zip(pooling, downsampling, strict=True)]
         super().__init__(horizon, stacks, level)
@@ -62,6 +63,7 @@ def build_trunk(params: NHitsParams, n_features: int, target: int = 0) -> tuple[
         width=params.width,
         dropout=params.dropout,
         level=params.level,
+        linear_start=params.linear_start,
     )
     trunk = PathTrunk(core, n_features, target)
     return trunk, trunk.width

@@ -26,6 +26,9 @@ class ResidualParams(PathParams):
         "zero", description="what the path starts from: 'last' is the newest value, as published for levels; returns start from 'zero'"
     )
     layers: int = Field(4, ge=1, le=16, description="dense layers of a block")
+    linear_start: bool = Field(
+        False, description="a linear layer before the first, with nothing between, as neuralforecast has it and the papers do not"
+    )
     dropout: Annotated[float, Search(0.0, 0.5)] = Field(0.0, ge=0, lt=1, description="share of a layer's units dropped in training")
 
 

@@ -21,6 +21,8 @@ class Block(nn.Module):
     backcast, forecast : the bases as matrices, (P, W) and (P, H); None where the coefficients are the values themselves
     window, horizon : int, W and H
     pooling : int, bars of which the block sees the largest; the last of them, the oldest, may be fewer
+    linear_start : bool, a linear layer before the first, with nothing between: the two say no more than one, and learn otherwise.
+        The papers have none; the authors' later package, neuralforecast, does, and N-HiTS's published figures are from there
     """
 
     def __init__(
@@ -33,13 +35,15 @@ class Block(nn.Module):
         backcast: Tensor | None = None,
         forecast: Tensor | None = None,
         pooling: int = 1,
+        linear_start: bool = False,
     ) -> None:
         super().__init__()
         self.n_backcast = window if backcast is None else backcast.shape[0]
         self.n_forecast = horizon if forecast is None else forecast.shape[0]
         self.pool = nn.MaxPool1d(pooling, pooling, ceil_mode=True)
-        dense: list[nn.Module] = []
-        for size in [-(-window // pooling), *[width] * (layers - 1)]:
+        n_seen = -(-window // pooling)
+        dense: list[nn.Module] = [nn.Linear(n_seen, width)] if linear_start else []
+        for size in [width if linear_start else n_seen, *[width] * (layers - 1)]:
             dense += [nn.Linear(size, width), nn.ReLU(), nn.Dropout(dropout)]
         self.dense = nn.Sequential(*dense)
         self.coefficients = nn.Linear(width, self.n_backcast + self.n_forecast)
