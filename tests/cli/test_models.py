@@ -42,6 +42,23 @@ def test_show_prints_parameters_with_default_range_what_is_tuned_and_meaning() -
     assert next(line for line in text.splitlines() if line.startswith("class_weight")).split()[1:4] == ["none", "none,", "balanced"]
 
 
+@pytest.mark.parametrize(
+    ("model", "parameter", "written"),
+    [("patchtst", "causal", "true"), ("risk", "levels", "[0.6, 0.7, 0.8]"), ("lstm", "resolutions", "none")],
+)
+def test_show_writes_a_default_as_a_recipe_does(model: str, parameter: str, written: str) -> None:
+    line = next(line for line in _run("show", model).splitlines() if line.startswith(f"{parameter} "))
+    assert line.removeprefix(parameter).lstrip().startswith(f"{written}  ")
+
+
+def test_show_says_of_quantiles_of_returns_only_where_there_are_returns() -> None:
+    assert "q05, q50 and q95 are added" in _run("show", "lightgbm")
+    text = _run("show", "risk")
+    assert "q05" not in text
+    assert text.splitlines()[-1] == "Set parameters under `config:` of the model's entry in a recipe."
+    assert "  question   outcomes" in text
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_show_as_json_has_every_parameter(name: str) -> None:
     told = json.loads(_run("show", name, "--json"))

@@ -51,7 +51,7 @@ def show(
     rows = [
         [
             parameter.name,
-            "none" if parameter.default is None else str(parameter.default),
+            parameter.told_default,
             parameter.range,
             "-" if parameter.search is None else str(parameter.search),
             parameter.description,
@@ -59,7 +59,8 @@ def show(
         for parameter in parameters
     ]
     print_table(("parameter", "default", "range", "tuned over", "meaning"), rows)
-    print("\nq05, q50 and q95 are added to every model in the same way. Set parameters under `config:` of the model's entry in a recipe.")
+    added = "q05, q50 and q95 are added to every model of direction in the same way. " if spec.question == "direction" else ""
+    print(f"\n{added}Set parameters under `config:` of the model's entry in a recipe.")
 
 
 @app.command(epilog="Example: barmill models verify tcn")
@@ -67,10 +68,10 @@ def verify(
     name: Annotated[str, typer.Argument(help="A model, as `barmill models list` names it.")],
     json_: Json = False,
 ) -> None:
-    """Change what a model must not see, and compare bits: newer bars under its hidden states, and rows after its window.
+    """Change what a model must not see, and compare bits: newer bars under its hidden states, and rows or bars after its window.
 
-    Networks that are strictly causal within their window are built with weights from a seed; other models are fitted on a few random
-    rows. Exit code 1 if a bit changes that must not.
+    Networks that are strictly causal within their window, and those that see images, are built with weights from a seed; other models
+    are fitted on a few random rows. Exit code 1 if a bit changes that must not.
     """
     from barmill.cli.exit_codes import FAILED
     from barmill.models.catalogue import load_fit, spec_of
@@ -100,6 +101,7 @@ def _described(spec: "ModelSpec") -> dict[str, Any]:
         "name": spec.name,
         "summary": spec.summary,
         "family": spec.family,
+        "question": spec.question,
         "view": spec.view,
         "views": list(spec.views),
         "outputs": list(spec.outputs),

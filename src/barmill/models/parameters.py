@@ -46,6 +46,11 @@ class Parameter:
         high = "inf)" if self.high is None else f"{self.high:g}{']' if self.high_in else ')'}"
         return f"{low}, {high}"
 
+    @property
+    def told_default(self) -> str:
+        """The default as a recipe writes it."""
+        return _written(self.default)
+
 
 def parameters_of(params: type[ModelParams]) -> tuple[Parameter, ...]:
     """Every parameter of `params`, those of the model itself before those it shares with its family."""
@@ -69,9 +74,14 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
     return Parameter(name, kind, field.default, description, search=search, **ends)
 
 
-def _written(choice: Any) -> str:
-    """A choice as a recipe writes it."""
-    return "none" if choice is None else str(choice).lower() if isinstance(choice, bool) else str(choice)
+def _written(value: Any) -> str:
+    """A value as a recipe writes it."""
+    if value is None or isinstance(value, bool):
+        return "none" if value is None else str(value).lower()
+    if isinstance(value, tuple):
+        items: tuple[Any, ...] = value
+        return f"[{', '.join(_written(item) for item in items)}]"
+    return str(value)
 
 
 def _kind(annotation: Any) -> str:

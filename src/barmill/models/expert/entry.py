@@ -18,8 +18,10 @@ from barmill.models.boosting.validation_loss import log_loss
 from barmill.models.class_weights import class_weights
 from barmill.models.contract import FitContext, FittedModel, Samples
 from barmill.models.expert.explaining import by_cluster
+from barmill.models.expert.forecasters import EntryForecaster
 from barmill.models.expert.growing import settings_of
 from barmill.models.expert.liquidity import CLUSTERS, cluster_of, fit_borders
+from barmill.models.expert.metrics import precision_at_k
 from barmill.models.expert.params import EntryParams
 from barmill.models.expert.specs import SPECS
 from barmill.views import FeatureMatrix
@@ -67,12 +69,13 @@ def fit_entry(params: EntryParams, train: Samples, valid: Samples, context: FitC
         "borders": borders.tolist(),
         "boosters": boosters,
     }
+    files = {**{name: booster.text for name, booster in grown.items()}, "expert.json": canonical_json(about)}
     trees = by_cluster({name: booster.trees for name, booster in grown.items()}, boosters, column, borders)
     explains = {"p_up": "log-odds of a good entry"} if context.n_classes == 2 else {}
     return FittedModel(
         "entry",
-        files={**{name: booster.text for name, booster in grown.items()}, "expert.json": canonical_json(about)},
-        summary={**summary, "p_up": {"health": trees_health(trees)}},
+        files=files,
+        summary={**summary, "p_up": {"health": trees_health(trees)}, "valid": _judged(files, valid, context.n_classes)},
         explanation=explain_trees({"p_up": trees}, context, explains),
     )
 
@@ -110,6 +113,15 @@ def _shortage(params: EntryParams, train: Samples, valid: Samples, n_classes: in
 
 def _rows(samples: Samples, at: npt.NDArray[np.int64]) -> Samples:
     return Samples(samples.view.take(at), samples.y[at], samples.z[at], samples.weight[at])
+
+
+def _judged(files: dict[str, bytes], valid: Samples, n_classes: int) -> dict[str, float]:
+    """What the fitted bytes get right of the validation rows: how many good entries are among the most probable tenth, and among all."""
+    logits = EntryForecaster.from_files(files).raw(valid.view).logits
+    score = logits if n_classes == 2 else logits[:, -1] - logits[:, 0]
+    good = (valid.y == n_classes - 1).astype(np.float64)
+    best = precision_at_k(score, good, np.zeros(len(good)), max(1, len(good) // 10))
+    return {"good_share": float(good.mean()), "good_share_of_best_tenth": best}
 
 
 def _grow(params: EntryParams, train: Samples, valid: Samples, context: FitContext, told: Told) -> Grown:
