@@ -1,7 +1,9 @@
 """What `barmill models verify` catches, and that no model of the catalogue is caught."""
 
 import json
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,11 +12,16 @@ from typer.testing import CliRunner
 from barmill.cli.exit_codes import DONE, FAILED
 from barmill.cli.models import app
 from barmill.errors import RecipeError
-from barmill.models import MODELS
+from barmill.models import MODELS, RawForecast
 from barmill.models.causality import CausalityCheck, CausalityReport, verify_model, verify_states
+from barmill.models.expert.forecasters import QuantileForecaster
+from barmill.views import ImageBars
 
 STRICT = {"lstm", "tcn", "patchtst", "tft", "deepar", "quantile_rnn"}
-QUICK = ("lstm", "tcn", "cnn_1d", "elastic_net", "catboost")
+QUICK = ("lstm", "tcn", "cnn_1d", "elastic_net", "catboost", "entry", "risk", "reward", "entry_offset", "pattern_cnn")
+
+
+_samples = ImageBars.samples
 
 
 class Convolved(nn.Module):
@@ -89,6 +96,25 @@ def test_models_keep_what_they_promise(name: str) -> None:
     assert report.ok, report
     assert report.strictly_causal == (name in STRICT)
     assert [check.passed for check in report.checks] == [True] * (3 if name in STRICT else 1)
+
+
+def test_an_image_that_shows_a_bar_after_its_own_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageBars, "samples", lambda bars, rows: _samples(bars, np.minimum(np.asarray(rows) + 1, len(bars) - 1)))
+    (check,) = verify_model("pattern_cnn").checks
+    assert check == CausalityCheck("bars after the window", False, "50 bars were appended, and 3 answers to images changed")
+
+
+def test_an_expert_that_looks_at_the_newest_row_of_the_table_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = QuantileForecaster.raw
+
+    def peeking(forecaster: QuantileForecaster, view: Any) -> RawForecast:
+        raw = honest(forecaster, view)
+        assert raw.values is not None
+        return raw._replace(values={name: said + view.base[-1, 0] for name, said in raw.values.items()})
+
+    monkeypatch.setattr(QuantileForecaster, "raw", peeking)
+    (check,) = verify_model("risk").checks
+    assert check == CausalityCheck("rows after the window", False, "50 rows were appended, and 300 forecasts changed")
 
 
 def test_the_command_tells_and_its_code_is_1_if_a_bit_changed(monkeypatch: pytest.MonkeyPatch) -> None:

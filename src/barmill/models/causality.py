@@ -4,7 +4,8 @@ A window ends at the decision bar, so nothing within it can know the future of t
 whole. Those that have `states` promise more: a state has read no bar after its own, so that bars can be fed as they come and
 states of earlier positions mean what they meant then. That is proved here by changing all bars from some bar on, and
 comparing bits; in training mode too, where normalisation over the batch and the window would mix positions.
-That no feature knows a later bar is held elsewhere: by the feature engine, and by the leakage checks of a run.
+That no feature knows a later bar is held elsewhere: by the feature engine, and by the leakage checks of a run. Images are drawn from bars
+by the model's own view, so there each answer is asked for with the bars up to its own, and compared with that from all bars.
 
 Axes: B batch, W window, F features, P positions with a state, D width of a state.
 """
@@ -21,13 +22,15 @@ from torch import Tensor, nn
 from barmill.models.catalogue import load_fit, load_forecaster, spec_of
 from barmill.models.contract import FitContext, ModelSpec, Samples, View
 from barmill.models.network_params import NetworkParams
-from barmill.views import FeatureMatrix, WindowTensor
+from barmill.models.pattern.params import PatternCNNParams
+from barmill.views import FeatureMatrix, ImageBars, WindowTensor
 
 SEED = 0
 N_FEATURES = 4
 N_WINDOWS = 3
 FITTED_ROWS = 300
 APPENDED_ROWS = 50
+IMAGE_BARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def verify_model(name: str) -> CausalityReport:
     """
     spec = spec_of(name)
     if not spec.trunk:
-        return CausalityReport(name, strictly_causal=False, checks=(_rows_after(spec),))
+        check = _bars_after(spec) if spec.view == "pattern_image" else _rows_after(spec)
+        return CausalityReport(name, strictly_causal=False, checks=(check,))
     load_fit(spec)  # tells what is not installed
     params = spec.params()
     assert isinstance(params, NetworkParams)
@@ -146,28 +150,54 @@ def _rows_after(spec: ModelSpec) -> CausalityCheck:
     what = "rows after the window"
     if spec.zero_shot:
         return CausalityCheck(what, None, "its weights are not ours to draw; it is given the bars of a window and no others")
-    if spec.view != "feature_matrix" or spec.targets:
-        return CausalityCheck(
-            what, None, f"it learns another question than a label's direction, or from a {spec.view}; a run's checks hold it"
-        )
     names = tuple(f"feature_{i}" for i in range(N_FEATURES))
     rng = np.random.default_rng(SEED)
     base = rng.standard_normal((FITTED_ROWS, N_FEATURES)).astype(np.float32)
     z = base[:, 0] + rng.standard_normal(FITTED_ROWS)
     small = {"n_estimators": 10} if "n_estimators" in spec.params.model_fields else {}
     context = FitContext(seed=SEED, n_classes=2, outputs=spec.outputs, feature_names=names)
-    train, valid = (_samples(base, z, at) for at in (np.arange(200), np.arange(200, FITTED_ROWS)))
+    train, valid = (_samples(spec, base, z, at) for at in (np.arange(200), np.arange(200, FITTED_ROWS)))
     forecaster = load_forecaster(spec, load_fit(spec)(spec.params(**small), train, valid, context).files)
     said: list[bytes] = []
     for grown in _grown(FITTED_ROWS):
         raw = forecaster.raw(FeatureMatrix(grown, np.arange(FITTED_ROWS)))
-        said.append(raw.logits.tobytes() + (b"" if raw.expected is None else raw.expected.tobytes()))
+        told = (raw.logits, raw.expected, *(raw.values or {}).values())
+        said.append(b"".join(part.tobytes() for part in told if part is not None))
     return _compared(said, f"{FITTED_ROWS} forecasts")
 
 
-def _samples(base: Any, z: Any, at: Any) -> Samples:
+def _samples(spec: ModelSpec, base: Any, z: Any, at: Any) -> Samples:
     view: View = FeatureMatrix(base, at)
-    return Samples(view, (z[at] > 0).astype(np.int8), z[at], np.ones(at.size))
+    return Samples(view, (z[at] > 0).astype(np.int8), z[at], np.ones(at.size), {name: np.abs(z[at]) for name in spec.targets})
+
+
+def _bars_after(spec: ModelSpec) -> CausalityCheck:
+    """Whether what a network says of images stays to the bit as it is when each is drawn from the bars up to its own alone."""
+    load_fit(spec)  # tells what is not installed
+    from barmill.models.pattern.network import PatternNetwork, built
+
+    params = spec.params()
+    assert isinstance(params, PatternCNNParams)
+    network: PatternNetwork = built(params, SEED).eval()
+    ends = np.arange(IMAGE_BARS - APPENDED_ROWS - N_WINDOWS, IMAGE_BARS - APPENDED_ROWS)
+    prices = _prices(IMAGE_BARS)
+
+    def said(known: int, end: int) -> bytes:
+        image = ImageBars.of_prices(prices[:known].copy()).samples([end]).gather(slice(None))
+        with torch.no_grad():
+            return network(torch.from_numpy(image)).numpy().tobytes()
+
+    alone = b"".join(said(int(end) + 1, int(end)) for end in ends)
+    return _compared([alone, b"".join(said(IMAGE_BARS, int(end)) for end in ends)], f"{N_WINDOWS} answers to images", "bars")
+
+
+def _prices(n_bars: int) -> Any:
+    """Open, high, low and close, (n_bars, 4), of a walk near 100."""
+    moves, wicks = np.split(np.random.default_rng(SEED).normal(0.0, 0.1, (n_bars, 3)), [1], axis=1)
+    close = 100.0 + np.cumsum(moves[:, 0])
+    opened = np.concatenate((close[:1], close[:-1]))
+    high, low = np.maximum(opened, close) + np.abs(wicks[:, 0]), np.minimum(opened, close) - np.abs(wicks[:, 1])
+    return np.column_stack([opened, high, low, close])
 
 
 def _grown(n_rows: int) -> Iterator[Any]:
@@ -177,11 +207,11 @@ def _grown(n_rows: int) -> Iterator[Any]:
     yield rows
 
 
-def _compared(said: Sequence[bytes], of: str) -> CausalityCheck:
-    what = "rows after the window"
+def _compared(said: Sequence[bytes], of: str, rows: str = "rows") -> CausalityCheck:
+    what = f"{rows} after the window"
     if said[0] == said[1]:
-        return CausalityCheck(what, True, f"{APPENDED_ROWS} rows were appended, and {of} are the same to the bit")
-    return CausalityCheck(what, False, f"{APPENDED_ROWS} rows were appended, and {of} changed")
+        return CausalityCheck(what, True, f"{APPENDED_ROWS} {rows} were appended, and {of} are the same to the bit")
+    return CausalityCheck(what, False, f"{APPENDED_ROWS} {rows} were appended, and {of} changed")
 
 
 def _built(spec: ModelSpec, params: NetworkParams) -> nn.Module:

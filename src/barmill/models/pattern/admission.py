@@ -1,10 +1,11 @@
-"""What the Pattern CNN refuses at the door: no images, or labels that are none of patterns."""
+"""What the Pattern CNN refuses at the door: no images, bars that are no numbers, or labels that are none of patterns."""
 
 import numpy as np
 
 from barmill.errors import DataError, LabelError, RecipeError, SchemaError, ShapeError
 from barmill.models.contract import FitContext, ModelSpec, Samples
 from barmill.models.pattern.detectors import FLAG, PATTERNS
+from barmill.models.pattern.drawn_bars import broken_bar
 from barmill.views import PatternImage
 
 
@@ -17,7 +18,7 @@ def admit_patterns(spec: ModelSpec, train: Samples, valid: Samples, context: Fit
     SchemaError : another view than images
     ShapeError : no rows, a missing target or arrays of unequal length
     LabelError : class indices out of range, or fewer than two patterns to tell apart
-    DataError : a quality outside 0 .. 1, a flag without a pole, or a weight that is not finite
+    DataError : a bar that is drawn and not finite, a quality outside 0 .. 1, a flag without a pole, or a weight that is not finite
     """
     place = f"model '{spec.name}'"
     unknown = [output for output in context.outputs if output not in spec.outputs]
@@ -30,6 +31,9 @@ def admit_patterns(spec: ModelSpec, train: Samples, valid: Samples, context: Fit
         if not isinstance(samples.view, PatternImage):
             raise SchemaError(where, f"a {type(samples.view).__name__} is offered", expected="a pattern_image")
         _check_rows(where, spec, samples)
+        broken = broken_bar(samples.view)
+        if broken:
+            raise DataError(where, broken, expected="a finite number", mend="Use only bars whose images are whole.")
     if np.unique(train.y).size < 2:
         raise LabelError(f"{place}, train rows", f"all {len(train)} are '{PATTERNS[train.y[0]]}'", expected="two patterns or more")
 
@@ -58,3 +62,6 @@ def _check_rows(place: str, spec: ModelSpec, samples: Samples) -> None:
         if not right.all():
             row = int(np.argmin(right))
             raise DataError(place, f"{name} of row {row} is {columns[name][row]}", expected=expected)
+
+
+__all__ = ["admit_patterns"]

@@ -1,6 +1,7 @@
 """Fit the Pattern CNN: images drawn batch by batch, through the one training loop, to ONNX."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +17,10 @@ from barmill.models.network_fit import PARITY_LIMIT
 from barmill.models.onnx_export import export_onnx_of
 from barmill.models.pattern.admission import admit_patterns
 from barmill.models.pattern.detectors import FLAG, PATTERNS
+from barmill.models.pattern.explaining import explain_images
 from barmill.models.pattern.forecaster import PatternForecaster
 from barmill.models.pattern.loss import PatternLoss
-from barmill.models.pattern.network import N_IMAGE_CHANNELS, NamedPatternOutputs, PatternNetwork
+from barmill.models.pattern.network import N_IMAGE_CHANNELS, NamedPatternOutputs, PatternNetwork, built
 from barmill.models.pattern.params import PatternCNNParams
 from barmill.models.pattern.specs import SPECS
 from barmill.views import PatternImage
@@ -43,7 +45,7 @@ def fit_pattern_cnn(params: PatternCNNParams, train: Samples, valid: Samples, co
     flag_share = float(train.weight[is_flag].sum() / train.weight.sum())
     mean_pole = float(train.targets["pole_kATR"][is_flag].mean()) if is_flag.any() else 0.0
     weights = torch.tensor(pattern_weights(train.y, params.class_weight), dtype=torch.float32)
-    network = _build(params, mean_pole, context.seed)
+    network = built(params, context.seed, mean_pole)
     loss = PatternLoss(weights, flag_share, params)
     trained = context.train_network(network, _with_targets(train), _with_targets(valid), loss, params, context)
     files = _files(trained.network, params)
@@ -52,9 +54,15 @@ def fit_pattern_cnn(params: PatternCNNParams, train: Samples, valid: Samples, co
         "n_parameters": count_parameters(trained.network),
         "export_parity": prove_parity(trained.network, files, valid.view),
         "images": {name: int((train.y == number).sum()) for number, name in enumerate(PATTERNS)},
+        "valid": _judged(files, valid),
     }
+    explanation: dict[str, Any] = {}
+    if context.explain is not None:
+        assert isinstance(context.explain, PatternImage)
+        explanation = explain_images(_pattern(trained.network), context.explain)
     state = {name: tensor.contiguous() for name, tensor in sorted(trained.network.state_dict().items())}
-    return FittedModel("pattern_cnn", files=files, training_files={"weights.safetensors": safetensors.torch.save(state)}, summary=summary)
+    training_files = {"weights.safetensors": safetensors.torch.save(state)}
+    return FittedModel("pattern_cnn", files=files, training_files=training_files, summary=summary, explanation=explanation)
 
 
 def pattern_weights(y: npt.NDArray[np.int8], weighting: ClassWeighting) -> Float64Array:
@@ -90,18 +98,22 @@ def prove_parity(network: torch.nn.Module, files: dict[str, bytes], view: Patter
     return difference
 
 
-def _build(params: PatternCNNParams, mean_pole: float, seed: int) -> PatternNetwork:
-    """The network with its first weights drawn from `seed`; torch's own random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        return PatternNetwork(params, mean_pole)
-
-
 def _with_targets(samples: Samples) -> Samples:
     """The samples with quality, pole and whether there is one as the columns of z, which the loop hands to the loss by rows."""
     is_flag = samples.y == FLAG
     pole = np.where(is_flag, samples.targets["pole_kATR"], 0.0)
     return replace(samples, z=np.column_stack([samples.targets["quality"], pole, is_flag.astype(np.float64)]))
+
+
+def _judged(files: dict[str, bytes], valid: Samples) -> dict[str, float]:
+    """What the fitted bytes get right of the validation images: the share of classes, and how far poles of flags are off in the mean."""
+    raw = PatternForecaster.from_files(files).raw(valid.view)
+    assert raw.values is not None
+    told = {"accuracy": float(np.mean(raw.logits.argmax(axis=1) == valid.y))}
+    is_flag = valid.y == FLAG
+    if is_flag.any():
+        told["pole_error_kATR"] = float(np.abs(raw.values["pole_kATR"] - valid.targets["pole_kATR"])[is_flag].mean())
+    return told
 
 
 def _files(network: torch.nn.Module, params: PatternCNNParams) -> dict[str, bytes]:

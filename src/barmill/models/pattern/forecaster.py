@@ -9,7 +9,7 @@ import onnxruntime as ort
 
 from barmill.errors import ForecastError, SchemaError
 from barmill.models.contract import Float64Array, RawForecast, View
-from barmill.models.pattern.admission import broken_bars, told_broken
+from barmill.models.pattern.drawn_bars import broken_bar
 from barmill.views import PatternImage
 
 BATCH = 32  # images drawn at once: 1.5 MiB
@@ -41,11 +41,9 @@ class PatternForecaster:
         """
         if not isinstance(view, PatternImage):
             raise SchemaError(PLACE, f"a {type(view).__name__} is offered", expected="a pattern_image")
-        broken = broken_bars(view)
-        if broken.size:
-            raise ForecastError(
-                PLACE, told_broken(view, int(broken[0])), expected="finite bars", mend="Forecast only bars whose images are whole."
-            )
+        broken = broken_bar(view)
+        if broken:
+            raise ForecastError(PLACE, broken, expected="a finite number", mend="Forecast only bars whose images are whole.")
         n = len(view)
         found = {name: np.empty((n, *shape)) for name, shape in self._shapes.items()}
         for start in range(0, n, BATCH):

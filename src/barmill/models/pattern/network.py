@@ -84,6 +84,13 @@ class NamedPatternOutputs(NamedModule):
         return head_BK[:, :QUALITY], torch.sigmoid(head_BK[:, QUALITY]), head_BK[:, POLE], functional.normalize(embedding_BD, dim=1)
 
 
+def built(params: PatternCNNParams, seed: int, pole_kATR: float = 0.0) -> PatternNetwork:
+    """The network with its first weights drawn from `seed`; torch's own random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return PatternNetwork(params, pole_kATR)
+
+
 def _pair(n_in: int, n_out: int, dilation: int = 1) -> list[nn.Module]:
     """Convolution, batch norm and ReLU, twice."""
     return [layer for size in (n_in, n_out) for layer in (SameConvolution(size, n_out, dilation), nn.BatchNorm2d(n_out), nn.ReLU())]
