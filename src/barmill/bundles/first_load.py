@@ -161,9 +161,11 @@ def _limit() -> None:
 
 
 def _warm(plan: Path) -> None:
-    """Compile what the bundle's features need, which may take longer than a load is given."""
+    """Compile what the bundle's features and views need, which may take longer than a load is given."""
     from barmill.features import FeaturePlan, warm_kernels
+    from barmill.views.warming import warm_views
 
+    warm_views()
     try:
         if plan.stat().st_size <= PLAN_BYTES:
             warm_kernels(features=FeaturePlan.from_json(json.loads(plan.read_bytes())).features)

@@ -80,29 +80,40 @@ def _part(verified: "VerifiedFiles", name: str) -> dict[str, Any]:
     return parse_canonical(verified.files[PARTS[name]], str(verified.folder / PARTS[name]))
 
 
-def _told(window: "int | Mapping[str, int]") -> str:
+def _told(view: str, window: "int | Mapping[str, int] | None") -> str:
+    """What the model sees."""
     from barmill.models.admission import lengths_told
     from barmill.models.resolutions import finest_first
 
-    return f"{window} bars" if isinstance(window, int) else f"closed bars: {lengths_told(finest_first(window))}"
+    if window is None:
+        return "one row of features"
+    if isinstance(window, int):
+        return f"images of the last {window} bars" if view == "pattern_image" else f"windows of {window} bars"
+    return f"windows of closed bars: {lengths_told(finest_first(window))}"
+
+
+def _returns(volatility: "dict[str, Any] | None") -> list[str]:
+    """In what returns were learned; nothing for a model that forecasts none."""
+    if volatility is None:
+        return []
+    return [f"returns    net log returns over {volatility['horizon']} bars, learned in units of {volatility['feature']}"]
 
 
 def _summary_lines(verified: "VerifiedFiles", parts: dict[str, dict[str, Any]]) -> list[str]:
     manifest = verified.manifest
     model = manifest.model
-    sees = f"windows of {_told(model.window)}" if model.window else "one row of features"
-    volatility, rule = parts["thresholds"]["volatility"], parts["thresholds"]["rule"]
+    classes = f"{model.classes} classes, " if model.classes else ""
     return [
         f"bundle     {manifest.name} {manifest.version}",
         f"folder     {verified.folder}",
         f"digest     {verified.digest}",
         f"market     {manifest.symbol} {manifest.timeframe}, calendar {parts['instrument'].get('calendar')}",
-        f"model      {model.name}, {model.classes} classes, sees {sees}",
+        f"model      {model.name}, {classes}sees {_told(model.view, model.window)}",
         f"features   {len(model.inputs)}: {_shortened(model.inputs)}",
         f"schema     {manifest.schema_hash}",
-        f"outputs    {', '.join(model.outputs)}",
-        f"returns    net log returns over {volatility['horizon']} bars, learned in units of {volatility['feature']}",
-        *_section("rule", rule),
+        f"outputs    {_shortened(model.outputs, 12)}",
+        *_returns(parts["thresholds"]["volatility"]),
+        *_section("rule", parts["thresholds"]["rule"]),
         *_section("metrics", parts["metrics"]),
         *_section("made of", dict(manifest.fingerprints)),
         *_files(manifest),

@@ -85,9 +85,23 @@ def _summary(bundle: "Bundle", row: "ForecastRow") -> str:
     lines = [
         f"bundle    {bundle.manifest.name} {bundle.manifest.version} ({bundle.digest[:12]}), {bundle.instrument.symbol} {bundle.timeframe}",
         f"bar       {opened}, known at {known}",
-        *(f"{name:<9} {row[name]:.4f}" if name.startswith("p_") else f"{name:<9} {row[name] * 1e4:+.2f} bps" for name in bundle.outputs),
+        *_answers(bundle, row),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _answers(bundle: "Bundle", row: "ForecastRow") -> list[str]:
+    """A line for each output: probabilities, returns in basis points, what another question asks in its own unit; not each number of
+    an embedding."""
+    outputs = [name for name in bundle.outputs if not name.startswith("embedding_")]
+    width = max(9, *map(len, outputs))
+    in_bps = bundle.pipeline.volatility is not None
+    lines = [
+        f"{name:<{width}} {row[name] * 1e4:+.2f} bps" if in_bps and not name.startswith("p_") else f"{name:<{width}} {row[name]:.4f}"
+        for name in outputs
+    ]
+    n_hidden = len(bundle.outputs) - len(outputs)
+    return [*lines, f"{'embedding':<{width}} {n_hidden} numbers, told with --json"] if n_hidden else lines
 
 
 def _follow(bundle: "Bundle", bars: str, symbol: str | None, *, with_history: bool, until_idle: float | None) -> None:

@@ -172,7 +172,8 @@ def backtest_bundle(
     ----------
     config : see `bundle_config`; its thresholds must be there
 
-    Raises: InputError without thresholds, or for `sizing: share`; DataError for bars of something else, or none that can be forecast.
+    Raises: InputError without thresholds, for a bundle of another question than direction, or for `sizing: share`; DataError for bars of
+    something else, or none that can be forecast.
     """
     if config.sizing == "share":
         raise InputError(
@@ -205,6 +206,9 @@ def check_new_folder(folder: Path) -> None:
 
 
 def _signals(bundle: Bundle, bars: Bars, config: BacktestConfig, progress: Progress | None) -> Signals:
+    if "p_up" not in bundle.outputs:
+        found = f"bundle '{bundle.manifest.name}' forecasts {bundle.outputs[0]}, and no direction"
+        raise InputError("backtest", found, expected="p_up among its outputs", mend="Give the bundle of a model of direction.")
     if config.long_above is None or config.short_below is None:
         raise InputError("backtest", "no thresholds", expected="long_above and short_below", mend="The bundle has none: set them.")
     frame = bundle.forecast(bars, progress=progress).frame
