@@ -23,6 +23,7 @@ ORACLES = {
     "vwap_distance": vwap_distance,
     "log_volume_ratio": lambda b, p: per_window(lambda v: math.log1p(v[-1] / v.mean()) - math.log(2), p.window, b.volume),
     "volume_zscore": lambda b, p: per_window(lambda v: (v[-1] - v.mean()) / v.std(), p.window, b.volume),
+    "traded_value": lambda b, p: per_window(lambda v: math.log(np.median(v)), p.window, b.close * b.volume),
     "volume_change": lambda b, p: (b.volume - before(b.volume, p.lag)) / (b.volume + before(b.volume, p.lag)),
     "volume_sma": lambda b, p: talib.SMA(b.volume, p.window),
     "volume_std": lambda b, p: per_window(lambda v: np.std(v, ddof=1), p.window, b.volume),

@@ -79,6 +79,18 @@ FEATURES = (
         formula="(volume - its mean)/its standard deviation over n bars; 0 where they are equal",
         source="Karpoff (1987), Journal of Financial and Quantitative Analysis 22(1)",
     ),
+    _window(
+        name="traded_value",
+        usual=WindowParams(window=60),
+        inputs=("close", "volume"),
+        kernel=volumes.traded_value,
+        output="traded_value",
+        kernel_params=lambda p: (p.window, 0.0),
+        scale="log",
+        unit="log of money",
+        formula="ln of the median of C·V over n bars, as one block trade makes no market liquid; 0 where most bars had no volume",
+        source="Amihud (2002), Journal of Financial Markets 5(1), whose measure divides by C·V",
+    ),
     _feature(
         name="volume_change",
         params=LagParams,

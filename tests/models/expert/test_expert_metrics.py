@@ -46,7 +46,7 @@ def test_a_target_is_earned_where_the_run_up_reached_it():
     # fixed 2 R brings -1, 2, .5, 2; aims of 1, 2.5, 1.5 and 4 bring -1, 2.5, 1.5 and 4
     assert utility_uplift(realised, runup, [1, 2.5, 1.5, 4]) == pytest.approx((0 + 0.5 + 1 + 2) / 4)
     assert utility_uplift(realised, runup, [1, 2.5, 1.5, 4], share=0.5) == pytest.approx((0.5 + 2) / 2)
-    with pytest.raises(InputError, match=r"utility_uplift\.share: 0\.0"):
+    with pytest.raises(InputError, match=r"best_ranked\.share: 0\.0"):
         utility_uplift(realised, runup, realised, share=0.0)
 
 

@@ -14,6 +14,7 @@ import numba
 import numpy as np
 
 from barmill.features.kernels.kernel import Float64Array, kernel
+from barmill.features.kernels.ordered import replace
 
 TILE = 128  # bars
 
@@ -58,32 +59,6 @@ def _keep(values: Float64Array, n_before: int, size: int) -> None:
         values[i] = values[size + i]
     for i in range(n_before, n_before + size):
         values[i] = 0.0
-
-
-@numba.njit(error_model="numpy")
-def _first_not_below(ordered: Float64Array, n: int, value: float) -> int:
-    """How many of the first n ascending values are below `value`."""
-    low, high = 0, n
-    while low < high:
-        middle = (low + high) // 2
-        if ordered[middle] < value:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@numba.njit(error_model="numpy")
-def _replace(ordered: Float64Array, n: int, old: float, new: float) -> None:
-    """Put `new` for `old` among n ascending values."""
-    place = _first_not_below(ordered, n, old)
-    while place + 1 < n and ordered[place + 1] < new:
-        ordered[place] = ordered[place + 1]
-        place += 1
-    while place > 0 and ordered[place - 1] > new:
-        ordered[place] = ordered[place - 1]
-        place -= 1
-    ordered[place] = new
 
 
 def _blocks(n: float) -> int:
@@ -220,9 +195,9 @@ def clipped(params: Float64Array, state: Float64Array, bars: Float64Array, out: 
         if seen < n:
             count = int(seen)
             ascending[count] = math.inf
-            _replace(ascending, count + 1, math.inf, x)
+            replace(ascending, count + 1, math.inf, x)
         else:
-            _replace(ascending, n, recent[place], x)
+            replace(ascending, n, recent[place], x)
         recent[place] = x
         place = place + 1 if place + 1 < n else 0
         seen += 1.0

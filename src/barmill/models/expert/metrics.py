@@ -11,12 +11,17 @@ TIE = 1e-9  # R; prices on a grid of ticks reach a level exactly, whatever the l
 
 
 def pinball(y: npt.ArrayLike, q: npt.ArrayLike, level: float, weight: npt.ArrayLike | None = None) -> float:
-    """Weighted mean of max(level·(y - q), (level - 1)·(y - q)) (Koenker and Bassett 1978)."""
+    """Weighted mean of `pinball_of_rows`."""
+    return float(np.average(pinball_of_rows(y, q, level), weights=None if weight is None else np.asarray(weight)))
+
+
+def pinball_of_rows(y: npt.ArrayLike, q: npt.ArrayLike, level: float) -> Float64Array:
+    """max(level·(y - q), (level - 1)·(y - q)) of each row (Koenker and Bassett 1978)."""
     came, said = _columns("pinball", y=y, q=q)
     if not 0.0 < level < 1.0:
         raise InputError("pinball.level", f"{level}", expected="between 0 and 1")
     error = came - said
-    return float(np.average(np.maximum(level * error, (level - 1.0) * error), weights=None if weight is None else np.asarray(weight)))
+    return np.maximum(level * error, (level - 1.0) * error)
 
 
 def coverage(y: npt.ArrayLike, q: npt.ArrayLike) -> float:
@@ -55,12 +60,21 @@ def utility_uplift(realised_R: npt.ArrayLike, runup_R: npt.ArrayLike, rr_target:
 
     share : of the trades, those with the highest `rr_target` (utility at k), 1 for all; the first of equal ones
     """
-    if not 0.0 < share <= 1.0:
-        raise InputError("utility_uplift.share", f"{share}", expected="above 0 and up to 1")
+    return float(utility_gains(realised_R, runup_R, rr_target)[best_ranked(rr_target, share)].mean())
+
+
+def utility_gains(realised_R: npt.ArrayLike, runup_R: npt.ArrayLike, rr_target: npt.ArrayLike) -> Float64Array:
+    """The same of each trade: its R with the target `rr_target` less that with a target of 2 R."""
     aimed = utility_of_target(realised_R, runup_R, rr_target)
-    fixed = utility_of_target(realised_R, runup_R, np.full(aimed.shape, FIXED_TARGET_R))
-    best = np.argsort(-np.asarray(rr_target, dtype=np.float64), kind="stable")[: max(1, round(share * aimed.size))]
-    return float((aimed - fixed)[best].mean())
+    return aimed - utility_of_target(realised_R, runup_R, np.full(aimed.shape, FIXED_TARGET_R))
+
+
+def best_ranked(score: npt.ArrayLike, share: float) -> npt.NDArray[np.int64]:
+    """Positions of the `share` of rows with the highest score, ascending, at least one; the first of equal ones."""
+    if not 0.0 < share <= 1.0:
+        raise InputError("best_ranked.share", f"{share}", expected="above 0 and up to 1")
+    scores = np.asarray(score, dtype=np.float64)
+    return np.sort(np.argsort(-scores, kind="stable")[: max(1, round(share * scores.size))])
 
 
 def entry_style(offset_kATR: npt.ArrayLike) -> npt.NDArray[np.int8]:
@@ -75,7 +89,12 @@ def entry_style_share(best_offset: npt.ArrayLike, offset_kATR: npt.ArrayLike) ->
 
 
 def offset_uplift(offset_R: npt.ArrayLike, offsets: npt.ArrayLike, offset_kATR: npt.ArrayLike) -> float:
-    """Mean R of entering at the tried offset nearest to what was said, less that of entering at the open.
+    """Mean of `offset_gains`."""
+    return float(offset_gains(offset_R, offsets, offset_kATR).mean())
+
+
+def offset_gains(offset_R: npt.ArrayLike, offsets: npt.ArrayLike, offset_kATR: npt.ArrayLike) -> Float64Array:
+    """R of entering each trade at the tried offset nearest to what was said, less that of entering at the open.
 
     offset_R : (n, n_offsets), what each offset brought, 0 where its order was not filled; offsets : (n_offsets,), 0 among them
     """
@@ -84,7 +103,7 @@ def offset_uplift(offset_R: npt.ArrayLike, offsets: npt.ArrayLike, offset_kATR: 
         found = f"offset_R of shape {table.shape} for {said.size} trades and offsets {grid.tolist()}"
         raise ShapeError("offset_uplift", found, expected="(n_trades, n_offsets), 0 among the offsets")
     taken = table[np.arange(said.size), np.abs(said[:, None] - grid).argmin(axis=1)]
-    return float((taken - table[:, int(np.argmax(grid == 0.0))]).mean())
+    return taken - table[:, int(np.argmax(grid == 0.0))]
 
 
 def precision_at_k(p: npt.ArrayLike, y: npt.ArrayLike, group: npt.ArrayLike, k: int) -> float:

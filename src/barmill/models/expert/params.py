@@ -30,7 +30,7 @@ class EntryParams(ExpertParams):
     """The entry expert: a booster for each liquidity cluster."""
 
     liquidity: str | None = Field(
-        None, description="feature that says how liquid a bar is (a trailing median of the traded value); none makes one booster for all"
+        None, description="feature that says how liquid a bar is, such as traded_value_60; none makes one booster for all"
     )
     min_cluster_rows: int = Field(1000, ge=1, le=1_000_000_000, description="training rows below which a cluster uses the pooled booster")
     class_weight: ClassWeighting = Field("balanced", description="'balanced' gives each class the same total weight")
