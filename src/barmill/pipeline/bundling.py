@@ -1,7 +1,7 @@
 """From the stages of one model to its published bundle."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,61 +10,99 @@ import numpy.typing as npt
 from barmill.artefacts import read_json, sha256
 from barmill.bundles import BundleContents, Volatility, assemble, publish
 from barmill.bundles.bar_scaling import BarScaling
-from barmill.features import FeaturePlan
+from barmill.bundles.image_scaling import ImageScaling
 from barmill.market import Bars
-from barmill.models.catalogue import spec_of
-from barmill.models.contract import Window
 from barmill.models.resolutions import finest_first, history_bars
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.model_card import model_card
-from barmill.pipeline.model_fit import columns_of
-from barmill.pipeline.workspace import Workspace
+from barmill.pipeline.model_fit import columns_of, learned_outputs
+from barmill.pipeline.recipe import ExpertEntry, ModelEntry
+from barmill.pipeline.workspace import Stage, Workspace
 from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.views import RobustScaler
 
 GOLDEN_ROWS = 512  # of which the golden samples take at least 256, edge cases among them
 PROFILE_LEVELS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 
-def publish_bundle(
-    job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, plan: FeaturePlan, weights: dict[str, bytes]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class QuestionParts:
+    """What of a bundle goes by the question that its model answers.
+
+    entry : the model in the recipe; train : int64, the bars of its training rows
+    history : gapless bars before its first forecast, and that one
+    """
+
+    entry: ModelEntry | ExpertEntry
+    scaler: RobustScaler | BarScaling | ImageScaling
+    input_names: tuple[str, ...]
+    n_classes: int
+    train: npt.NDArray[np.int64]
+    history: int
+    model_card: str
+    quantiles: ResidualQuantiles | None = None
+    volatility: Volatility | None = None
+    thresholds: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def publish_bundle(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, parts: QuestionParts) -> dict[str, Any]:
     """Assemble and publish the bundle of `job`'s model; returns its place in the run folder and its digest."""
-    calibrated = workspace.path(job.stages["calibrate"].stage)
-    files = assemble(_contents(job, data, bars, plan, weights, calibrated))
+    files = assemble(_contents(job, workspace, data, bars, parts))
     place = publish(files, job.root / "bundle", job.label)
     return {"path": place.relative_to(job.root).as_posix(), "digest": sha256(files["manifest.json"])}
 
 
-def _contents(job: ModelJob, data: Dataset, bars: Bars, plan: FeaturePlan, weights: dict[str, bytes], calibrated: Path) -> BundleContents:
-    spec, recipe, entry = spec_of(job.entry.name), job.recipe, job.entry
-    selection = read_json(calibrated / "selection.json")
-    train = data.labels.t0[data.positions["train"]]
+def direction_parts(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars) -> QuestionParts:
+    """Those of a model that says where the label goes."""
+    calibrated, plan, recipe = workspace.path(job.stages["calibrate"].stage), data.plan, job.recipe
+    return QuestionParts(
+        entry=job.entry,
+        scaler=BarScaling(finest_first(job.window), plan.anchor) if isinstance(job.window, Mapping) else data.scaler,
+        input_names=columns_of(job.entry, job.window, data.names),
+        n_classes=recipe.labels.classes,
+        train=data.labels.t0[data.positions["train"]],
+        history=history_bars(plan.warmup_bars, job.window, bars.timeframe),
+        model_card=model_card(job, bars, data, read_json(calibrated / "selection.json")),
+        quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
+        volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
+        thresholds=read_json(calibrated / "thresholds.json"),
+    )
+
+
+def _contents(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, parts: QuestionParts) -> BundleContents:
+    recipe, calibrated = job.recipe, workspace.path(job.stages["calibrate"].stage)
     return BundleContents(
         name=job.label,
         version=recipe.version,
         recipe=job.portable_recipe,
-        plan=plan,
+        plan=data.plan,
         instrument=bars.instrument,
         timeframe=bars.timeframe,
-        scaler=BarScaling(finest_first(job.window), plan.anchor) if isinstance(job.window, Mapping) else data.scaler,
-        model_name=spec.name,
-        model_files=weights,
-        input_names=columns_of(entry, job.window, data.names),
+        scaler=parts.scaler,
+        model_name=parts.entry.name,
+        model_files=fitted_files(workspace, job.stages["fit"].stage),
+        input_names=parts.input_names,
         window=job.window,
-        n_classes=recipe.labels.classes,
-        outputs=tuple(output for output in entry.outputs if output in spec.outputs),
+        n_classes=parts.n_classes,
+        outputs=learned_outputs(parts.entry),
         calibration=Calibration.from_json(read_json(calibrated / "calibration.json")),
-        quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
-        volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
-        thresholds=read_json(calibrated / "thresholds.json"),
-        metrics={"selection": selection},
-        reference_profile=reference_profile(data.values, train, data.names),
+        quantiles=parts.quantiles,
+        volatility=parts.volatility,
+        thresholds=parts.thresholds,
+        metrics={"selection": read_json(calibrated / "selection.json")},
+        reference_profile=reference_profile(data.values, parts.train, data.names),
         fingerprints=job.fingerprints,
-        model_card=model_card(job, bars, data, selection),
+        model_card=parts.model_card,
         provenance=[_timed(record, bars) for record in read_json(calibrated / "provenance.json")],
-        golden_bars=_golden_bars(bars, plan, job.window, int(train[-1])),
+        golden_bars=_golden_bars(bars, parts.history, int(parts.train[-1])),
     )
+
+
+def fitted_files(workspace: Workspace, stage: Stage) -> dict[str, bytes]:
+    """The bytes of a fitted model, as its stage keeps them."""
+    folder = workspace.path(stage) / "weights"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def _timed(record: dict[str, Any], bars: Bars) -> dict[str, Any]:
@@ -83,8 +121,8 @@ def reference_profile(values: npt.NDArray[np.float64], rows: npt.NDArray[np.int6
     return {"n_rows": len(rows), "levels": list(PROFILE_LEVELS), "features": profile}
 
 
-def _golden_bars(bars: Bars, plan: FeaturePlan, window: Window, last: int) -> Bars:
+def _golden_bars(bars: Bars, history: int, last: int) -> Bars:
     """A stretch of the training bars that fills the warm-up and the window, and then some."""
-    length = history_bars(plan.warmup_bars, window, bars.timeframe) + GOLDEN_ROWS
+    length = history + GOLDEN_ROWS
     start = max(0, last + 1 - length)
     return bars.slice(start, min(len(bars), start + length))

@@ -189,9 +189,12 @@ class ScaledData:
 
     def view(self, positions: Positions, window: Window, inputs: tuple[str, ...]) -> View:
         """What a model with this `window` and these `inputs` (all, if empty) sees of the labels at `positions`."""
-        rows = np.ascontiguousarray(self.labels.t0[positions])
+        return self.view_at(np.ascontiguousarray(self.labels.t0[positions]), window, inputs)
+
+    def view_at(self, rows: Positions, window: Window, inputs: tuple[str, ...]) -> View:
+        """The same at the bars `rows`, whatever is asked there."""
         if isinstance(window, Mapping):
-            return self.closed.view(window).samples(rows, self._volatility(positions))
+            return self.closed.view(window).samples(rows, self._volatility(rows))
         base = self.base if not inputs else np.ascontiguousarray(self.base[:, [self.names.index(name) for name in inputs]])
         return FeatureMatrix(base, rows) if window is None else WindowTensor(base, rows, window)
 
@@ -207,11 +210,11 @@ class ScaledData:
 
     def scale(self, positions: Positions) -> npt.NDArray[np.float64]:
         """Volatility of the label's horizon as known at the decision: what targets are divided by."""
-        return self._volatility(positions) * np.sqrt(self.horizon)
+        return self._volatility(self.labels.t0[positions]) * np.sqrt(self.horizon)
 
-    def _volatility(self, positions: Positions) -> npt.NDArray[np.float64]:
+    def _volatility(self, rows: Positions) -> npt.NDArray[np.float64]:
         """Volatility of a bar as known at the decision: what the prices of several timeframes are divided by."""
-        per_bar = np.asarray(self.values[self.labels.t0[positions], self.names.index(self.volatility)])
+        per_bar = np.asarray(self.values[rows, self.names.index(self.volatility)])
         return np.maximum(per_bar, self.floor)
 
 

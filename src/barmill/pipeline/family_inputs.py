@@ -10,7 +10,7 @@ from barmill.errors import RecipeError, nearest
 from barmill.features import Feature, FeaturePlan, read_set
 from barmill.market import Timeframe
 from barmill.models.catalogue import spec_of
-from barmill.pipeline.recipe import ModelEntry
+from barmill.pipeline.recipe import ExpertEntry, ModelEntry
 
 FAMILY_SETS: Mapping[str, str] = {
     "recurrent": "sequence_returns",
@@ -45,13 +45,35 @@ def inputs_by_family(
     return tuple(entry.model_copy(update={"inputs": _inputs(entry, plan, own, sources)}) for entry in entries)
 
 
-def check_inputs(entries: Sequence[ModelEntry], plan: FeaturePlan) -> None:
-    """Raise RecipeError, with the nearest name, for an input that the plan does not have."""
+def check_inputs(entries: Sequence[ModelEntry | ExpertEntry], plan: FeaturePlan, key: str = "base_models") -> None:
+    """Raise RecipeError, with the nearest name, for an input that the plan does not have; `key` is the recipe's for `entries`."""
     for place, entry in enumerate(entries):
         for name in entry.inputs:
             if name not in plan.names:
-                where = f"recipe:base_models[{place}].inputs"
+                where = f"recipe:{key}[{place}].inputs"
                 raise RecipeError(where, f"no feature '{name}' in the plan of the run", mend=nearest(name, plan.names))
+
+
+def experts_inputs(experts: Sequence[ExpertEntry], own: Sequence[str]) -> tuple[ExpertEntry, ...]:
+    """The experts with the columns that each sees where that goes by families: as tabular models see them, of an image none.
+
+    own : columns of the recipe's own set
+    """
+    return tuple(
+        entry if entry.inputs or spec_of(entry.name).view != "feature_matrix" else entry.model_copy(update={"inputs": tuple(own)})
+        for entry in experts
+    )
+
+
+def check_experts(experts: Sequence[ExpertEntry], plan: FeaturePlan) -> None:
+    """As `check_inputs`, and for the column by which liquidity is told, which must be among what its expert sees."""
+    check_inputs(experts, plan, "experts")
+    for place, entry in enumerate(experts):
+        column, seen = entry.config.get("liquidity"), entry.inputs or plan.names
+        if column is not None and column not in seen:
+            found = f"'{column}' is none of the features that {entry.label} sees"
+            mend = f"{nearest(column, seen)} Or add it: features.add: [{column}]."
+            raise RecipeError(f"recipe:experts[{place}].config.liquidity", found, mend=mend)
 
 
 def _inputs(entry: ModelEntry, plan: FeaturePlan, own: Sequence[str], sources: Collection[str]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ _FAMILY_LIBRARIES = {
     "linear": ("scikit-learn",),
     "boosting": ("lightgbm", "xgboost-cpu"),
     "recurrent": ("torch", "onnx", "onnxscript", "onnxruntime"),
+    "pattern": ("torch", "onnx", "onnxscript", "onnxruntime"),
+    "expert": ("lightgbm",),
 }
 
 

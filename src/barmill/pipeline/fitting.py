@@ -1,23 +1,23 @@
 """Worker: fit one model, calibrate it, and publish its bundle. `python -m barmill.pipeline.fitting JOB`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from barmill.artefacts import read_json, readable_json, without_nan, write_folder, write_new
+from barmill.artefacts import readable_json, without_nan, write_folder, write_new
 from barmill.evaluation import classification_metrics, expected_calibration_error, permutation_importance
-from barmill.features import FeaturePlan
-from barmill.pipeline.bundling import publish_bundle
+from barmill.models.contract import FittedModel
+from barmill.pipeline.bundling import direction_parts, fitted_files, publish_bundle
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import StageProgress
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.model_fit import calibrate_model, columns_of, fit_model, up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
-from barmill.pipeline.workspace import Stage, Workspace
+from barmill.pipeline.workspace import Workspace
 
 IMPORTANCE_REPEATS = 3
 
@@ -27,12 +27,17 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     job = ModelJob.model_validate(raw)
     workspace = Workspace(job.root)
     data = dataset_of(job, workspace)
-    steps: tuple[tuple[str, Callable[[Path], None]], ...] = (
-        ("fit", lambda folder: _fit(job, workspace, data, folder, teller)),
-        ("calibrate", lambda folder: _calibrate(job, workspace, data, folder)),
-        ("bundle", lambda folder: _bundle(job, workspace, data, folder)),
-    )
-    for role, step in steps:
+    steps: dict[str, Callable[[Path], None]] = {
+        "fit": lambda folder: _fit(job, workspace, data, folder, teller),
+        "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
+        "bundle": lambda folder: _bundle(job, workspace, data, folder),
+    }
+    do_steps(job, workspace, steps, teller)
+
+
+def do_steps(job: ModelJob, workspace: Workspace, steps: Mapping[str, Callable[[Path], None]], teller: Teller) -> None:
+    """Make the stages of `job` that are not there yet, each by the step of its role, in order."""
+    for role, step in steps.items():
         stage = job.stages[role].stage
         if workspace.record(stage) is not None:
             continue
@@ -49,12 +54,6 @@ def dataset_of(job: ModelJob, workspace: Workspace) -> Dataset:
     return Dataset.of(workspace, stages, job.recipe.labels.classes, job.recipe.labels.horizon, job.volatility)
 
 
-def fitted_files(workspace: Workspace, stage: Stage) -> dict[str, bytes]:
-    """The bytes of a fitted model, as its stage keeps them."""
-    folder = workspace.path(stage) / "weights"
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
 def _fit(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path, teller: Teller) -> None:
     entry, stage = job.entry, job.stages["fit"].stage
     fitted = fit_model(
@@ -68,11 +67,16 @@ def _fit(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path, telle
         explain=data.samples("selection", job.window, entry.inputs).view,
         progress=StageProgress(teller, stage.name),
     )
+    write_fitted(folder, fitted)
+
+
+def write_fitted(folder: Path, fitted: FittedModel) -> None:
+    """Keep a fitted model as its stage does: weights, what only the run keeps, how the fit went and what the model looks at."""
     write_folder(folder / "weights", fitted.files)
     if fitted.training_files:
         write_folder(folder / "training", fitted.training_files)
-    write_new(folder / "summary.json", readable_json(dict(fitted.summary)))
-    write_new(folder / "explanation.json", readable_json(dict(fitted.explanation)))
+    write_new(folder / "summary.json", readable_json(without_nan(dict(fitted.summary))))
+    write_new(folder / "explanation.json", readable_json(without_nan(dict(fitted.explanation))))
 
 
 def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
@@ -96,9 +100,7 @@ def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path)
 
 def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
     bars = job.read_bars()
-    plan = FeaturePlan.from_json(read_json(data.features / "plan.json"))
-    weights = fitted_files(workspace, job.stages["fit"].stage)
-    published = publish_bundle(job, workspace, data, bars, plan, weights)
+    published = publish_bundle(job, workspace, data, bars, direction_parts(job, workspace, data, bars))
     write_new(folder / "published.json", readable_json(published))
 
 

@@ -14,6 +14,7 @@ import polars as pl
 
 from barmill.artefacts import canonical_json, read_json, sha256
 from barmill.bundles import Bundle, read_bundle
+from barmill.bundles.forecasting import SeenBars
 from barmill.errors import ProvenanceError
 from barmill.features import FeatureTable
 from barmill.market import Bars
@@ -23,7 +24,8 @@ from barmill.pipeline.latency import measure_latency, write_latency
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import Calibration
-from barmill.views import MultiResolution
+
+UNCALIBRATED = "_uncalibrated"  # ends the name of a probability as the model said it
 
 
 def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
@@ -59,13 +61,17 @@ def _load(job: ForecastJob, workspace: Workspace, stage: StageRef) -> Bundle:
     return bundle
 
 
-def _forecast(bundle: Bundle, bars: Bars, table: FeatureTable, closed: MultiResolution | None, since: int) -> pl.DataFrame:
-    """Forecasts as a server gives them, and beside them p_up as the model says it, to tell whether calibration helped."""
+def _forecast(bundle: Bundle, bars: Bars, table: FeatureTable, closed: SeenBars | None, since: int) -> pl.DataFrame:
+    """Forecasts as a server gives them, and beside them probabilities as the model says them, to tell whether calibration helped."""
     bundle.check_bars(bars)
     frame = bundle.forecast_table(table, since=since, closed=closed).frame
+    calibrated = ["p_up"] if "p_up" in frame.columns else [name for name in frame.columns if name.startswith("p_")]
+    if not calibrated:
+        return frame
     uncalibrated = replace(bundle.pipeline, calibration=Calibration(bundle.pipeline.n_classes))
     rows = np.searchsorted(table.open_time, frame["open_time"].to_numpy())
-    return frame.with_columns(pl.Series("p_up_uncalibrated", uncalibrated.run(table.values, rows, closed=closed)["p_up"]))
+    said = uncalibrated.run(table.values, rows, closed=closed)
+    return frame.with_columns(pl.Series(f"{name}{UNCALIBRATED}", said[name]) for name in calibrated)
 
 
 def _first_test_time(job: ForecastJob, workspace: Workspace, bars: Bars) -> int:

@@ -16,8 +16,8 @@ from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timefram
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import ModelParams, Window
 from barmill.models.resolutions import history_bars, usual_resolutions
-from barmill.pipeline.family_inputs import check_inputs, features_by_family, inputs_by_family
-from barmill.pipeline.recipe import BarsSource, ModelEntry, Recipe
+from barmill.pipeline.family_inputs import check_experts, check_inputs, experts_inputs, features_by_family, inputs_by_family
+from barmill.pipeline.recipe import BarsSource, ExpertEntry, ModelEntry, Recipe
 from barmill.views import MultiResolution, window_ready
 
 VOLATILITY_FEATURE = "realised_volatility_60"  # scales targets; always part of the plan
@@ -76,7 +76,7 @@ def data_folder() -> Path:
     return Path(os.environ.get("BARMILL_DATA", "../shared/data"))
 
 
-def params_of(entry: ModelEntry) -> ModelParams:
+def params_of(entry: ModelEntry | ExpertEntry) -> ModelParams:
     """The typed parameters of a model that `read_recipe` has checked."""
     return spec_of(entry.name).params.model_validate(dict(entry.config))
 
@@ -165,8 +165,10 @@ def _planned(recipe: Recipe, bars: Bars) -> tuple[FeaturePlan, Recipe]:
     if recipe.features.by_family:
         own = plan.names
         plan = _plan(recipe, bars, features_by_family(entries, bars.timeframe, sources))
-        recipe = recipe.model_copy(update={"base_models": inputs_by_family(entries, plan, own, sources)})
+        seen = {"base_models": inputs_by_family(entries, plan, own, sources), "experts": experts_inputs(recipe.experts, own)}
+        recipe = recipe.model_copy(update=seen)
     check_inputs(recipe.base_models, plan)
+    check_experts(recipe.experts, plan)
     return plan, recipe
 
 

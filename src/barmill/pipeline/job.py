@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from barmill.market import Bars
 from barmill.models.contract import Window
 from barmill.pipeline.dataset import load_bars
-from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
 
@@ -88,6 +88,11 @@ class ModelJob(BaseModel):
     @property
     def entry(self) -> ModelEntry:
         return next(entry for entry in self.recipe.base_models if entry.label == self.label)
+
+    @property
+    def expert(self) -> ExpertEntry:
+        """The same of a job that is an expert's."""
+        return next(entry for entry in self.recipe.experts if entry.label == self.label)
 
     def read_bars(self) -> Bars:
         """The bars of the run, as its first stage kept them."""

@@ -11,20 +11,20 @@ import numpy as np
 
 from barmill.artefacts import read_json, readable_json, write_bytes
 from barmill.bundles import Bundle
+from barmill.bundles.forecasting import SeenBars
 from barmill.features import FeatureTable
-from barmill.views import MultiResolution
 
 WARM_UP = 3
 FEWEST, MOST = 20, 400  # forecasts
 SECONDS = 0.3  # of a model, once the fewest are done
 
 
-def measure_latency(bundle: Bundle, table: FeatureTable, closed: MultiResolution | None = None) -> dict[str, Any]:
+def measure_latency(bundle: Bundle, table: FeatureTable, closed: SeenBars | None = None) -> dict[str, Any]:
     """Median and 99th percentile of the time of one forecast, in microseconds, on the last bars of `table` that can be forecast.
 
     One row goes in at a time: scaling, the model, calibration, quantiles and the guard, in one thread if the process has one.
 
-    closed : the closed bars of several timeframes, for a model that sees them; they are there already, as the features are
+    closed : what `pipeline.closed` says, for a model that sees bars; they are there already, as the features are
     """
     depth = bundle.pipeline.depth
     rows = np.flatnonzero(bundle.pipeline.ready(table.ready, closed))[-MOST:]

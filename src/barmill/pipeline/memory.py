@@ -8,9 +8,15 @@ from barmill.pipeline.inputs import RunInputs
 MIB = 2**20
 _PARENT_MB = 620  # interpreter, NumPy, Polars, Numba with the compiled kernels; LightGBM and SciPy of the leakage checks
 _CHECKED_ROWS, _CHECKED_COPIES = 40_000, 4  # decisions that leakage checks look at, and how often their features are held
-_WORKER_MB = {"linear": 420, "boosting": 480, "recurrent": 900}  # the same plus the family's library
+_WORKER_MB = {"linear": 420, "boosting": 480, "expert": 480, "recurrent": 900, "pattern": 900}  # the same plus the family's library
 _TUNER_MB = 110  # Optuna with its storage
-_SAMPLE_COPIES = {"linear": 3.2, "boosting": 2.5, "recurrent": 1.1}  # float32 copies of the training rows that a library makes
+_SAMPLE_COPIES = {
+    "linear": 3.2,
+    "boosting": 2.5,
+    "expert": 2.5,
+    "recurrent": 1.1,
+    "pattern": 0.1,
+}  # float32 copies of the training rows that a library makes
 
 _CLOSED_BYTES = 240  # a base bar's share of the closed bars of some timeframes: values, logarithms, and which bar it knows of each
 
@@ -27,7 +33,8 @@ def estimate_mb(inputs: RunInputs, workers: int) -> int:
     checks = min(n_bars, _CHECKED_ROWS) * n_features * 8 * _CHECKED_COPIES
     prepare = _PARENT_MB * MIB + bars + max(2 * features, features + checks)
     rows = n_bars / inputs.recipe.labels.every * n_features * 4
-    fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in inputs.recipe.base_models), reverse=True)
+    fitted = (*inputs.recipe.base_models, *inputs.recipe.experts)
+    fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in fitted), reverse=True)
     closed = n_bars * _CLOSED_BYTES * len(inputs.resolutions) * workers
     fitting = _PARENT_MB * MIB + bars + features + scaled + closed + sum(fits[:workers])
     # a split scales the features for itself, and computes them for itself where some learn

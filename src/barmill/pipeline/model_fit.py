@@ -14,7 +14,7 @@ from barmill.models.catalogue import load_fit, load_forecaster, spec_of
 from barmill.models.contract import FitContext, FittedModel, Forecaster, KeepingForecaster, Samples, View, Window
 from barmill.models.occlusion import with_explanation
 from barmill.pipeline.inputs import params_of
-from barmill.pipeline.recipe import ModelEntry, Recipe
+from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.progress import Progress, SilentProgress
 from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
 from barmill.views import BAR_COLUMNS
@@ -47,12 +47,14 @@ class CalibratedModel:
 
 
 def fit_model(
-    entry: ModelEntry,
+    entry: ModelEntry | ExpertEntry,
     train: Samples,
     valid: Samples,
     names: tuple[str, ...],
     recipe: Recipe,
     *,
+    n_classes: int | None = None,
+    horizon: int | None = None,
     device: str = "auto",
     scratch: Path | None = None,
     logs: Path | None = None,
@@ -64,14 +66,15 @@ def fit_model(
     Parameters
     ----------
     names : columns of the views, in order
+    n_classes, horizon : of the labels; those of the recipe's own labels if None
     scratch, logs : see `FitContext`
     explain : samples on which the fitted model is explained, none of which taught it; None explains nothing
     """
     spec = spec_of(entry.name)
     context = FitContext(
         seed=recipe.seed,
-        n_classes=recipe.labels.classes,
-        outputs=tuple(output for output in entry.outputs if output in spec.outputs),
+        n_classes=recipe.labels.classes if n_classes is None else n_classes,
+        outputs=learned_outputs(entry),
         feature_names=names,
         scratch=scratch,
         logs=logs,
@@ -79,10 +82,16 @@ def fit_model(
         progress=progress or SilentProgress(),
         train_network=_train_network,
         explain=explain,
-        horizon=recipe.labels.horizon,
+        horizon=horizon or recipe.labels.horizon,
     )
     fitted = load_fit(spec)(params_of(entry), train, valid, context)
     return fitted if explain is None else with_explanation(spec, fitted, explain, names, keep=cache_folder() / "forecasts")
+
+
+def learned_outputs(entry: ModelEntry | ExpertEntry) -> tuple[str, ...]:
+    """What the model of `entry` learns itself, out of what is asked of it; an expert learns all that it can."""
+    spec = spec_of(entry.name)
+    return tuple(output for output in entry.outputs if output in spec.outputs) if isinstance(entry, ModelEntry) else spec.outputs
 
 
 def columns_of(entry: ModelEntry, window: Window, names: tuple[str, ...]) -> tuple[str, ...]:

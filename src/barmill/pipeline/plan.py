@@ -8,6 +8,7 @@ from typing import Any
 from barmill.artefacts import canonical_json, sha256
 from barmill.models.catalogue import spec_of
 from barmill.pipeline.events import Plan, PlannedStage
+from barmill.pipeline.experts.stages import ExpertStages, expert_stages, question_stages
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.memory import available_mb, estimate_mb
@@ -42,6 +43,8 @@ class Stages:
     models: dict[str, ModelStages]
     cross_validation: Stage | None
     judgement: Stage
+    questions: dict[str, Stage]
+    experts: dict[str, ExpertStages]
 
     @property
     def shared(self) -> tuple[Stage, ...]:
@@ -64,11 +67,17 @@ class Stages:
         return {"bars": self.bars, "features": self.table, "labels": self.labels, "splits": self.splits, "scaled": self.scaled}
 
     @property
+    def bundled(self) -> dict[str, ModelStages | ExpertStages]:
+        """Everything that makes a bundle: the models, then the experts."""
+        return {**self.models, **self.experts}
+
+    @property
     def all(self) -> tuple[Stage, ...]:
         each = [stage for model in self.models.values() for stage in (model.fit, model.calibrate, model.bundle, model.forecast)]
         each = [*self.tuned.values(), *each]
         validated = (self.cross_validation,) if self.cross_validation else ()
-        return *self.shared, self.leakage, *each, *validated, self.judgement
+        experts = [stage for expert in self.experts.values() for stage in expert.all]
+        return *self.shared, self.leakage, *self.questions.values(), *each, *validated, self.judgement, *experts
 
 
 def recipe_fingerprint(inputs: RunInputs) -> str:
@@ -163,7 +172,9 @@ def stages_of(inputs: RunInputs) -> Stages:
             code=code_fingerprint("evaluation", "uncertainty", "pipeline"),
         ),
     )
-    return Stages(bars, features, labels, splits, fitted, scaled, leakage, models, cross_validation, judgement)
+    questions = question_stages(inputs, features.key, splits.key)
+    experts = expert_stages(inputs, questions, scaled.key, recipe_fingerprint(inputs))
+    return Stages(bars, features, labels, splits, fitted, scaled, leakage, models, cross_validation, judgement, questions, experts)
 
 
 def _model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str, tuned: Stage | None) -> ModelStages:
@@ -236,7 +247,7 @@ def _fold_model(recipe: Recipe, label: str) -> dict[str, Any]:
 def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:
     """What is there, what is to be done, and how much memory it takes."""
     cores = os.cpu_count() or 1
-    workers = max(1, min(cores, len(stages.models)))
+    workers = max(1, min(cores, len(stages.models) + len(stages.experts)))
     available = available_mb()
     while workers > 1 and estimate_mb(inputs, workers) > available:
         workers -= 1

@@ -34,7 +34,7 @@ def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: L
     seconds: dict[str, float] = {}
     for stage in stages.shared:
         if workspace.record(stage) is None:
-            seconds[stage.name] = _run(stage, makers[stage.name], workspace, listener)
+            seconds[stage.name] = make_stage(stage, makers[stage.name], workspace, listener)
     return seconds
 
 
@@ -44,7 +44,8 @@ def dataset_of(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Datas
     return Dataset.of(workspace, named, inputs.recipe.labels.classes, inputs.recipe.labels.horizon, inputs.volatility)
 
 
-def _run(stage: Stage, maker: Callable[[Path], None], workspace: Workspace, listener: Listener) -> float:
+def make_stage(stage: Stage, maker: Callable[[Path], None], workspace: Workspace, listener: Listener) -> float:
+    """Let `maker` write the files of `stage`; returns the seconds that it took."""
     listener.started(stage.name)
     began = time.perf_counter()
     with workspace.writing(stage) as folder:

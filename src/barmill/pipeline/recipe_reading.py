@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 from pydantic import BaseModel, ValidationError
 
 from barmill.errors import RecipeError, nearest
+from barmill.labels.back_labeler_config import OutcomeConfig
 from barmill.models.catalogue import spec_of, view_of, window_of
 from barmill.models.contract import OUTPUTS
 from barmill.pipeline.profiles import drop_profiles, lay_profiles
@@ -69,10 +70,18 @@ def _complete(document: Document) -> Recipe:
         found, known = _checked_expert(expert, ("experts", index), document)
         problems += found
         experts.append(known)
-    completed = recipe.model_copy(update={"base_models": tuple(entries), "experts": tuple(experts)})
+    completed = recipe.model_copy(
+        update={"base_models": tuple(entries), "experts": tuple(experts), **({"outcomes": _decided(recipe)} if experts else {})}
+    )
     if problems := problems or tuning_problems(completed, document.where):
         raise RecipeError.gathered(problems)
     return completed
+
+
+def _decided(recipe: Recipe) -> OutcomeConfig:
+    """The trades of the experts, proposed where the run decides unless the recipe says otherwise."""
+    outcomes = recipe.outcomes
+    return outcomes if "every" in outcomes.model_fields_set else outcomes.model_copy(update={"every": recipe.labels.every})
 
 
 def _checked_entry(entry: ModelEntry, path: Path, document: Document) -> tuple[list[RecipeError], ModelEntry]:

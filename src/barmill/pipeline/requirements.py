@@ -12,7 +12,7 @@ def require_libraries(recipe: Recipe) -> None:
 
     Raises: MissingDependency with the line that installs it, SetupError with what to fetch, StorageError.
     """
-    for entry in recipe.base_models:
+    for entry in (*recipe.base_models, *recipe.experts):
         spec = spec_of(entry.name)
         missing = missing_requirements(spec)
         if missing:

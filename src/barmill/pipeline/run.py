@@ -54,7 +54,9 @@ class Run:
 
     @property
     def bundle_paths(self) -> dict[str, Path]:
-        return {model["name"]: self.folder / model["bundle"] for model in self.judgement["models"]}
+        """Every bundle of the run by its model's name: the models', then the experts'."""
+        judgement = self.judgement
+        return {model["name"]: self.folder / model["bundle"] for model in (*judgement["models"], *judgement.get("experts", ()))}
 
     @property
     def bundle_path(self) -> Path:

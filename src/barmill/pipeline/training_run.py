@@ -12,13 +12,16 @@ from barmill.artefacts import read_json, readable_json, write_bytes, write_json
 from barmill.errors import RecipeError
 from barmill.evaluation import Ledger, Overlap
 from barmill.market import Bars
-from barmill.models.catalogue import spec_of
+from barmill.models.catalogue import spec_of, window_of
+from barmill.models.contract import Window
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
+from barmill.pipeline.experts.judging import experts_section, judge_experts
+from barmill.pipeline.experts.labelling import label_questions
 from barmill.pipeline.facts import moment
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, environment, family_versions
-from barmill.pipeline.inputs import RunInputs, gather_inputs
+from barmill.pipeline.inputs import RunInputs, gather_inputs, params_of
 from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
 from barmill.pipeline.latency import latencies
@@ -142,6 +145,7 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         for note in (*inputs.bars.notes, *(finding.message for finding in inputs.bars.findings)):
             clock.said(f"bars: {note}")
         prepare(inputs, stages, workspace, clock)
+        label_questions(inputs, stages, workspace, clock)
         check_leakage(inputs, stages, workspace, clock)
         trials = Trials.of(inputs, stages)
         run_jobs(tuning_jobs(inputs, stages.prepared, stages.tuned, workspace), plan.workers, clock)
@@ -149,9 +153,11 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         if workspace.record(stages.judgement) is None:
             trials.enter()
             cross_validate_models(inputs, stages, workspace, plan.workers, clock)
-            trials.open_test({label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()})
+            trials.open_test(_digests(stages, workspace))
             _forecast_test(stages, workspace, clock)
             judge(inputs, stages, workspace, clock)
+        _forecast_test(stages, workspace, clock)  # where a run was killed after the models were judged and before the experts were
+        judge_experts(inputs, stages, workspace, clock)
         trials.close("cross_validation", path_returns(stages, workspace, TYPICAL))
         trials.close("test", test_returns(stages, workspace))
     judgement = _judgement(inputs, stages, workspace, trials.ledger)
@@ -200,11 +206,19 @@ def _write_recipe(root: Path, inputs: RunInputs) -> None:
 
 
 def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[Job]:
-    """One job for each model that is not fitted, calibrated and bundled; with its tuned parameters, where it was tuned."""
-    jobs: list[Job] = []
+    """One job for each model and each expert that is not fitted, calibrated and bundled; with its tuned parameters, where it was tuned."""
     tuned = replace(inputs, recipe=tuned_recipe(inputs.recipe, workspace, stages.tuned))
+    work: list[tuple[str, str, dict[str, Stage], dict[str, Stage], Window]] = []
     for label, model in stages.models.items():
         own = {"fit": model.fit, "calibrate": model.calibrate, "bundle": model.bundle}
+        work.append((label, "barmill.pipeline.fitting", {}, own, inputs.windows[label]))
+    for entry in inputs.recipe.experts:
+        expert = stages.experts[entry.label]
+        own = {"fit": expert.fit, "calibrate": expert.calibrate, "bundle": expert.bundle}
+        window = window_of(spec_of(entry.name), params_of(entry))
+        work.append((entry.label, "barmill.pipeline.experts.fitting", {"answers": expert.answers}, own, window))
+    jobs: list[Job] = []
+    for label, worker, read, own, window in work:
         if all(workspace.record(stage) is not None for stage in own.values()):
             continue
         job = ModelJob(
@@ -213,19 +227,20 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
             recipe=tuned.recipe,
             portable_recipe=portable_recipe(tuned),
             fingerprints=_origins(inputs, label),
-            stages={role: StageRef.of(stage) for role, stage in {**stages.prepared, **own}.items()},
-            window=inputs.windows[label],
+            stages={role: StageRef.of(stage) for role, stage in {**stages.prepared, **read, **own}.items()},
+            window=window,
             volatility=inputs.volatility,
         )
         file = workspace.root / ".scratch" / f"fitting-{label}.json"
         write_bytes(file, readable_json(job.model_dump(mode="json")))
-        jobs.append(Job(f"model {label}", "barmill.pipeline.fitting", file, workspace.root / "logs" / f"{label}.log"))
+        jobs.append(Job(f"model {label}", worker, file, workspace.root / "logs" / f"{label}.log"))
     return jobs
 
 
 def _origins(inputs: RunInputs, label: str) -> dict[str, Any]:
     """Fingerprints that a bundle carries: equal ones mean equal bytes."""
-    family = next(spec_of(entry.name).family for entry in inputs.recipe.base_models if entry.label == label)
+    entries = (*inputs.recipe.base_models, *inputs.recipe.experts)
+    family = next(spec_of(entry.name).family for entry in entries if entry.label == label)
     return {
         "data": inputs.bars.fingerprint,
         "recipe": recipe_fingerprint(inputs),
@@ -241,7 +256,7 @@ def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers
 
 def _forecast_test(stages: Stages, workspace: Workspace, listener: Listener) -> None:
     """Forecast with every bundle in one process: the bars are read, and their features computed, once."""
-    to_do = {label: model for label, model in stages.models.items() if workspace.record(model.forecast) is None}
+    to_do = {label: model for label, model in stages.bundled.items() if workspace.record(model.forecast) is None}
     if not to_do:
         return
     job = ForecastJob(
@@ -257,8 +272,9 @@ def _forecast_test(stages: Stages, workspace: Workspace, listener: Listener) -> 
     run_jobs([Job("forecasting", "barmill.pipeline.forecasting", file, workspace.root / "logs" / "forecasting.log")], 1, listener)
 
 
-def _published(workspace: Workspace, stage: Stage) -> dict[str, Any]:
-    return read_json(workspace.path(stage) / "published.json")
+def _digests(stages: Stages, workspace: Workspace) -> dict[str, str]:
+    """The digest of each bundle, by its name in the run."""
+    return {label: read_json(workspace.path(one.bundle) / "published.json")["digest"] for label, one in stages.bundled.items()}
 
 
 def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Ledger) -> dict[str, Any]:
@@ -269,6 +285,7 @@ def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: 
         "overfitting": luck_section(inputs, stages, workspace, ledger),
         "leakage": leakage_section(inputs, stages, workspace),
         "tuning": tuning_judgement(workspace, stages.tuned),
+        "experts": experts_section(stages, workspace),
         "ledger": {**ledger.counts().to_json(), "overlapping": [_overlap(other) for other in ledger.overlapping()]},
     }
     evidence = evidence_of(inputs, stages, workspace)
@@ -287,7 +304,7 @@ def _fingerprints(inputs: RunInputs, stages: Stages, workspace: Workspace) -> di
         "code": code_fingerprint(),
         "seed": inputs.recipe.seed,
         "stages": {stage.name: stage.key for stage in stages.all},
-        "bundles": {label: _published(workspace, model.bundle)["digest"] for label, model in stages.models.items()},
+        "bundles": _digests(stages, workspace),
     }
 
 
