@@ -20,6 +20,8 @@ ONLY_IN = {
     "oracle": "simulated_run",
     "certificate": "no run here",
     "explanations": "no run here",
+    "experts": "no run here",
+    "leaderboard": "no run here",
     **dict.fromkeys(("paths", "luck", "tuning", "leakage"), "validated_run"),
 }
 

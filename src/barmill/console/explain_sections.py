@@ -1,6 +1,6 @@
 """What the models look at: features by their share, positions by theirs, and what networks read out of themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -19,6 +19,7 @@ METHODS = {
 }
 ARROWS = {"up": "↑", "down": "↓", "either": "↕"}
 SPOKEN = {"up": "more of it speaks for an up", "down": "more of it speaks against an up", "either": "speaks for either"}
+SPOKEN_OF_VALUES = {"up": "more of it raises what is said", "down": "more of it lowers what is said", "either": "it moves it either way"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +68,21 @@ class LooksAt:
     components: str  # place of the chart of components, "" without one
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How much the splits of a cross-validation agree about a model: on shares, and on gains of trees."""
+
+    shares: ExplanationStability | None = None
+    gains: ExplanationStability | None = None
+
+
 def explained_models(judgement: Judgement) -> list[LooksAt]:
     """A figure for each output that is explained, in the order of the models; empty for runs that explained nothing."""
     return [
-        _looks_at(judgement, model, number, output, found)
+        looks_at(model.name, number, model.explanation, output, _agreement(judgement, model) if output == "p_up" else None)
         for number, model in enumerate(judgement.models)
         if model.explanation is not None
-        for output, found in model.explanation.outputs.items()
+        for output in model.explanation.outputs
     ]
 
 
@@ -89,31 +98,33 @@ def stability_of(judgement: Judgement, model: ModelResult, kind: str = "share") 
     return paths.looks_at.get(kind) if paths else None
 
 
-def _looks_at(judgement: Judgement, model: ModelResult, number: int, output: str, found: OutputExplained) -> LooksAt:
-    explanation = model.explanation
-    assert explanation is not None
+def _agreement(judgement: Judgement, model: ModelResult) -> Agreement:
+    return Agreement(stability_of(judgement, model), stability_of(judgement, model, "gain"))
+
+
+def looks_at(name: str, number: int, explanation: Explanation, output: str, agreement: Agreement | None = None) -> LooksAt:
+    """What one output of the model `name` looks at; `agreement` where splits of a cross-validation were compared."""
+    found, read_out = explanation.outputs[output], explanation.read_out
     first = output == next(iter(explanation.outputs))
-    stability = stability_of(judgement, model) if output == "p_up" else None
-    gains = stability_of(judgement, model, "gain") if output == "p_up" else None
-    read_out = explanation.read_out
+    agreed = agreement or Agreement()
     strips = _position_strips(found)
     if first and read_out.attention:
         same = len(read_out.attention) == len(found.by_position)
         strips.append(_strip("Attention of the last position", read_out.attention, "bars" if same else "positions"))
     return LooksAt(
-        model=model.name,
+        model=name,
         number=number,
         output="" if output == "p_up" else output,
-        bars=_bars(found, stability),
+        bars=_bars(found, agreed.shares, SPOKEN if output in ("p_up", "E_r") else SPOKEN_OF_VALUES),
         left_out=max(0, len(found.features) - MOST_FEATURES),
-        facts=tuple(_facts(found, explanation.rows, stability, gains)),
+        facts=tuple(_facts(found, explanation.rows, agreed.shares, agreed.gains)),
         strips=tuple(strips),
         variables=_variables(explanation) if first else (),
         components=components_place(explanation, number) if first else "",
     )
 
 
-def _bars(found: OutputExplained, stability: ExplanationStability | None) -> tuple[ShareBar, ...]:
+def _bars(found: OutputExplained, stability: ExplanationStability | None, spoken: Mapping[str, str]) -> tuple[ShareBar, ...]:
     shown = [(entry, entry.share or 0.0) for entry in found.features[:MOST_FEATURES]]
     spreads = {spread.feature: (spread.mean, spread.std) for spread in stability.features} if stability else {}
     ends = [share for _, share in shown] + [entry.gain or 0.0 for entry, _ in shown]
@@ -129,7 +140,7 @@ def _bars(found: OutputExplained, stability: ExplanationStability | None) -> tup
         whisker = None if mean is None or std is None else (place(mean - std), round(place(mean + std) - place(mean - std), 2))
         way = _way(entry.direction)
         gain = None if entry.gain is None else place(entry.gain)
-        bars.append(ShareBar(entry.feature, place(share), percent(share), ARROWS[way], SPOKEN[way], gain, whisker))
+        bars.append(ShareBar(entry.feature, place(share), percent(share), ARROWS[way], spoken[way], gain, whisker))
     return tuple(bars)
 
 
@@ -220,4 +231,4 @@ def _variables(explanation: Explanation) -> tuple[ShareBar, ...]:
     return tuple(ShareBar(feature, round(100 * weight / largest, 2), significant(weight), "", "") for feature, weight in shown)
 
 
-__all__ = ["HeatCell", "HeatStrip", "LooksAt", "ShareBar", "components_place", "explained_models", "stability_of"]
+__all__ = ["HeatCell", "HeatStrip", "LooksAt", "ShareBar", "components_place", "explained_models", "looks_at", "stability_of"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from barmill.console.judged_experts import ExpertResult
 from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
 from barmill.console.judged_luck import Overfitting
@@ -265,6 +266,7 @@ class Judgement(Part):
     tuning: tuple[Tuning, ...] = ()
     leaderboard: Leaderboard | None = None
     profile: Profile | None = None
+    experts: tuple[ExpertResult, ...] = ()
 
     @property
     def selected(self) -> ModelResult | None:

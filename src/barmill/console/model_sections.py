@@ -1,6 +1,7 @@
 """What each model looks at and where it errs: importances, confusion, and the share of a planted edge that it found."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from barmill.console.figures import fixed, percent, whole
@@ -78,22 +79,24 @@ class ConfusionTable:
 
 def confusion_tables(judgement: Judgement) -> list[ConfusionTable]:
     """A table per model that has one."""
-    tables: list[ConfusionTable] = []
-    for number, model in enumerate(judgement.models):
-        counts = model.classification.confusion
-        if not counts or any(len(row) != len(counts) for row in counts):
-            continue
-        known = model.classification.class_names
-        names = known if len(known) == len(counts) else tuple(f"class {k}" for k in range(len(counts)))
-        rows = tuple(
-            (name, whole(sum(row)), tuple(_share(count, sum(row)) for count in row)) for name, row in zip(names, counts, strict=True)
-        )
-        total = sum(sum(row) for row in counts)
-        right = sum(row[k] for k, row in enumerate(counts))
-        commonest = max(sum(row) for row in counts)
-        said = f"{percent(right / total)} right; the commonest class is {percent(commonest / total)} of the rows." if total else "No rows."
-        tables.append(ConfusionTable(model.name, number, names, rows, said))
-    return tables
+    tables = (
+        confusion_table(model.name, number, model.classification.confusion, model.classification.class_names)
+        for number, model in enumerate(judgement.models)
+    )
+    return [table for table in tables if table is not None]
+
+
+def confusion_table(model: str, number: int, counts: Sequence[Sequence[int]], known: Sequence[str]) -> ConfusionTable | None:
+    """The table of `counts`, [what happened][what was forecast]; None where they are no square. `known` names the classes."""
+    if not counts or any(len(row) != len(counts) for row in counts):
+        return None
+    names = tuple(known) if len(known) == len(counts) else tuple(f"class {k}" for k in range(len(counts)))
+    rows = tuple((name, whole(sum(row)), tuple(_share(count, sum(row)) for count in row)) for name, row in zip(names, counts, strict=True))
+    total = sum(sum(row) for row in counts)
+    right = sum(row[k] for k, row in enumerate(counts))
+    commonest = max(sum(row) for row in counts)
+    said = f"{percent(right / total)} right; the commonest class is {percent(commonest / total)} of the rows." if total else "No rows."
+    return ConfusionTable(model, number, names, rows, said)
 
 
 def _share(count: int, total: int) -> tuple[str, str, float]:

@@ -8,6 +8,7 @@ from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
 from barmill.console.equity import equity_curves
+from barmill.console.expert_sections import expert_parts
 from barmill.console.explain_charts import components
 from barmill.console.explain_sections import components_place, explained_models
 from barmill.console.feature_folder import FEATURES_FILE, has_features
@@ -49,6 +50,7 @@ SECTIONS = (
     ("confusion", "Confusion"),
     ("training", "Training"),
     ("oracle", "Oracle"),
+    ("experts", "Other questions"),
     ("tuning", "Tuning"),
     ("leakage", "Leakage"),
     ("certificate", "Certificate"),
@@ -69,6 +71,7 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
         "luck": judgement.overfitting,
         "explanations": explained_models(judgement),
         "oracle": judgement.oracle,
+        "experts": judgement.experts,
         "tuning": judgement.tuning,
         "leakage": judgement.leakage,
         "certificate": run.certificate,
@@ -122,6 +125,7 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "fits": [(model, fit_parts(model.fit)) for model in judgement.models],
         "health": health_table(judgement),
         "oracle": oracle_rows(judgement),
+        "experts": expert_parts(judgement),
         "glossary": GLOSSARY,
         "drawn": drawn,
         "features_page": features_page,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,10 @@ from barmill.evaluation.experts import (
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import Float64Array
 from barmill.models.expert.forecasters import level_column
+from barmill.models.expert.params import QuantileParams
 from barmill.models.pattern.detectors import PATTERNS
 from barmill.pipeline.experts.data import ExpertData
+from barmill.pipeline.inputs import params_of
 from barmill.pipeline.recipe import ExpertEntry, Recipe
 from barmill.views.pattern_image import SIDE
 
@@ -69,17 +71,30 @@ def scores_of(entry: ExpertEntry, said: Mapping[str, Float64Array], block: Answe
         return pattern_scores(p, block.y, pairs["quality"], pairs["pole_kATR"], taught, PATTERNS, control)
     if not spec.targets:
         return entry_scores(said["p_entry"], block.y, block.targets["realised_R"], block.day, block.taught_y, control)
-    target, output = spec.targets[0], spec.outputs[0]
-    levels = {float(level): said[level_column(output, level)] for level in entry.config["levels"]}
-    came, taught_target, online = block.targets[target], block.taught[target], said[output]
-    match spec.name:
+    output = spec.outputs[0]
+    params = cast(QuantileParams, params_of(entry))
+    levels = {level: said[level_column(output, level)] for level in params.levels}
+    scores = _of_quantiles(spec.name, levels, said[output], block, recipe)
+    return {"online": params.alpha, **scores}
+
+
+def _of_quantiles(
+    expert: str, levels: Mapping[float, Float64Array], online: Float64Array, block: AnswerBlock, recipe: Recipe
+) -> dict[str, Any]:
+    """Of an expert that learns an outcome's quantiles.
+
+    levels : what each level says; online : the one that is used
+    """
+    (target, *_), control = spec_of(expert).targets, control_of(recipe, "outcomes")
+    came, taught = block.targets[target], block.taught[target]
+    match expert:
         case "risk":
-            return risk_scores(levels, online, came, taught_target, control)
+            return risk_scores(levels, online, came, taught, control)
         case "reward":
             runup = block.targets["runup_R"] if recipe.outcomes.target_R is None else None
-            return reward_scores(levels, online, came, runup, taught_target, control)
+            return reward_scores(levels, online, came, runup, taught, control)
         case _:
-            return offset_scores(levels, online, came, block.tables["offset_R"], recipe.outcomes.offsets_atr, taught_target, control)
+            return offset_scores(levels, online, came, block.tables["offset_R"], recipe.outcomes.offsets_atr, taught, control)
 
 
 __all__ = ["AnswerBlock", "control_of", "scores_of"]
