@@ -79,7 +79,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {folder!r})
-from conftest import Small
+from trainings.small import Small
 class Kill:
     def update(self, done, total, note=""):
         if done == 17:
@@ -90,7 +90,7 @@ small.train(context=small.context(scratch=Path({scratch!r}), progress=Kill()))
 
 
 def test_a_process_that_was_really_killed_is_resumed(small: Any, whole: TrainedNetwork, tmp_path: Path) -> None:
-    code = _KILLED.format(folder=str(Path(__file__).parent), scratch=str(tmp_path))
+    code = _KILLED.format(folder=str(Path(__file__).parents[1]), scratch=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert (tmp_path / NAME).is_file()

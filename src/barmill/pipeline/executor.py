@@ -1,7 +1,8 @@
 """Runs jobs in processes of their own: one thread each, progress as lines of JSON, and no orphans.
 
 Two processes of one thread beat one of two threads, and a result then cannot depend on how many threads there were.
-A worker reads its job from a file and ends when its standard input closes, which happens however the parent ends.
+A worker reads its job from a file and ends when its standard input closes, which happens however the parent ends. Its
+number among those at work stands in its environment, and by it models that are fitted side by side take different GPUs.
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Any
 import barmill.errors
 from barmill.errors import BarmillError, TrainingError
 from barmill.pipeline.events import Listener
+from barmill.training.several_devices import WORKER_NUMBER
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
 ONE_THREAD = dict.fromkeys(_THREAD_LIMITS, "1")
@@ -44,6 +46,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, listener: Listener) -> None:
     """Run `jobs`, `workers` at a time, in order. The first failure stops the others and is raised."""
     waiting = list(jobs)
     running: dict[str, subprocess.Popen[bytes]] = {}
+    numbers: dict[str, int] = {}
     lines: queue.Queue[tuple[str, bytes]] = queue.Queue()
     names = {job.name: job for job in jobs}
     failures: dict[str, BarmillError] = {}
@@ -51,7 +54,8 @@ def run_jobs(jobs: Sequence[Job], workers: int, listener: Listener) -> None:
         while waiting or running:
             while waiting and len(running) < workers and not failures:
                 job = waiting.pop(0)
-                running[job.name] = _start(job, lines)
+                numbers[job.name] = min(set(range(workers)) - {numbers[name] for name in running})
+                running[job.name] = _start(job, numbers[job.name], lines)
             if failures and not running:
                 break
             name, line = lines.get()
@@ -70,7 +74,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, listener: Listener) -> None:
         raise next(iter(failures.values()))
 
 
-def _start(job: Job, lines: "queue.Queue[tuple[str, bytes]]") -> subprocess.Popen[bytes]:
+def _start(job: Job, number: int, lines: "queue.Queue[tuple[str, bytes]]") -> subprocess.Popen[bytes]:
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("ab") as log:
         process = subprocess.Popen(
@@ -78,7 +82,7 @@ def _start(job: Job, lines: "queue.Queue[tuple[str, bytes]]") -> subprocess.Pope
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **ONE_THREAD},
+            env={**os.environ, **ONE_THREAD, WORKER_NUMBER: str(number)},
         )
 
     threading.Thread(target=_read, args=(job.name, process, lines), daemon=True).start()

@@ -17,8 +17,14 @@ _ORDER, _STEP = 1, 2  # streams of one seed
 
 
 @contextlib.contextmanager
-def deterministic(device: torch.device, threads: int) -> Generator[None]:
-    """Deterministic algorithms on `threads` threads; torch's global state is as before when the block ends."""
+def deterministic(device: torch.device) -> Generator[None]:
+    """Deterministic algorithms on one thread; torch's global state is as before when the block ends.
+
+    One thread, because torch's deterministic algorithms are so for one number of threads only. The gradients of LayerNorm, BatchNorm
+    and convolutions are added up thread by thread, and MKL cuts a matrix product by their number: at 256 windows of 60 bars and 25
+    features the last bits differ between one thread and two, and `MKL_CBWR=AUTO,STRICT` mends the matrix products alone. More cores
+    are put to use by more processes, whose number is part of what is asked for (see `several_devices`).
+    """
     on_gpu = device.type == "cuda"
     algorithms = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     memory: Any = torch.utils.deterministic
@@ -28,7 +34,7 @@ def deterministic(device: torch.device, threads: int) -> Generator[None]:
     workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
     with torch.random.fork_rng(devices=[device.index or 0] if on_gpu else []):
         try:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(1)
             torch.use_deterministic_algorithms(True)
             memory.fill_uninitialized_memory = False  # our tensors are written before they are read
             torch.backends.cudnn.benchmark = False
@@ -50,9 +56,10 @@ def epoch_order(seed: int, epoch: int, n: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng([_ORDER, seed, epoch]).permutation(n)
 
 
-def seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Seed what the network draws (dropout) in optimizer step `step`."""
-    value = int(np.random.SeedSequence([_STEP, seed, step]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def seed_step(seed: int, step: int, device: torch.device, rank: int = 0) -> None:
+    """Seed what the network draws (dropout) in optimizer step `step` in process `rank` of those that train together."""
+    stream = [_STEP, seed, step, rank] if rank else [_STEP, seed, step]
+    value = int(np.random.SeedSequence(stream).generate_state(1, np.uint64)[0] >> np.uint64(1))
     torch.default_generator.manual_seed(value)
     if device.type == "cuda":
         torch.cuda.manual_seed(value)
