@@ -1,10 +1,7 @@
 """The laws of models, over the whole catalogue with no exceptions."""
 
 import functools
-import hashlib
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,30 +11,38 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from barmill.artefacts import write_folder
-from barmill.errors import DataError, ForecastError, LabelError, MissingDependency, RecipeError, SchemaError, ShapeError
-from barmill.models import (
-    MODELS,
-    FitContext,
-    FittedModel,
-    ModelSpec,
-    RawForecast,
-    Samples,
-    catalogue,
-    load_fit,
-    load_forecaster,
-    window_of,
-)
+from barmill.errors import DataError, ForecastError, LabelError, RecipeError, SchemaError, ShapeError
+from barmill.models import MODELS, FitContext, FittedModel, ModelSpec, RawForecast, Samples, load_fit, load_forecaster, window_of
 from barmill.models.contract import QUANTILES
 from barmill.models.occlusion import with_explanation
 from barmill.models.parameters import Parameter, parameters_of
 from barmill.training import train_network
 from barmill.views import FeatureMatrix, WindowTensor
+from common.model_laws import (
+    NAMES,
+    TEST,
+    TRAIN,
+    VALID,
+    Listener,
+    assert_equal,
+    assert_equal_bytes,
+    assert_missing_library_is_told,
+    assert_parameters_say_what_they_are,
+    assert_read_back_the_same,
+    assert_rows_stand_alone,
+    assert_searches_lie_in_range,
+    assert_shares,
+    base,
+    digests,
+    each_in_its_process,
+    fits_elsewhere,
+    forecast_elsewhere,
+    plain_summary,
+    returns,
+    told,
+)
 from foreign_models.tiny import tiny_chronos, tiny_timesfm
 
-N_BARS, N_FEATURES = 2400, 6
-TRAIN, VALID, TEST = (50, 1400), (1400, 1700), (1700, 2400)
-NAMES = tuple(f"feature_{i}" for i in range(N_FEATURES))
 SMALL: Mapping[str, Mapping[str, Any]] = {  # parameters with which a fit takes about a second
     "logistic": {},
     "ridge": {},
@@ -106,26 +111,7 @@ DIRECTION = [spec for spec in MODELS.values() if spec.question == "direction"]  
 # The interval that an AUC of 700 rows without a signal leaves once in 16,000 (4 standard deviations).
 NOISE_BAND = 4 * np.sqrt((350 + 350 + 1) / (12 * 350 * 350))
 
-# The tests of one model run in one process, which keeps its fits.
-every_model, every_learner = (
-    pytest.mark.parametrize(
-        "spec", [pytest.param(spec, id=spec.name, marks=pytest.mark.xdist_group(f"model {spec.name}")) for spec in specs]
-    )
-    for specs in (DIRECTION, [spec for spec in DIRECTION if not spec.zero_shot])
-)
-
-
-@functools.cache
-def base() -> np.ndarray[Any, np.dtype[np.float32]]:
-    values = np.random.default_rng(1).standard_normal((N_BARS, N_FEATURES)).astype(np.float32)
-    values[:5] = np.nan  # bars before the features are ready, which no sample touches
-    values.flags.writeable = False  # a fit that wrote into its inputs would fail
-    return values
-
-
-@functools.cache
-def returns(strength: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return strength * np.nan_to_num(base()[:, 2].astype(np.float64)) + np.random.default_rng(2).standard_normal(N_BARS)
+every_model, every_learner = (each_in_its_process(specs) for specs in (DIRECTION, [spec for spec in DIRECTION if not spec.zero_shot]))
 
 
 def samples(spec: ModelSpec, part: tuple[int, int], strength: float = 1.0, n_classes: int = 2) -> Samples:
@@ -159,10 +145,6 @@ def forecast(spec: ModelSpec, model: FittedModel, part: tuple[int, int] = TEST) 
     return load_forecaster(spec, model.files).raw(samples(spec, part).view)
 
 
-def digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-
-
 @every_model
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_forecasts_are_finite_and_of_the_declared_shape(spec: ModelSpec, n_classes: int) -> None:
@@ -194,11 +176,7 @@ def test_quantiles_are_learned_all_three_or_none_and_do_not_cross(spec: ModelSpe
 
 @every_model
 def test_files_written_and_read_back_forecast_the_same(spec: ModelSpec, tmp_path: Path) -> None:
-    model = fitted(spec.name)
-    write_folder(tmp_path / "model", model.files)
-    read = {name: (tmp_path / "model" / name).read_bytes() for name in model.files}
-    again = load_forecaster(spec, read).raw(samples(spec, TEST).view)
-    _assert_equal(again, forecast(spec, model))
+    assert_read_back_the_same(spec, fitted(spec.name), samples(spec, TEST).view, tmp_path)
 
 
 @every_learner
@@ -234,15 +212,7 @@ def test_gives_the_outputs_that_were_asked_for_and_no_more(spec: ModelSpec) -> N
 @every_model
 def test_forecast_of_a_row_does_not_depend_on_its_batch(spec: ModelSpec) -> None:
     forecaster = load_forecaster(spec, fitted(spec.name).files)
-    view = samples(spec, TEST).view
-    whole = forecaster.raw(view)
-    order = np.random.default_rng(5).permutation(len(view))
-    parts = [order[:1], order[1:3], order[3:70], order[70:]]
-    pieces = [forecaster.raw(view.take(part)) for part in parts]
-    tolerance = 0.0 if spec.view == "feature_matrix" else 1e-6
-    for name, said in told(whole).items():
-        again = np.concatenate([told(piece)[name] for piece in pieces])
-        np.testing.assert_allclose(again, said[order], rtol=0, atol=tolerance, err_msg=name)
+    assert_rows_stand_alone(forecaster, samples(spec, TEST).view, 0.0 if spec.view == "feature_matrix" else 1e-6)
 
 
 @every_model
@@ -328,9 +298,7 @@ def test_balanced_classes_lift_the_rarer_one(spec: ModelSpec) -> None:
 
 @every_model
 def test_fit_says_how_it_went_in_plain_json(spec: ModelSpec) -> None:
-    summary = json.loads(json.dumps(dict(fitted(spec.name).summary), allow_nan=False))
-    assert summary
-    assert "seconds" not in json.dumps(summary)  # a clock would make two equal fits differ
+    assert plain_summary(fitted(spec.name))
 
 
 def explanation(spec: ModelSpec) -> dict[str, Any]:
@@ -347,11 +315,7 @@ def test_an_explanation_names_every_feature_with_a_finite_share_and_a_learner_lo
     said = explanation(spec)
     assert "p_up" in said["outputs"]
     for output in said["outputs"].values():
-        shares = [feature["share"] for feature in output["features"]]
-        assert sorted(feature["feature"] for feature in output["features"]) == sorted(NAMES)
-        assert np.isfinite(shares).all()
-        assert min(shares) >= 0
-        assert sum(shares) == pytest.approx(1, abs=1e-4) or sum(shares) == 0
+        assert_shares(output, NAMES)
         if not spec.zero_shot:
             assert output["features"][0]["feature"] == "feature_2"
             assert output["features"][0]["direction"] > 0.5
@@ -362,18 +326,10 @@ def test_an_explanation_names_every_feature_with_a_finite_share_and_a_learner_lo
 
 @every_model
 def test_tells_its_progress_to_the_end(spec: ModelSpec) -> None:
-    class Listener:
-        def __init__(self) -> None:
-            self.told: list[tuple[int, int]] = []
-
-        def update(self, done: int, total: int, note: str = "") -> None:
-            self.told.append((done, total))
-
     changed = {"epochs": 1} if "epochs" in spec.params.model_fields else {}
     listener = Listener()
     load_fit(spec)(params(spec, **changed), samples(spec, TRAIN), samples(spec, VALID), context(spec, progress=listener))
-    assert listener.told[-1][0] == listener.told[-1][1] > 0
-    assert all(before <= after for (before, _), (after, _) in zip(listener.told, listener.told[1:], strict=False))
+    listener.assert_heard_to_the_end()
 
 
 def _bad_values(parameter: Parameter) -> list[Any]:
@@ -421,70 +377,22 @@ def _built(spec: ModelSpec, given: dict[str, Any]) -> tuple[Any, ValidationError
 
 @every_learner
 def test_what_a_tuner_tries_lies_in_the_parameters_own_range(spec: ModelSpec) -> None:
-    searched = [parameter for parameter in parameters_of(spec.params) if parameter.search is not None]
-    assert searched
-    for parameter in searched:
-        search = parameter.search
-        for value in search.choices or (search.low, search.high):
-            spec.params.model_validate({parameter.name: value}, strict=True)
-        assert search.choices or search.low < search.high
-        assert not search.log or search.low > 0
+    assert_searches_lie_in_range(spec)
 
 
 @every_model
 def test_every_parameter_says_what_it_is_and_unknown_ones_are_refused(spec: ModelSpec) -> None:
-    assert all(parameter.description for parameter in parameters_of(spec.params))
-    with pytest.raises(ValidationError, match="no_such_parameter"):
-        spec.params.model_validate({"no_such_parameter": 1})
-    assert spec.params() == spec.params.model_validate_json("{}")
+    assert_parameters_say_what_they_are(spec)
 
 
 @every_model
 def test_a_missing_library_is_told_with_the_line_that_installs_it(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not spec.requires:
-        assert load_fit(spec)
-        return
-    monkeypatch.setattr(catalogue, "_is_installed", lambda name: name != spec.requires[0])
-    with pytest.raises(MissingDependency, match=rf'needs {spec.requires[0]}, not installed here\. .*pip install "barmill\[{spec.extra}\]"'):
-        load_fit(spec)
-
-
-_FITS_ELSEWHERE = """
-import json, sys
-sys.path[:0] = {folders!r}
-import test_every_model as common
-from barmill.models import MODELS, load_fit
-for line in sys.stdin:
-    spec = MODELS[line.strip()]
-    train, valid = common.samples(spec, common.TRAIN), common.samples(spec, common.VALID)
-    model = load_fit(spec)(common.params(spec), train, valid, common.context(spec, threads=2))
-    print("fitted", json.dumps([common.digests(model.files), common.digests(model.training_files), dict(model.summary)]), flush=True)
-"""
+    assert_missing_library_is_told(spec, monkeypatch)
 
 
 @pytest.fixture(scope="session")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ModelSpec], Any]]:
-    """Fits a model in another process, with two threads and another hash seed. One process for all models: learning libraries load
-    but once, and a fit that depended on the fits before it would show."""
-    code = _FITS_ELSEWHERE.format(folders=[str(Path(__file__).parent), str(Path(__file__).parents[1])])
-    environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
-    complaints = tmp_path_factory.mktemp("elsewhere") / "stderr"
-    command = [sys.executable, "-c", code]
-    with (
-        complaints.open("w") as stderr,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment) as process,
-    ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        asked, answers = process.stdin, process.stdout
-
-        def fit(spec: ModelSpec) -> Any:
-            asked.write(f"{spec.name}\n")
-            asked.flush()
-            answer = next((line for line in answers if line.startswith("fitted ")), "")
-            assert answer, complaints.read_text()
-            return json.loads(answer.removeprefix("fitted "))
-
+    with fits_elsewhere("test_every_model", tmp_path_factory.mktemp("elsewhere") / "stderr") as fit:
         yield fit
 
 
@@ -492,52 +400,10 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Mo
 def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed(
     spec: ModelSpec, elsewhere: Callable[[ModelSpec], Any]
 ) -> None:
-    files, training_files, summary = elsewhere(spec)
-    model = fitted(spec.name)
-    assert files == digests(model.files)
-    assert training_files == digests(model.training_files)
-    assert summary == json.loads(json.dumps(dict(model.summary)))
-
-
-_SUBPROCESS_FORECAST = """
-import sys
-class Refuse:  # SciPy looks torch up in sys.modules, so a None there would break SciPy and not only us
-    def find_spec(self, name, path=None, target=None):
-        if name in ("torch", "onnx", "onnxscript", "sklearn.linear_model", "barmill.training"):
-            raise ImportError(f"{name} must not be imported")
-sys.meta_path.insert(0, Refuse())
-import numpy as np
-from pathlib import Path
-from barmill.models import MODELS, load_forecaster
-from barmill.views import FeatureMatrix, WindowTensor
-base = np.load("base.npy")
-at = np.load("at.npy")
-name, window = sys.argv[1], int(sys.argv[2])
-files = {path.name: path.read_bytes() for path in Path("model").iterdir()}
-raw = load_forecaster(MODELS[name], files).raw(WindowTensor(base, at, window) if window else FeatureMatrix(base, at))
-for output, said in raw._asdict().items():
-    if said is not None:
-        np.save(f"{output}.said.npy", said)
-"""
+    assert_equal_bytes(fitted(spec.name), elsewhere(spec))
 
 
 @every_model
 def test_forecasts_in_a_process_without_torch_are_the_same(spec: ModelSpec, tmp_path: Path) -> None:
-    np.save(tmp_path / "base.npy", base())
-    np.save(tmp_path / "at.npy", np.arange(*TEST))
-    write_folder(tmp_path / "model", fitted(spec.name).files)
-    command = [sys.executable, "-c", _SUBPROCESS_FORECAST, spec.name, str(window_of(spec, params(spec)) or 0)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    there = {path.name.split(".")[0]: np.load(path) for path in tmp_path.glob("*.said.npy")}
-    _assert_equal(RawForecast(**there), forecast(spec, fitted(spec.name)))
-
-
-def told(raw: RawForecast) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    return {name: said for name, said in raw._asdict().items() if said is not None}
-
-
-def _assert_equal(one: RawForecast, other: RawForecast) -> None:
-    assert sorted(told(one)) == sorted(told(other))
-    for name, said in told(one).items():
-        np.testing.assert_array_equal(said, told(other)[name], err_msg=name)
+    model = fitted(spec.name)
+    assert_equal(forecast_elsewhere(spec, model, samples(spec, TEST).view, tmp_path), told(forecast(spec, model)))

@@ -1,0 +1,215 @@
+"""What the laws of models stand on, whatever question a model answers: a planted world, and checks that are the same for all."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from barmill.artefacts import write_folder
+from barmill.errors import MissingDependency
+from barmill.models import FittedModel, Forecaster, ModelSpec, RawForecast, View, catalogue, load_fit
+from barmill.models.parameters import parameters_of
+
+Float64Array = np.ndarray[Any, np.dtype[np.float64]]
+
+N_BARS, N_FEATURES = 2400, 6
+TRAIN, VALID, TEST = (50, 1400), (1400, 1700), (1700, 2400)
+NAMES = tuple(f"feature_{i}" for i in range(N_FEATURES))
+PLANTED = 2  # the feature that knows
+
+
+def each_in_its_process(specs: Sequence[ModelSpec]) -> Any:
+    """The test, for each of `specs`; those of one model run in one process, which keeps its fits."""
+    params = [pytest.param(spec, id=spec.name, marks=pytest.mark.xdist_group(f"model {spec.name}")) for spec in specs]
+    return pytest.mark.parametrize("spec", params)
+
+
+@functools.cache
+def base() -> np.ndarray[Any, np.dtype[np.float32]]:
+    values = np.random.default_rng(1).standard_normal((N_BARS, N_FEATURES)).astype(np.float32)
+    values[:5] = np.nan  # bars before the features are ready, which no sample touches
+    values.flags.writeable = False  # a fit that wrote into its inputs would fail
+    return values
+
+
+@functools.cache
+def returns(strength: float) -> Float64Array:
+    return strength * np.nan_to_num(base()[:, PLANTED].astype(np.float64)) + np.random.default_rng(2).standard_normal(N_BARS)
+
+
+def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+
+
+def told(raw: RawForecast) -> dict[str, Float64Array]:
+    """All that a forecast says, by name."""
+    said = {name: part for name, part in raw._asdict().items() if part is not None}
+    values = said.pop("values", {})
+    return {**said, **values}
+
+
+def assert_equal(one: Mapping[str, Float64Array], other: Mapping[str, Float64Array]) -> None:
+    assert sorted(one) == sorted(other)
+    for name, said in one.items():
+        np.testing.assert_array_equal(said, other[name], err_msg=name)
+
+
+def assert_read_back_the_same(spec: ModelSpec, model: FittedModel, view: View, folder: Path) -> None:
+    write_folder(folder / "model", model.files)
+    read = {name: (folder / "model" / name).read_bytes() for name in model.files}
+    said, again = (told(catalogue.load_forecaster(spec, files).raw(view)) for files in (model.files, read))
+    assert_equal(again, said)
+
+
+def assert_rows_stand_alone(forecaster: Forecaster, view: View, tolerance: float) -> None:
+    """A row's forecast does not depend on its batch."""
+    order = np.random.default_rng(5).permutation(len(view))
+    pieces = [told(forecaster.raw(view.take(part))) for part in (order[:1], order[1:3], order[3:70], order[70:])]
+    for name, said in told(forecaster.raw(view)).items():
+        again = np.concatenate([piece[name] for piece in pieces])
+        np.testing.assert_allclose(again, said[order], rtol=0, atol=tolerance, err_msg=name)
+
+
+def plain_summary(model: FittedModel) -> dict[str, Any]:
+    """The summary as it is read back from JSON; a clock in it would make two equal fits differ."""
+    summary = json.loads(json.dumps(dict(model.summary), allow_nan=False))
+    assert summary
+    assert "seconds" not in json.dumps(summary)
+    return summary
+
+
+def assert_shares(output: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Every feature has a finite share, and together they have all or nothing."""
+    shares = [feature["share"] for feature in output["features"]]
+    assert sorted(feature["feature"] for feature in output["features"]) == sorted(names)
+    assert np.isfinite(shares).all()
+    assert min(shares) >= 0
+    assert sum(shares) == pytest.approx(1, abs=1e-4) or sum(shares) == 0
+
+
+class Listener:
+    """Hears how far a fit is."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int]] = []
+
+    def update(self, done: int, total: int, note: str = "") -> None:
+        self.told.append((done, total))
+
+    def assert_heard_to_the_end(self) -> None:
+        assert self.told[-1][0] == self.told[-1][1] > 0
+        assert all(before <= after for (before, _), (after, _) in zip(self.told, self.told[1:], strict=False))
+
+
+def assert_parameters_say_what_they_are(spec: ModelSpec) -> None:
+    assert all(parameter.description for parameter in parameters_of(spec.params))
+    with pytest.raises(ValidationError, match="no_such_parameter"):
+        spec.params.model_validate({"no_such_parameter": 1})
+    assert spec.params() == spec.params.model_validate_json("{}")
+
+
+def assert_searches_lie_in_range(spec: ModelSpec) -> None:
+    """What a tuner tries lies in the parameters' own range."""
+    searched = [(parameter.name, parameter.search) for parameter in parameters_of(spec.params) if parameter.search is not None]
+    assert searched
+    for name, search in searched:
+        for value in search.choices or (search.low, search.high):
+            spec.params.model_validate({name: value}, strict=True)
+        assert search.choices or search.low < search.high
+        assert not search.log or search.low > 0
+
+
+def assert_missing_library_is_told(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not spec.requires:
+        assert load_fit(spec)
+        return
+    monkeypatch.setattr(catalogue, "_is_installed", lambda name: name != spec.requires[0])
+    with pytest.raises(MissingDependency, match=rf'needs {spec.requires[0]}, not installed here\. .*pip install "barmill\[{spec.extra}\]"'):
+        load_fit(spec)
+
+
+_FITS_ELSEWHERE = """
+import json, sys
+sys.path[:0] = {folders!r}
+import {laws} as laws
+from barmill.models import MODELS, load_fit
+for line in sys.stdin:
+    spec = MODELS[line.strip()]
+    train, valid = laws.samples(spec, laws.TRAIN), laws.samples(spec, laws.VALID)
+    model = load_fit(spec)(laws.params(spec), train, valid, laws.context(spec, threads=2))
+    print("fitted", json.dumps([laws.digests(model.files), laws.digests(model.training_files), dict(model.summary)]), flush=True)
+"""
+
+
+@contextlib.contextmanager
+def fits_elsewhere(laws: str, complaints: Path) -> Iterator[Callable[[ModelSpec], Any]]:
+    """Fits models of the module `laws` in another process, with two threads and another hash seed; stderr goes to `complaints`.
+
+    One process for all models: learning libraries load but once, and a fit that depended on the fits before it would show.
+    """
+    code = _FITS_ELSEWHERE.format(folders=[str(Path(__file__).parent), str(Path(__file__).parents[1])], laws=laws)
+    environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-c", code]
+    with (
+        complaints.open("w") as stderr,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def fit(spec: ModelSpec) -> Any:
+            asked.write(f"{spec.name}\n")
+            asked.flush()
+            answer = next((line for line in answers if line.startswith("fitted ")), "")
+            assert answer, complaints.read_text()
+            return json.loads(answer.removeprefix("fitted "))
+
+        yield fit
+
+
+def assert_equal_bytes(model: FittedModel, there: Any) -> None:
+    """The model is the one that was fitted elsewhere."""
+    files, training_files, summary = there
+    assert files == digests(model.files)
+    assert training_files == digests(model.training_files)
+    assert summary == plain_summary(model)
+
+
+_FORECAST_ELSEWHERE = """
+import sys
+import numpy as np
+from pathlib import Path
+from barmill import views
+from barmill.models import MODELS, load_forecaster
+name, kind = sys.argv[1:]
+view = getattr(views, kind)(**{field: array if array.ndim else array.item() for field, array in np.load("view.npz").items()})
+raw = load_forecaster(MODELS[name], {path.name: path.read_bytes() for path in Path("model").iterdir()}).raw(view)
+said = {part: found for part, found in raw._asdict().items() if found is not None}
+values = said.pop("values", {})
+np.savez("said.npz", **said, **values)
+# Asked at the end: Polars and SciPy look torch up without importing it.
+loaded = {"torch", "onnx", "onnxscript", "sklearn.linear_model", "barmill.training"} & {*sys.modules}
+assert not loaded, loaded
+"""
+
+
+def forecast_elsewhere(spec: ModelSpec, model: FittedModel, view: View, folder: Path) -> dict[str, Float64Array]:
+    """What the files say of `view` in a fresh process, which may load nothing of the training side."""
+    np.savez(folder / "view.npz", **{field.name: getattr(view, field.name) for field in fields(view) if field.init})
+    write_folder(folder / "model", model.files)
+    command = [sys.executable, "-c", _FORECAST_ELSEWHERE, spec.name, type(view).__name__]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with np.load(folder / "said.npz") as said:
+        return dict(said)
