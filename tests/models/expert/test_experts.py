@@ -1,12 +1,7 @@
-"""The experts: known quantiles are found, liquidity clusters go their own ways, and the laws of every model hold for them."""
+"""The experts: known quantiles are found, and liquidity clusters go their own ways. The laws of all models are held elsewhere."""
 
 import functools
-import hashlib
-import json
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +9,15 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import mean_pinball_loss, roc_auc_score
 
-from barmill.artefacts import write_folder
-from barmill.errors import DataError, ForecastError, RecipeError, SchemaError, ShapeError
+from barmill.errors import RecipeError
 from barmill.models import FitContext, FittedModel, ModelSpec, RawForecast, Samples, load_fit, load_forecaster
+from barmill.models.boosting.explaining import lightgbm_trees, trees_health
+from barmill.models.expert.explaining import by_cluster
+from barmill.models.expert.liquidity import cluster_of
 from barmill.models.expert.specs import SPECS
-from barmill.models.parameters import parameters_of
-from barmill.views import FeatureMatrix, WindowTensor
+from barmill.models.explaining import evenly
+from barmill.views import FeatureMatrix
+from common.model_laws import Listener, assert_rows_stand_alone, digests, told
 
 EXPERTS = {spec.name: spec for spec in SPECS}
 QUANTILE = [spec for spec in SPECS if spec.targets]
@@ -79,14 +77,6 @@ def fitted(name: str, threads: int = 1, **changed: Any) -> FittedModel:
 
 def forecast(model: FittedModel, part: slice = TEST) -> RawForecast:
     return load_forecaster(EXPERTS[model.name], model.files).raw(samples(part).view)
-
-
-def told(raw: RawForecast) -> dict[str, np.ndarray[Any, Any]]:
-    return {"logits": raw.logits, **(raw.values or {})}
-
-
-def digests(files: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
 
 
 def test_the_stop_lies_at_the_known_quantile_of_the_draw_down():
@@ -196,136 +186,42 @@ def test_balanced_classes_lift_the_rarer_one():
     assert mean["balanced"] > 0.3
 
 
-@every_expert
-def test_forecasts_are_finite_and_of_the_declared_shape(spec):
-    raw = forecast(fitted(spec.name))
-    n = TEST.stop - TEST.start
-    assert raw.logits.shape == ((n, 0) if spec.targets else (n,))
-    assert (raw.values is None) == (not spec.targets)
-    for name, said in told(raw).items():
-        assert len(said) == n
-        assert said.dtype == np.float64
-        assert np.isfinite(said).all(), name
-    if spec.targets:
-        assert told(raw)[spec.outputs[0]].shape == (n,)
+def test_rows_of_several_clusters_stand_alone_and_their_boosters_depend_on_no_thread():
+    model = fitted("entry", liquidity="liquidity")
+    assert_rows_stand_alone(load_forecaster(EXPERTS["entry"], model.files), samples(TEST).view, 0.0)
+    again = fitted("entry", threads=2, liquidity="liquidity")
+    assert digests(again.files) == digests(model.files)
+    assert again.summary == model.summary
 
 
-@every_expert
-def test_files_written_and_read_back_forecast_the_same(spec, tmp_path):
-    model = fitted(spec.name)
-    write_folder(tmp_path / "model", model.files)
-    read = {name: (tmp_path / "model" / name).read_bytes() for name in model.files}
-    again, before = told(load_forecaster(spec, read).raw(samples(TEST).view)), told(forecast(model))
-    assert sorted(again) == sorted(before)
-    for name, said in again.items():
-        np.testing.assert_array_equal(said, before[name])
+def test_each_cluster_is_explained_by_its_own_booster():
+    model = fitted("entry", liquidity="liquidity")
+    view = samples(TEST).view
+    files = {name: text for name, text in model.files.items() if name.endswith(".txt")}
+    boosters = {name: f"entry_{name}.txt" for name in "LMH"}
+    borders = np.array(model.summary["borders"])
+    trees = by_cluster({name: lightgbm_trees(text) for name, text in files.items()}, boosters, 0, borders)
+    found = trees.contributions(view.values)
+    np.testing.assert_array_equal(trees.scores(view.values)[:, 0], forecast(model).logits)
+    np.testing.assert_allclose(found.sum(axis=2)[:, 0], forecast(model).logits, rtol=0, atol=1e-12)
+    for number, name in enumerate("LMH"):
+        own = cluster_of(view.values[:, 0], borders) == number
+        alone = lightgbm_trees(files[f"entry_{name}.txt"])
+        np.testing.assert_array_equal(found[own], alone.contributions(view.values[own]))
+    assert len(trees.leaves) == sum(cluster["trees"] for cluster in model.summary["clusters"].values())
+    assert trees_health(trees) == model.summary["p_up"]["health"]
 
 
-@every_expert
-def test_forecast_of_a_row_does_not_depend_on_its_batch(spec):
-    model = fitted(spec.name, **({"liquidity": "liquidity"} if spec.name == "entry" else {}))
-    forecaster, view = load_forecaster(spec, model.files), samples(TEST).view
-    order = np.random.default_rng(5).permutation(len(view))
-    pieces = [told(forecaster.raw(view.take(part))) for part in (order[:1], order[1:3], order[3:70], order[70:])]
-    for name, said in told(forecaster.raw(view)).items():
-        np.testing.assert_array_equal(np.concatenate([piece[name] for piece in pieces]), said[order], err_msg=name)
-    nothing = told(forecaster.raw(view.take(np.arange(0))))
-    assert all(len(said) == 0 for said in nothing.values())
-
-
-_SUBPROCESS_FIT = """
-import json, sys
-sys.path.insert(0, {folder!r})
-import test_experts as here
-told = {{}}
-for name in here.EXPERTS:
-    model = here.fitted(name, threads=2, **({{"liquidity": "liquidity"}} if name == "entry" else {{}}))
-    told[name] = [here.digests(model.files), dict(model.summary)]
-print(json.dumps(told))
-"""
-
-
-def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed():
-    environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
-    code = _SUBPROCESS_FIT.format(folder=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    for name, (files, summary) in json.loads(done.stdout.splitlines()[-1]).items():
-        model = fitted(name, **({"liquidity": "liquidity"} if name == "entry" else {}))
-        assert files == digests(model.files), name
-        assert summary == json.loads(json.dumps(dict(model.summary), allow_nan=False)), name
-
-
-_SUBPROCESS_FORECAST = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if name in ("torch", "onnx", "onnxscript", "onnxruntime", "xgboost", "barmill.training"):
-            raise ImportError(f"{name} must not be imported")
-sys.meta_path.insert(0, Refuse())
-import numpy as np
-from pathlib import Path
-from barmill.models import load_forecaster
-from barmill.models.expert.specs import SPECS
-from barmill.views import FeatureMatrix
-view = FeatureMatrix(np.load("base.npy"), np.load("at.npy"))
-for spec in SPECS:
-    files = {path.name: path.read_bytes() for path in Path(spec.name).iterdir()}
-    raw = load_forecaster(spec, files).raw(view)
-    said = {"logits": raw.logits, **(raw.values or {})}
-    np.savez(f"{spec.name}.npz", **said)
-"""
-
-
-def test_forecasts_in_a_process_without_torch_are_the_same(tmp_path):
-    np.save(tmp_path / "base.npy", base())
-    np.save(tmp_path / "at.npy", np.arange(N)[TEST])
-    for name in EXPERTS:
-        write_folder(tmp_path / name, fitted(name).files)
-    done = subprocess.run([sys.executable, "-c", _SUBPROCESS_FORECAST], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    for name in EXPERTS:
-        there, here = np.load(tmp_path / f"{name}.npz"), told(forecast(fitted(name)))
-        assert sorted(there.files) == sorted(here)
-        for said in there.files:
-            np.testing.assert_array_equal(there[said], here[said])
-
-
-@every_expert
-def test_what_does_not_fit_is_refused_by_fit_and_forecast(spec):
-    model, train, valid = fitted(spec.name), samples(TRAIN), samples(VALID)
-    narrow = FeatureMatrix(np.ascontiguousarray(base()[:, :-1]), np.arange(N)[TEST])
-    with pytest.raises(SchemaError, match="4 features are offered; expected 5"):
-        load_forecaster(spec, model.files).raw(narrow)
-    with pytest.raises(SchemaError, match="a window_tensor is offered"):
-        load_forecaster(spec, model.files).raw(WindowTensor(base(), np.arange(N)[TEST], 4))
-    unready = FeatureMatrix(base(), np.r_[4, train.view.rows[1:]])
-    with pytest.raises(ForecastError, match="row 0, feature 0 is nan"):
-        load_forecaster(spec, model.files).raw(unready)
-    fit = functools.partial(load_fit(spec), spec.params(**SMALL))
-    with pytest.raises(DataError, match="feature 'liquidity' is nan at bar 4"):
-        fit(Samples(unready, train.y, train.z, train.weight, train.targets), valid, context(spec))
-    with pytest.raises(RecipeError, match="has no output 'trend'"):
-        fit(train, valid, FitContext(1, 2, ("trend",), NAMES))
-    with pytest.raises(ShapeError, match="there are none"):
-        fit(Samples(train.view.take(np.arange(0)), train.y[:0], train.z[:0], train.weight[:0]), valid, context(spec))
-
-
-@every_quantile
-def test_targets_that_are_missing_or_broken_are_refused(spec):
-    train, valid, target = samples(TRAIN), samples(VALID), spec.targets[0]
-
-    def fit(targets: Mapping[str, Any], weight: Any = train.weight) -> None:
-        load_fit(spec)(spec.params(**SMALL), Samples(train.view, train.y, train.z, weight, targets), valid, context(spec))
-
-    with pytest.raises(ShapeError, match=f"there is no target '{target}'.*back_label"):
-        fit({})
-    with pytest.raises(ShapeError, match=rf"{target} has shape \(3,\); expected \(3595,\)"):
-        fit({target: np.ones(3)})
-    with pytest.raises(DataError, match=f"{target} of row 2 is nan"):
-        fit({target: np.where(np.arange(3595) == 2, np.nan, 1.0)})
-    with pytest.raises(DataError, match=r"weight of row 0 is -1\.0; expected a finite number of at least 0"):
-        fit({target: np.ones(3595)}, np.where(np.arange(3595) == 0, -1.0, 1.0))
+def test_the_level_used_online_is_the_one_that_is_explained():
+    spec, view = EXPERTS["risk"], samples(TEST).view
+    fit = functools.partial(load_fit(spec), spec.params(**SMALL, alpha=0.8), samples(TRAIN), samples(VALID))
+    told_of = fit(context(spec, explain=view)).explanation["outputs"]
+    assert list(told_of) == ["sl_kATR"]
+    assert told_of["sl_kATR"]["explains"] == "the 0.8 quantile of drawdown_kATR"
+    assert told_of["sl_kATR"]["features"][0]["feature"] == "calm"
+    trees = lightgbm_trees(fit(context(spec)).files["q0.8.txt"])
+    up = np.abs(trees.contributions(evenly(view, 512).values)[:, 0, 1]).mean()
+    assert told_of["sl_kATR"]["features"][0]["size"] == pytest.approx(up, rel=1e-5)
 
 
 def test_a_liquidity_that_is_no_feature_is_refused_with_the_nearest_name():
@@ -346,27 +242,15 @@ def test_levels_that_make_no_sense_are_refused(changes, message):
         EXPERTS["risk"].params(**changes)
 
 
-@every_expert
-def test_progress_is_told_to_the_end(spec):
-    class Listener:
-        def __init__(self) -> None:
-            self.told: list[tuple[int, int]] = []
-
-        def update(self, done: int, total: int, note: str = "") -> None:
-            self.told.append((done, total))
-
-    listener = Listener()
-    more = {"liquidity": "liquidity"} if spec.name == "entry" else {}
-    load_fit(spec)(spec.params(**{**SMALL, **more}), samples(TRAIN), samples(VALID), context(spec, progress=listener))
-    assert listener.told[-1][0] == listener.told[-1][1] > 0
-    assert all(before <= after for (before, _), (after, _) in zip(listener.told, listener.told[1:], strict=False))
+def test_progress_of_several_boosters_is_told_to_the_end():
+    spec, listener = EXPERTS["entry"], Listener()
+    params = spec.params(**SMALL, liquidity="liquidity")
+    load_fit(spec)(params, samples(TRAIN), samples(VALID), context(spec, progress=listener))
+    listener.assert_heard_to_the_end()
 
 
 @every_expert
-def test_every_parameter_says_what_it_is_and_unknown_ones_are_refused(spec):
-    assert all(parameter.description for parameter in parameters_of(spec.params))
-    with pytest.raises(ValidationError, match="no_such_parameter"):
-        spec.params.model_validate({"no_such_parameter": 1})
+def test_the_defaults_of_the_trees_are_the_seeds(spec):
     defaults = spec.params()
     assert (defaults.num_leaves, defaults.feature_fraction, defaults.bagging_fraction) == (64, 0.9, 0.8)
     assert (defaults.min_data_in_leaf, defaults.lambda_l2) == (50, 1.0)

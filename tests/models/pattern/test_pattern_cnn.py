@@ -1,12 +1,7 @@
-"""The Pattern CNN: planted shapes are told apart, mixing carries every label along, and the laws of every model hold for it."""
+"""The Pattern CNN: planted shapes are told apart, and mixing carries every label along. The laws of all models are held elsewhere."""
 
 import functools
-import hashlib
-import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,21 +9,21 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from barmill.artefacts import write_folder
-from barmill.errors import DataError, LabelError, RecipeError, SchemaError, ShapeError, TrainingError
+from barmill.errors import DataError, LabelError, RecipeError, TrainingError
 from barmill.models import FitContext, FittedModel, RawForecast, Samples, load_fit, load_forecaster
 from barmill.models.heads import count_parameters
 from barmill.models.pattern.augmenting import Augmentation, stretched, time_warped
 from barmill.models.pattern.cnn import pattern_weights
 from barmill.models.pattern.convolving import SameConvolution
 from barmill.models.pattern.detectors import FLAG, PATTERNS
+from barmill.models.pattern.drawn_bars import broken_bar
 from barmill.models.pattern.loss import PatternLoss
 from barmill.models.pattern.network import N_COLUMNS, POLE, QUALITY, PatternNetwork
 from barmill.models.pattern.params import PatternCNNParams
 from barmill.models.pattern.specs import SPECS
 from barmill.training import train_network
-from barmill.training.loop import train_network as loop
-from barmill.views import FeatureMatrix, PatternImage
+from barmill.views import PatternImage
+from common.model_laws import told
 from planted_patterns import PLANTED, bars_of, calm, flag
 
 SPEC = SPECS[0]
@@ -80,15 +75,6 @@ def fitted(threads: int = 1, **changed: Any) -> FittedModel:
 
 def forecast(model: FittedModel, part: slice = TEST) -> RawForecast:
     return load_forecaster(SPEC, model.files).raw(samples(part).view)
-
-
-def told(raw: RawForecast) -> dict[str, np.ndarray[Any, Any]]:
-    return {"logits": raw.logits, **(raw.values or {})}
-
-
-def digests(model: FittedModel) -> dict[str, str]:
-    files = {**model.files, **model.training_files}
-    return {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
 
 
 def test_the_network_of_the_seed_has_its_number_of_parameters():
@@ -231,122 +217,32 @@ def test_balanced_weights_pass_over_patterns_that_no_row_has():
     np.testing.assert_array_equal(pattern_weights(y, None), np.ones(5))
 
 
-def test_a_training_that_was_killed_ends_in_the_same_weights(tmp_path):
-    class Killed(Exception):
-        pass
-
-    class Killer:
-        def update(self, done: int, total: int, note: str = "") -> None:
-            if done == 13:
-                raise Killed
-
-    params = SPEC.params(**{**SMALL, "epochs": 2})
-    fit = functools.partial(load_fit(SPEC), params, samples(TRAIN), samples(VALID))
-    whole = fit(context())
-    often = functools.partial(loop, checkpoint_every=1)
-    with pytest.raises(Killed):
-        fit(context(progress=Killer(), scratch=tmp_path, train_network=often))
-    resumed = fit(context(scratch=tmp_path, train_network=often))
-    assert digests(resumed) == digests(whole)
-
-
-_SUBPROCESS_FIT = """
-import json, sys
-sys.path[:0] = [{folder!r}, {tests!r}]
-import test_pattern_cnn as here
-model = here.fitted(threads=2, epochs=2)
-print(json.dumps([here.digests(model), dict(model.summary)]))
-"""
-
-
-def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_another_hash_seed():
-    environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
-    here = Path(__file__).parent
-    code = _SUBPROCESS_FIT.format(folder=str(here), tests=str(here.parents[1]))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    files, summary = json.loads(done.stdout.splitlines()[-1])
-    model = fitted(epochs=2)
-    assert files == digests(model)
-    assert summary == json.loads(json.dumps(dict(model.summary), allow_nan=False))
-
-
-_SUBPROCESS_FORECAST = """
-import sys
-import numpy as np
-from pathlib import Path
-from barmill.models import load_forecaster
-from barmill.models.pattern.specs import SPECS
-from barmill.views import PatternImage
-view = PatternImage(np.load("prices.npy"), np.load("signals.npy"), np.load("ends.npy"))
-raw = load_forecaster(SPECS[0], {path.name: path.read_bytes() for path in Path("model").iterdir()}).raw(view)
-np.savez("said.npz", logits=raw.logits, **raw.values)
-# asked at the end: Polars, which drawing stands on, looks torch up without importing it
-loaded = {"torch", "onnx", "onnxscript", "barmill.training"} & {*sys.modules}
-assert not loaded, loaded
-"""
-
-
-def test_forecasts_in_a_process_without_torch_are_the_same(tmp_path):
-    view = samples(TEST).view
-    assert isinstance(view, PatternImage)
-    for name in ("prices", "signals", "ends"):
-        np.save(tmp_path / f"{name}.npy", getattr(view, name))
-    write_folder(tmp_path / "model", fitted().files)
-    done = subprocess.run([sys.executable, "-c", _SUBPROCESS_FORECAST], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    there, here = np.load(tmp_path / "said.npz"), told(forecast(fitted()))
-    assert sorted(there.files) == sorted(here)
-    for name, said in here.items():
-        np.testing.assert_array_equal(there[name], said, err_msg=name)
-
-
-def test_forecast_of_an_image_does_not_depend_on_its_batch():
-    forecaster, view = load_forecaster(SPEC, fitted().files), samples(TEST).view
-    order = np.random.default_rng(5).permutation(len(view))
-    pieces = [told(forecaster.raw(view.take(part))) for part in (order[:1], order[1:3], order[3:])]
-    for name, said in told(forecaster.raw(view)).items():
-        again = np.concatenate([piece[name] for piece in pieces])
-        np.testing.assert_allclose(again, said[order], rtol=0, atol=1e-5, err_msg=name)
-    assert told(forecaster.raw(view.take(np.arange(0))))["embedding"].shape == (0, 8)
-
-
-def test_what_does_not_fit_is_refused_by_fit_and_forecast():
-    matrix = FeatureMatrix(np.zeros((9, 2), dtype=np.float32), np.arange(9))
-    with pytest.raises(SchemaError, match="a FeatureMatrix is offered; expected a pattern_image"):
-        load_forecaster(SPEC, fitted().files).raw(matrix)
+def test_labels_that_are_none_of_patterns_are_refused():
     train = samples(TRAIN)
 
     def fit(changed: Samples = train, **more: Any) -> None:
         load_fit(SPEC)(SPEC.params(**SMALL), changed, samples(VALID), context(**more))
 
-    def target(name: str, row: int, value: float) -> Samples:
-        broken = train.targets[name].copy()
-        broken[row] = value
-        return replace(train, targets={**train.targets, name: broken})
-
     with pytest.raises(RecipeError, match="2 classes; expected 5: none, flag"):
         fit(n_classes=2)
-    with pytest.raises(RecipeError, match="has no output 'trend'"):
-        fit(outputs=("trend",))
-    with pytest.raises(SchemaError, match="a FeatureMatrix is offered"):
-        fit(replace(train, view=matrix))
-    with pytest.raises(ShapeError, match="there is no target 'quality'"):
-        fit(replace(train, targets={}))
-    with pytest.raises(ShapeError, match=r"weight has shape \(3,\); expected \(140,\)"):
-        fit(replace(train, weight=np.ones(3)))
-    with pytest.raises(ShapeError, match="there are none"):
-        fit(Samples(train.view.take(np.arange(0)), train.y[:0], train.z[:0], train.weight[:0]))
     with pytest.raises(LabelError, match="row 3 has class 5; expected 0 to 4"):
         fit(replace(train, y=np.where(np.arange(140) == 3, 5, train.y).astype(np.int8)))
     with pytest.raises(LabelError, match="all 140 are 'none'; expected two patterns or more"):
         fit(replace(train, y=np.zeros_like(train.y)))
     with pytest.raises(DataError, match=r"quality of row 2 is 1\.5; expected a number in 0"):
-        fit(target("quality", 2, 1.5))
-    with pytest.raises(DataError, match="pole_kATR of row 6 is nan; expected a finite number for each flag"):
-        fit(target("pole_kATR", 6, np.nan))
+        fit(replace(train, targets={**train.targets, "quality": np.where(np.arange(140) == 2, 1.5, train.targets["quality"])}))
     with pytest.raises(TrainingError, match="brings no training loop"):
         fit(train_network=None)
+
+
+def test_a_broken_bar_is_told_of_only_where_an_image_shows_it():
+    view = samples(TRAIN).view
+    assert isinstance(view, PatternImage)
+    first = int(view.ends[0]) - 63
+    for bar, found in ((first - 1, ""), (first, f"height of the strength of bar {first} is inf")):
+        signals = view.signals.copy()
+        signals[bar, 1] = np.inf
+        assert broken_bar(PatternImage(view.prices, signals, view.ends)) == found
 
 
 @pytest.mark.parametrize("changes", [{"seq_len": 60}, {"time_warp": 0.4}, {"channels": (4, 0, 8)}, {"mixup": 1}])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from barmill.errors import DataError, LabelError, RecipeError, SchemaError, ShapeError
+from barmill.models.admission import kind_of
 from barmill.models.contract import FitContext, ModelSpec, Samples
 from barmill.models.pattern.detectors import FLAG, PATTERNS
 from barmill.models.pattern.drawn_bars import broken_bar
@@ -29,7 +30,7 @@ def admit_patterns(spec: ModelSpec, train: Samples, valid: Samples, context: Fit
     for name, samples in (("train", train), ("valid", valid)):
         where = f"{place}, {name} rows"
         if not isinstance(samples.view, PatternImage):
-            raise SchemaError(where, f"a {type(samples.view).__name__} is offered", expected="a pattern_image")
+            raise SchemaError(where, f"a {kind_of(samples.view)} is offered", expected="a pattern_image")
         _check_rows(where, spec, samples)
         broken = broken_bar(samples.view)
         if broken:

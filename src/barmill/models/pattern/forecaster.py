@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from barmill.errors import ForecastError, SchemaError
+from barmill.models.admission import kind_of
 from barmill.models.contract import Float64Array, RawForecast, View
 from barmill.models.pattern.drawn_bars import broken_bar
 from barmill.views import PatternImage
@@ -40,7 +41,7 @@ class PatternForecaster:
         The pole is what a flag's would be; it means nothing where the pattern is another.
         """
         if not isinstance(view, PatternImage):
-            raise SchemaError(PLACE, f"a {type(view).__name__} is offered", expected="a pattern_image")
+            raise SchemaError(PLACE, f"a {kind_of(view)} is offered", expected="a pattern_image")
         broken = broken_bar(view)
         if broken:
             raise ForecastError(PLACE, broken, expected="a finite number", mend="Forecast only bars whose images are whole.")
