@@ -121,7 +121,15 @@ ROWS = (
         "NLinear", 336, lambda: EachSeries(NLinearCore(336, HORIZON)), ".374 / .394", 0.371, 0.376, 3, {**_HALVED, "learning_rate": 5e-3}
     ),
     TrainedRow(
-        "DLinear", 336, lambda: EachSeries(DLinearCore(336, HORIZON)), ".375 / .399", 0.370, 0.382, 5, {**_HALVED, "learning_rate": 5e-3}
+        "DLinear",
+        336,
+        lambda: EachSeries(DLinearCore(336, HORIZON)),
+        ".375 / .399",
+        0.370,
+        0.382,
+        5,
+        # half the authors' rate: with theirs the first epochs are so rough that in three seeds of five the stop picks the third (mean .386)
+        {**_HALVED, "learning_rate": 2.5e-3},
     ),
     TrainedRow(
         "N-HiTS",
