@@ -24,7 +24,7 @@ def job(raw, teller):
         case "crash": raise ZeroDivisionError
         case "die": os.kill(os.getpid(), signal.SIGKILL)
         case "sleep": time.sleep(60)
-    pathlib.Path(raw["out"]).write_text(str(os.getpid()))
+    pathlib.Path(raw["out"]).write_text(os.environ["BARMILL_WORKER"])
     teller.finished(raw["name"], 0.5)
 
 work(job)
@@ -61,6 +61,8 @@ def test_jobs_tell_and_finish(jobs, tmp_path: Path):
     run_jobs([jobs("one", "work"), jobs("two", "work"), jobs("three", "work")], 2, notes)
     assert sorted(notes.told) == sorted(event for name in ("one", "two", "three") for event in (("started", name), ("finished", name, 0.5)))
     assert (tmp_path / "one.log").read_text() == "a library chatters\n"
+    assert [(tmp_path / f"{name}.out").read_text() for name in ("one", "two")] == ["0", "1"]  # those at work have a number each
+    assert (tmp_path / "three.out").read_text() in ("0", "1")
 
 
 def test_an_error_crosses_the_process_whole(jobs):

@@ -36,3 +36,22 @@ def test_the_cpu_trains_in_float32_and_refuses_half_precision() -> None:
 def test_a_gpu_takes_what_is_asked_for() -> None:
     gpu = torch.device("cuda", 0)
     assert [choose_precision(asked, gpu) for asked in ("float32", "bf16", "fp16")] == [torch.float32, torch.bfloat16, torch.float16]
+
+
+@pytest.mark.parametrize(
+    ("environment", "device"),
+    [
+        ({}, torch.device("cuda")),
+        ({"BARMILL_WORKER": "1"}, torch.device("cuda", 1)),
+        ({"BARMILL_WORKER": "3"}, torch.device("cuda", 1)),
+        ({"LOCAL_RANK": "0", "BARMILL_WORKER": "1"}, torch.device("cuda", 0)),
+    ],
+)
+def test_those_side_by_side_take_different_gpus(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], device: torch.device) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for name in ("LOCAL_RANK", "BARMILL_WORKER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert choose_device("auto") == device

@@ -195,10 +195,10 @@ class FitContext:
     n_classes : int, 2 or 3
     outputs : tuple of str, the outputs asked for (a subset of the spec's); p_up is learned in any case, calibration stands on it
     feature_names : tuple of str, columns of the view in order; of several timeframes, those of their bars
-    threads : int, threads that a library may use
+    threads : int, threads that a library may use; the training loop has one for every process, whatever it says
     scratch : folder for checkpoints that a resumed fit finds again; None keeps none
     logs : folder for TensorBoard events; None writes none
-    device : "cpu", "cuda" or "auto"
+    device : "cpu", "cuda", "cuda:1" or "auto"; several of them, "cuda:0,cuda:1", only through `barmill.training.fit_on_devices`
     train_network : the torch training loop, for models that are networks (see `barmill.training`)
     horizon : int, bars from a decision to the label's time barrier
     explain : samples on which the fitted model is explained, none of which taught it; None explains nothing

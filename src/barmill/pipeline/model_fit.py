@@ -1,5 +1,6 @@
 """One model, fitted and then calibrated: the same two steps for the bundle of a run and for every fold that judges it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,13 @@ import numpy.typing as npt
 
 from barmill.artefacts import cache_folder
 from barmill.evaluation import Thresholds, fit_thresholds
-from barmill.models.catalogue import load_fit, load_forecaster, spec_of
+from barmill.models.catalogue import load_forecaster, spec_of
 from barmill.models.contract import FitContext, FittedModel, Forecaster, KeepingForecaster, Samples, View, Window
 from barmill.models.occlusion import with_explanation
 from barmill.pipeline.inputs import params_of
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.progress import Progress, SilentProgress
+from barmill.training import fit_on_devices
 from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
 from barmill.views import BAR_COLUMNS
 
@@ -55,7 +57,7 @@ def fit_model(
     *,
     n_classes: int | None = None,
     horizon: int | None = None,
-    device: str = "auto",
+    device: str | None = None,
     scratch: Path | None = None,
     logs: Path | None = None,
     explain: View | None = None,
@@ -67,7 +69,7 @@ def fit_model(
     ----------
     names : columns of the views, in order
     n_classes, horizon : of the labels; those of the recipe's own labels if None
-    scratch, logs : see `FitContext`
+    device, scratch, logs : see `FitContext`; the device is what BARMILL_DEVICE in the environment says, or "auto", if None
     explain : samples on which the fitted model is explained, none of which taught it; None explains nothing
     """
     spec = spec_of(entry.name)
@@ -78,13 +80,13 @@ def fit_model(
         feature_names=names,
         scratch=scratch,
         logs=logs,
-        device=device,
+        device=device or os.environ.get("BARMILL_DEVICE", "auto"),
         progress=progress or SilentProgress(),
         train_network=_train_network,
         explain=explain,
         horizon=horizon or recipe.labels.horizon,
     )
-    fitted = load_fit(spec)(params_of(entry), train, valid, context)
+    fitted = fit_on_devices(spec, params_of(entry), train, valid, context)
     return fitted if explain is None else with_explanation(spec, fitted, explain, names, keep=cache_folder() / "forecasts")
 
 

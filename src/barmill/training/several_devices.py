@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def fit_on_devices(spec: ModelSpec, params: ModelParams, train: Samples, valid: 
     devices = devices_of(context.device)
     fit = load_fit(spec)  # what is not installed is told before anything is written
     if len(devices) == 1 or not isinstance(params, NetworkParams):
-        return fit(params, train, valid, context)
+        return fit(params, train, valid, replace(context, device=devices[0]))
     if spec_of(spec.name) != spec:
         raise RecipeError(f"model '{spec.name}'", "differs from the catalogue's", mend="Name one device, or fit a model of the catalogue.")
     with tempfile.TemporaryDirectory(prefix="barmill-fit-", ignore_cleanup_errors=True) as name:
