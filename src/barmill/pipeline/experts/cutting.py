@@ -36,7 +36,7 @@ def cut_answers(
     purge_bars, embargo = recipe.splits.purge_bars(timeframe), recipe.splits.embargo_bars(timeframe)
     starts = [int(decided[blocks[name][0]]) for name in BLOCKS]
     ends = np.maximum(answers.t1, answers.t0 + purge_bars)
-    last = int(ends.max(initial=0)) + embargo + 1
+    last = max(int(ends.max(initial=0)), starts[-1]) + 1
     cut: dict[str, Positions] = {}
     for name, (start, following) in zip(BLOCKS, pairwise([*starts, last]), strict=True):
         rows = np.arange(*np.searchsorted(answers.t0, (start, following)), dtype=np.int64)
