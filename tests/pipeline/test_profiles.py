@@ -1,9 +1,12 @@
 """Profiles: what a recipe carries along, laid over it when it is asked for."""
 
 import pytest
+from typer.testing import CliRunner
 
+from barmill.cli.__main__ import app
 from barmill.errors import RecipeError
 from barmill.pipeline import read_recipe, recipe_file, recipe_from_text
+from barmill.pipeline.recipe_reading import recipe_of
 
 TEXT = """
 labels: {horizon: 30, every: 2}
@@ -83,6 +86,25 @@ def test_profiles_are_laid_one_after_the_other_and_set_comes_last():
 )
 def test_a_profile_that_will_not_do_is_told_with_its_own_line(old, new, message):
     assert message in refused(TEXT.replace(old, new, 1), "small")
+
+
+def test_experts_go_by_name_too():
+    profile = "profiles: {small: {experts: {entry: {config: {n_estimators: 6}}, risk: null}}}"
+    experts = read("small", text=f"base_models: [{{name: logistic}}]\nexperts: [{{name: risk}}, {{name: entry}}]\n{profile}\n").experts
+    assert [(expert.name, expert.config["n_estimators"]) for expert in experts] == [("entry", 6)]
+
+
+@pytest.mark.parametrize("command", [["train"], ["tune"], ["prove"], ["explain", "split"], ["recipe", "check"]], ids=" ".join)
+def test_every_command_that_reads_a_recipe_takes_its_profiles(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yaml").write_text(TEXT)
+    with pytest.raises(RecipeError, match=r"--profile tiny: r.yaml has no such profile. There are small, smaller."):
+        CliRunner().invoke(app, [*command, "r.yaml", "--profile", "tiny"], catch_exceptions=False)
+
+
+def test_a_recipe_that_was_read_takes_no_profile():
+    with pytest.raises(RecipeError, match=r"--profile small: the recipe was read already. Name the profile where it is read."):
+        recipe_of(read(), (), ("small",))
 
 
 def test_a_recipe_without_profiles_says_so():

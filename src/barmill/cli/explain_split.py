@@ -12,6 +12,9 @@ def split(
     source: Annotated[Path, typer.Argument(metavar="RUN|RECIPE", help="The folder of a finished run, or a recipe file.")],
     bars: Annotated[Path | None, typer.Option(help="Bars to use instead of those that the recipe names.")] = None,
     symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
+    profile: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A profile of the recipe, laid over it before --set; may be given again.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe.")] = None,
     width: Annotated[int | None, typer.Option(help="Characters in a line; as wide as the terminal if left out.", min=40)] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -29,11 +32,13 @@ def split(
     from barmill.errors import InputError
 
     if source.is_dir():
-        if bars is not None or symbol is not None or set_:
-            raise InputError(str(source), "a finished run has its bars and its recipe", mend="Leave out --bars, --symbol and --set.")
+        if bars is not None or symbol is not None or set_ or profile:
+            raise InputError(
+                str(source), "a finished run has its bars and its recipe", mend="Leave out --bars, --symbol, --profile and --set."
+            )
         maps = maps_of_run(source)
     else:
-        maps = maps_of_recipe(source, bars, symbol=symbol, overrides=tuple(set_ or ()))
+        maps = maps_of_recipe(source, bars, symbol=symbol, overrides=tuple(set_ or ()), profiles=tuple(profile or ()))
     if json_:
         print(json.dumps([found.to_json() for found in maps], indent=2))
         return

@@ -15,6 +15,9 @@ def prove(
         Path | None, typer.Option(help="Bars to use instead of those that the recipe names: markets are made like them.")
     ] = None,
     symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
+    profile: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A profile of the recipe, laid over it before --set; may be given again.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe.")] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Smaller models and a shorter horizon: minutes instead of an hour or more.")
@@ -40,7 +43,7 @@ def prove(
     from barmill.pipeline import read_recipe
     from barmill.pipeline.proving import FULL, QUICK, prove_recipe
 
-    folder = out or Path("runs") / read_recipe(recipe, set_ or ()).name / "prove"
+    folder = out or Path("runs") / read_recipe(recipe, set_ or (), profile or ()).name / "prove"
     made = prove_recipe(
         recipe,
         bars,
@@ -50,6 +53,7 @@ def prove(
         seed=seed,
         symbol=symbol,
         overrides=set_ or (),
+        profiles=profile or (),
         listener=Terminal(),
     )
     page = folder / "certificate.html"

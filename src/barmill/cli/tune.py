@@ -19,6 +19,9 @@ def tune(
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/<name> if left out.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a tuning that was begun; refuse to begin one.")] = False,
     storage: Annotated[str | None, typer.Option(metavar="URL", help="Database that keeps the trials; a file in the run folder.")] = None,
+    profile: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A profile of the recipe, laid over it before --set; may be given again.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -39,7 +42,7 @@ def tune(
         overrides.append(f"tune.trials={trials}")
     if storage is not None:
         overrides.append(f"tune.storage={json.dumps(storage)}")
-    run = tune_recipe(recipe, bars, symbol=symbol, overrides=overrides, out=out, resume=resume, listener=Terminal())
+    run = tune_recipe(recipe, bars, symbol=symbol, overrides=overrides, profiles=profile or (), out=out, resume=resume, listener=Terminal())
     if json_:
         print(json.dumps(run.summary(), indent=2))
     else:

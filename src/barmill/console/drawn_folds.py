@@ -24,7 +24,7 @@ def maps_of_run(folder: Path) -> tuple[FoldMap, ...]:
 
 
 def maps_of_recipe(
-    recipe: Path, bars: Path | None = None, *, symbol: str | None = None, overrides: tuple[str, ...] = ()
+    recipe: Path, bars: Path | None = None, *, symbol: str | None = None, overrides: tuple[str, ...] = (), profiles: tuple[str, ...] = ()
 ) -> tuple[FoldMap, ...]:
     """As `maps_of_run`, of a recipe: its labels are made and its splits drawn, and nothing is computed or fitted.
 
@@ -37,7 +37,7 @@ def maps_of_recipe(
     from barmill.pipeline.development import Development
     from barmill.pipeline.inputs import gather_inputs
 
-    read = read_recipe(recipe, overrides)
+    read = read_recipe(recipe, overrides, profiles)
     inputs = gather_inputs(read, bars, symbol, recipe.parent)
     cut = CutLabels.of(labels_before_features(inputs), read, inputs.bars.timeframe)
     told = [map_of_blocks(Splits.model_validate(blocks_told(cut, inputs.bars)))]

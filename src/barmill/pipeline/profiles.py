@@ -1,7 +1,7 @@
 """Profiles: changes that a recipe carries along, such as sizes for a small machine, laid over it when `--profile` names them.
 
 A profile is a JSON merge patch (RFC 7396) of its recipe: keys and values are merged, a list or a number takes the place of what was
-there, and null takes out. `base_models` alone, a list in the recipe, is given by the models' names.
+there, and null takes out. `base_models` and `experts` alone, lists in the recipe, are given by the models' names.
 """
 
 import json
@@ -38,8 +38,8 @@ def _lay(document: Document, name: str) -> list[str]:
     for key, value in changes.items():
         if key in ("profiles", "profile", "name"):
             raise RecipeError(document.where((*place, key)), f"a profile cannot change `{key}`", mend="Take it out.")
-        if key == "base_models":
-            _merge_models(document, value, (*place, key), told)
+        if key in ("base_models", "experts"):
+            _merge_models(document, key, value, (*place, key), told)
         else:
             _merge(document, document.value, key, value, ((key,), (*place, key)), told)
     return told
@@ -73,8 +73,9 @@ def _merge(document: Document, target: dict[str, Any], key: str, value: Any, pat
             document.lines[(*at, *path[len(source) :])] = line
 
 
-def _merge_models(document: Document, changes: Any, source: Path, told: list[str]) -> None:
-    models = document.value.get("base_models")
+def _merge_models(document: Document, where: str, changes: Any, source: Path, told: list[str]) -> None:
+    """Merge changes of the models that stand in the recipe's list `where`, by their names."""
+    models = document.value.get(where)
     if not isinstance(changes, dict) or not isinstance(models, list):
         raise RecipeError(document.where(source), "this does not tell models by name", expected="a model's name, and what changes of it")
     labels = [entry.get("alias") or entry.get("name") if isinstance(entry, dict) else None for entry in models]
@@ -93,21 +94,21 @@ def _merge_models(document: Document, changes: Any, source: Path, told: list[str
             raise RecipeError(document.where((*source, label)), "this changes nothing of a model", expected="keys of a model, or null")
         mine: list[str] = []
         for key, value in change.items():
-            _merge(document, models[index], key, value, (("base_models", index, key), (*source, label, key)), mine)
-        told += [f"{label}.{line.removeprefix(f'base_models[{index}].')}" for line in mine]
-    _take_out(document, models, taken_out)
+            _merge(document, models[index], key, value, ((where, index, key), (*source, label, key)), mine)
+        told += [f"{label}.{line.removeprefix(f'{where}[{index}].')}" for line in mine]
+    _take_out(document, where, models, taken_out)
 
 
-def _take_out(document: Document, models: list[Any], taken_out: list[int]) -> None:
+def _take_out(document: Document, where: str, models: list[Any], taken_out: list[int]) -> None:
     """Remove models, and move the lines of those after them up."""
     kept = [index for index in range(len(models)) if index not in taken_out]
     moved = {old: new for new, old in enumerate(kept)}
     lines = dict(document.lines)
     document.lines.clear()
     for path, line in lines.items():
-        if len(path) > 1 and path[0] == "base_models" and isinstance(path[1], int):
+        if len(path) > 1 and path[0] == where and isinstance(path[1], int):
             if path[1] in moved:
-                document.lines[("base_models", moved[path[1]], *path[2:])] = line
+                document.lines[(where, moved[path[1]], *path[2:])] = line
         else:
             document.lines[path] = line
     models[:] = [models[index] for index in kept]

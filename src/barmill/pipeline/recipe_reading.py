@@ -39,6 +39,18 @@ def read_recipe(source: FilePath | str, overrides: Sequence[str] = (), profiles:
     return recipe_from_text(text, path.name, overrides, profiles)
 
 
+def recipe_of(recipe: Recipe | FilePath | str, overrides: Sequence[str], profiles: Sequence[str]) -> tuple[Recipe, FilePath | None]:
+    """A recipe as it was given, or read from its file, and the folder beside which it names files; None if it was given.
+
+    Raises RecipeError as `read_recipe` does, and for a profile of a recipe that was read already.
+    """
+    if not isinstance(recipe, Recipe):
+        return read_recipe(recipe, overrides, profiles), FilePath(recipe).parent
+    if profiles:
+        raise RecipeError(f"--profile {profiles[0]}", "the recipe was read already", mend="Name the profile where it is read.")
+    return recipe, None
+
+
 def recipe_from_text(text: str, place: str, overrides: Sequence[str] = (), profiles: Sequence[str] = ()) -> Recipe:
     """As `read_recipe`, from text; `place` is what messages call it, and its stem names a run without a name."""
     document = read_yaml(text, place)
@@ -262,4 +274,4 @@ def _nearby(path: FilePath) -> str:
     return nearest(path.name, names) if names else "Name a recipe file, such as recipes/quickstart.yaml."
 
 
-__all__ = ["read_recipe", "recipe_from_text"]
+__all__ = ["read_recipe", "recipe_from_text", "recipe_of"]

@@ -32,7 +32,7 @@ from barmill.pipeline.memory_watch import MemoryWatch
 from barmill.pipeline.plan import Stages, plan_run, portable_recipe, recipe_fingerprint, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
-from barmill.pipeline.recipe_reading import read_recipe
+from barmill.pipeline.recipe_reading import recipe_of
 from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.returns import TYPICAL, path_returns, test_returns
 from barmill.pipeline.run import Run
@@ -119,12 +119,7 @@ def _begin(
     out: Path | str | None,
 ) -> tuple[RunInputs, Path]:
     """The inputs of a run and its folder, after every check that needs no work."""
-    if isinstance(recipe, Recipe):
-        if profiles:
-            raise RecipeError(f"--profile {profiles[0]}", "the recipe was read already", mend="Name the profile where it is read.")
-        completed, beside = recipe, None
-    else:
-        completed, beside = read_recipe(recipe, overrides, profiles), Path(recipe).parent
+    completed, beside = recipe_of(recipe, overrides, profiles)
     require_libraries(completed)
     root = Path(out) if out is not None else Path("runs") / completed.name
     return gather_inputs(completed, bars, symbol, beside), root

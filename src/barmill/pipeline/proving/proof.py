@@ -25,7 +25,7 @@ from barmill.pipeline.proving.settings import FULL, ProofSettings
 from barmill.pipeline.proving.small_recipe import SmallRecipe, small_recipe
 from barmill.pipeline.proving.working import do_markets
 from barmill.pipeline.recipe import Recipe
-from barmill.pipeline.recipe_reading import read_recipe
+from barmill.pipeline.recipe_reading import recipe_of
 from barmill.pipeline.workspace import Stage, Workspace
 
 CERTIFICATE_FILE = "certificate.json"
@@ -44,6 +44,7 @@ def prove_recipe(
     seed: int = 0,
     symbol: str | None = None,
     overrides: Sequence[str] = (),
+    profiles: Sequence[str] = (),
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> Certificate:
@@ -61,6 +62,7 @@ def prove_recipe(
         AUC is too wide
     seed : of the markets
     overrides : "key.path=value" strings laid over the recipe file
+    profiles : names of the recipe's own profiles, laid over it before the overrides
     workers : processes, as many as there are cores if None; 0 does everything in this one
 
     Raises
@@ -68,7 +70,7 @@ def prove_recipe(
     InputError of some kind before any work if recipe or bars will not do. A refusal is a result, not an error.
     """
     telling = listener or Silence()
-    completed, beside = (recipe, None) if isinstance(recipe, Recipe) else (read_recipe(recipe, overrides), Path(recipe).parent)
+    completed, beside = recipe_of(recipe, overrides, profiles)
     inputs = gather_inputs(completed, bars, symbol, beside)
     root = Path(out) if out is not None else Path("runs") / completed.name / "prove"
     proof = _Proof.of(inputs, settings, seed, Workspace(root), os.cpu_count() or 1 if workers is None else workers, telling)

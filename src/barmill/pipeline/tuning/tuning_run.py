@@ -19,7 +19,7 @@ from barmill.pipeline.leakage import check_leakage
 from barmill.pipeline.plan import plan_run, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
-from barmill.pipeline.recipe_reading import read_recipe
+from barmill.pipeline.recipe_reading import recipe_of
 from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.pipeline.tuning.spaces import tuning_problems
@@ -69,6 +69,7 @@ def tune_recipe(
     *,
     symbol: str | None = None,
     overrides: Sequence[str] = (),
+    profiles: Sequence[str] = (),
     out: Path | str | None = None,
     resume: bool = False,
     listener: Listener | None = None,
@@ -80,13 +81,13 @@ def tune_recipe(
 
     Parameters
     ----------
-    recipe, bars, symbol, overrides, out : as for `run_recipe`; a recipe without `tune` is tuned with its defaults
+    recipe, bars, symbol, overrides, profiles, out : as for `run_recipe`; a recipe without `tune` is tuned with its defaults
     resume : refuse to begin a new tuning
 
     Raises: InputError or SetupError of some kind before any work; LeakageError before any trial; TrainingError, StorageError later.
     """
     telling = listener or Silence()
-    inputs, root, beside = _begin(recipe, bars, symbol, overrides, out)
+    inputs, root, beside = _begin(recipe, bars, symbol, overrides, profiles, out)
     if resume and not (root / FOLDER).is_dir():
         raise RecipeError(str(root), "there is no tuning to resume", mend="Leave --resume out to begin one.")
     workspace, stages = Workspace(root), stages_of(inputs)
@@ -101,13 +102,15 @@ def tune_recipe(
 
 
 def _begin(
-    recipe: Recipe | Path | str, bars: Bars | Path | str | None, symbol: str | None, overrides: Sequence[str], out: Path | str | None
+    recipe: Recipe | Path | str,
+    bars: Bars | Path | str | None,
+    symbol: str | None,
+    overrides: Sequence[str],
+    profiles: Sequence[str],
+    out: Path | str | None,
 ) -> tuple[RunInputs, Path, Path | None]:
     """The inputs, the run folder, and the folder of the recipe file, after every check that needs no work."""
-    if isinstance(recipe, Recipe):
-        completed, beside = recipe, None
-    else:
-        completed, beside = read_recipe(recipe, overrides), Path(recipe).parent
+    completed, beside = recipe_of(recipe, overrides, profiles)
     if completed.tune is None:
         completed = completed.model_copy(update={"tune": TuneConfig()})
         if problems := tuning_problems(completed, lambda _: "recipe"):
