@@ -27,7 +27,15 @@ PARAMS = {
     "risk": {"n_estimators": 12, "num_leaves": 7},
     "reward": {"n_estimators": 12, "num_leaves": 7},
     "entry_offset": {"n_estimators": 12, "num_leaves": 7, "dead_band_atr": 0.0},
-    "pattern_cnn": {"channels": (2, 2, 4), "hidden_size": 8, "epochs": 1, "batch_size": 32, "learning_rate": 0.01},
+    "pattern_cnn": {
+        "channels": (2, 4, 8),
+        "hidden_size": 32,
+        "epochs": 3,
+        "batch_size": 16,
+        "dropout": 0.0,
+        "mixup_alpha": 0.0,
+        "learning_rate": 0.02,
+    },
 }
 DIRECTION = ("logistic", "lightgbm", "xgboost", "lstm")
 ANSWERS = ("entry", "risk", "pattern_cnn")  # other questions, one model of each kind

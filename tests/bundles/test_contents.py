@@ -14,21 +14,25 @@ from barmill.bundles.manifest import MANIFEST, PARTS, SEAL, parse_manifest
 from barmill.errors import BundleError, SchemaError
 from barmill.market import Timeframe
 
-
-def test_assembling_twice_gives_the_same_bytes(making) -> None:
-    contents = making.contents_of("lightgbm")
-    assert assemble(contents) == assemble(contents) == making.files_of("lightgbm")
+MODELS = ("lightgbm", "entry", "risk", "pattern_cnn")
 
 
-def test_two_processes_that_fit_and_assemble_give_the_same_digest(making) -> None:
+@pytest.mark.parametrize("model", MODELS)
+def test_assembling_twice_gives_the_same_bytes(making, model: str) -> None:
+    contents = making.contents_of(model)
+    assert assemble(contents) == assemble(contents) == making.files_of(model)
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "risk", "pattern_cnn"])
+def test_two_processes_that_fit_and_assemble_give_the_same_digest(making, model: str) -> None:
     script = str(Path(__file__).with_name("making.py"))
     digests = {
         subprocess.run(
-            [sys.executable, script, "lightgbm"], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
+            [sys.executable, script, model], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}
         ).stdout.strip()
         for seed in ("1", "2")
     }
-    assert digests == {sha256(making.files_of("lightgbm")[MANIFEST])}
+    assert digests == {sha256(making.files_of(model)[MANIFEST])}
 
 
 def test_the_files_are_those_of_the_format(making) -> None:
@@ -40,10 +44,43 @@ def test_the_files_are_those_of_the_format(making) -> None:
     assert manifest.schema_hash == sha256(files["schema.json"])
 
 
+@pytest.mark.parametrize(
+    ("model", "classes", "view", "window", "weights"),
+    [
+        ("entry", 2, "feature_matrix", None, {"expert.json", "entry_L.txt", "entry_M.txt", "entry_H.txt"}),
+        ("risk", 0, "feature_matrix", None, {"expert.json", "q0.6.txt", "q0.7.txt", "q0.8.txt"}),
+        ("pattern_cnn", 5, "pattern_image", 64, {"model.onnx", "architecture.json"}),
+    ],
+)
+def test_a_model_of_another_question_has_the_same_files_and_no_returns(making, model, classes, view, window, weights) -> None:
+    files = making.files_of(model)
+    assert set(files) == {*PARTS.values(), MANIFEST, SEAL, *(f"weights/{name}" for name in weights)}
+    entry = parse_manifest(files[MANIFEST], MANIFEST).model
+    assert (entry.classes, entry.view, entry.window) == (classes, view, window)
+    assert files["quantiles.json"] == b"null"
+    assert files["thresholds.json"] == b'{"rule":{},"volatility":null}'
+
+
 def test_the_golden_file_has_no_metadata_whose_order_could_vary(making, tmp_path: Path) -> None:
     (tmp_path / "golden").write_bytes(making.files_of("lightgbm")["golden.safetensors"])
     with safe_open(tmp_path / "golden", "numpy") as golden:
         assert golden.metadata() is None
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "said"),
+    [
+        ("risk", {"quantiles": "lightgbm"}, "quantiles and volatility: one is missing, or one too many is there; expected neither"),
+        ("lightgbm", {"volatility": "risk"}, "expected both, for a model of direction"),
+        ("risk", {"calibration": "entry"}, "calibrator: of 2 classes; expected 0"),
+        ("pattern_cnn", {"scaler": "risk", "window": "risk"}, "model 'pattern_cnn' on a feature_matrix"),
+        ("risk", {"scaler": "pattern_cnn", "input_names": "pattern_cnn", "window": "pattern_cnn"}, "model 'risk' on a pattern_image"),
+    ],
+)
+def test_contents_of_one_question_do_not_go_with_a_model_of_another(making, model: str, changes: dict[str, str], said: str) -> None:
+    others = {name: getattr(making.contents_of(other), name) for name, other in changes.items()}
+    with pytest.raises((BundleError, SchemaError), match=said):
+        assemble(replace(making.contents_of(model), **others))
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,9 @@ def _marks(cache: Path) -> dict[str, list[Path]]:
     return {kind: sorted((cache / kind).glob("*")) for kind in ("verified", "quarantined")}
 
 
-def test_a_good_bundle_is_loaded_by_a_child_once(making, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = publish(making.files_of("logistic"), tmp_path / "r", "m")
+@pytest.mark.parametrize("model", ["logistic", "entry", "risk", "pattern_cnn"])
+def test_a_good_bundle_is_loaded_by_a_child_once(making, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    version = publish(making.files_of(model), tmp_path / "r", "m")
     Bundle.load(version)
     assert [len(marks) for marks in _marks(cache).values()] == [1, 0]
     monkeypatch.setattr(first_load, "_load_in_child", lambda verified: pytest.fail("a second child"))

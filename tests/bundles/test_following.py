@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -34,6 +35,23 @@ class Script:
 @pytest.fixture
 def bars(making):
     return making.walk(260, 3)
+
+
+@pytest.mark.parametrize("model", ["entry", "risk", "pattern_cnn"])
+def test_answers_are_told_as_bars_are_written(load, bars, tmp_path: Path, model: str) -> None:
+    bundle = load(model)
+    batch = bundle.forecast(bars).frame
+    piped: list[dict] = []
+    follow_lines(bundle.stream(), io.BytesIO(json_lines(bars, 0, 260)), piped.append)
+    path = tmp_path / "bars.csv"
+    path.write_bytes(csv(bars, 0, 240))
+    told: list[dict] = []
+    follow_file(bundle.stream(), path, told.append, with_history=True, until_idle=1.0, clock=Script(append(path, csv(bars, 240, 260))))
+    for rows in (piped, told):
+        found = pl.DataFrame(rows)
+        assert found.columns == batch.columns
+        atol = 1e-6 if model == "pattern_cnn" else 0.0
+        np.testing.assert_allclose(found.to_numpy(), batch.to_numpy(), rtol=0, atol=atol)
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from barmill.bundles.forecasting import Volatility, guard
+from barmill.bundles.parts import read_pipeline
 from barmill.errors import ForecastError, SchemaError, ShapeError
 from barmill.models.contract import RawForecast
+from barmill.uncertainty import Calibration
 
 ROWS = np.array([10, 11, 12])
 
@@ -38,6 +40,39 @@ def test_the_guard_lets_a_good_forecast_pass() -> None:
 def test_the_guard_names_row_output_and_value(changes: dict[str, list[float]], said: str) -> None:
     with pytest.raises(ForecastError) as caught:
         guard(columns(**changes), ROWS, place="bundle x")
+    assert str(caught.value).startswith(f"bundle x: {said}.")
+
+
+PATTERNS = {"p_none": [0.7, 0.2, 0.0], "p_flag": [0.2, 0.3, 1.0], "p_wedge": [0.1, 0.5, 0.0]}
+LEVELS = {"sl_kATR": [1.0, 2.0, 3.0], "sl_kATR_q60": [0.5, 1.0, 3.0], "sl_kATR_q70": [1.0, 2.0, 3.0], "sl_kATR_q80": [1.0, 9.0, 3.0]}
+
+
+def answers(good: dict[str, list[float]], **changes: list[float]) -> dict[str, np.ndarray]:
+    return {name: np.array(values) for name, values in (good | changes).items()}
+
+
+def test_the_guard_lets_good_answers_pass() -> None:
+    guard(answers(PATTERNS), ROWS, place="x", whole=True)
+    guard(answers(LEVELS), ROWS, place="x")
+    guard(answers(LEVELS | {"rr_target_q50": [-1.0, -2.0, -3.0]}), ROWS, place="x")  # of something else: no order between the two
+    guard(answers({"p_entry": [0.0, 0.3, 1.0]}), ROWS, place="x")
+
+
+@pytest.mark.parametrize(
+    ("good", "changes", "said"),
+    [
+        (PATTERNS, {"p_flag": [0.2, 0.2, 1.0]}, "row 11, p_none + p_flag + p_wedge is 0.9 (1 of 3 rows); expected 1"),
+        (PATTERNS, {"p_flag": [0.3, 0.3, 1.0]}, "row 10, p_none + p_flag + p_wedge is 1.1 (1 of 3 rows); expected 1"),
+        (PATTERNS, {"p_flag": [0.2, 1.3, 1.0]}, "row 11, p_flag is 1.3 (1 of 3 rows); expected a probability in [0, 1]"),
+        (PATTERNS, {"quality": [0.2, np.nan, 1.0]}, "row 11, quality is nan (1 of 3 rows); expected a finite number"),
+        (LEVELS, {"sl_kATR_q70": [1.0, 2.0, 2.0]}, "row 12, sl_kATR_q60 is 3.0 (1 of 3 rows); expected at most sl_kATR_q70"),
+        (LEVELS, {"sl_kATR_q80": [1.0, 1.9, 2.0]}, "row 11, sl_kATR_q70 is 2.0 (2 of 3 rows); expected at most sl_kATR_q80"),
+        (LEVELS, {"sl_kATR": [1.0, np.inf, 2.0]}, "row 11, sl_kATR is inf (1 of 3 rows); expected a finite number"),
+    ],
+)
+def test_the_guard_names_a_wrong_answer(good: dict[str, list[float]], changes: dict[str, list[float]], said: str) -> None:
+    with pytest.raises(ForecastError) as caught:
+        guard(answers(good, **changes), ROWS, place="bundle x", whole=good is PATTERNS)
     assert str(caught.value).startswith(f"bundle x: {said}.")
 
 
@@ -129,6 +164,77 @@ def test_a_pipeline_whose_parts_do_not_fit_is_refused(making) -> None:
         _pipeline(contents, says, quantiles=replace(contents.quantiles, levels=(0.1, 0.5, 0.9)))
     with pytest.raises(ShapeError, match="features: shape"):
         _pipeline(contents, says).scaled(np.zeros((3, 2)))
+
+
+class Answers(Says):
+    """A forecaster of another question, which says what it was told to say."""
+
+    columns = ("p_a", "p_b", "p_c", "p_d", "p_e", "size")
+
+    def table(self, raw: RawForecast, p: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(self.columns, (*p.T, self.size), strict=True))
+
+    def __init__(self, logits: np.ndarray, size: np.ndarray) -> None:
+        super().__init__(logits, None)
+        self.size = size
+
+
+def _answering(contents, forecaster, **changes):
+    fields = {"quantiles": None, "volatility": None, "n_classes": 5, "outputs": (), "calibration": Calibration(5)}
+    return _pipeline(contents, forecaster, **fields | changes)
+
+
+def test_answers_come_in_their_own_units_through_the_calibration(making) -> None:
+    contents = making.contents_of("lightgbm")
+    logits, size = np.array([[0.0, 1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 0.0, 0.0]]), np.array([7.0, -300.0])
+    values = contents.plan.compute(making.walk(300, 5)).values
+    pipeline = _answering(contents, Answers(logits, size))
+    found = pipeline.run(values, np.array([250, 260]))
+    assert tuple(found) == pipeline.columns == Answers.columns
+    np.testing.assert_array_equal(np.column_stack([found[name] for name in pipeline.columns[:5]]), Calibration(5).apply(logits))
+    np.testing.assert_array_equal(found["size"], size)
+    np.testing.assert_array_equal(pipeline.scale(values, np.array([250, 260])), [1.0, 1.0])
+
+
+def test_the_guard_stands_behind_answers_too(making) -> None:
+    contents = making.contents_of("lightgbm")
+    values = contents.plan.compute(making.walk(300, 5)).values
+    broken = _answering(contents, Answers(np.zeros((2, 5)), np.array([1.0, np.nan])))
+    with pytest.raises(ForecastError, match="row 260, size is nan"):
+        broken.run(values, np.array([250, 260]))
+
+    class Twice(Answers):
+        def table(self, raw: RawForecast, p: np.ndarray) -> dict[str, np.ndarray]:
+            return super().table(raw, p * 0.9)
+
+    with pytest.raises(ForecastError, match=r"row 250, p_a \+ p_b \+ p_c \+ p_d \+ p_e is 0\.9.*expected 1"):
+        _answering(contents, Twice(np.zeros((2, 5)), np.zeros(2))).run(values, np.array([250, 260]))
+
+
+def test_quantiles_and_their_unit_are_of_direction_alone(making) -> None:
+    contents = making.contents_of("lightgbm")
+    says, answers = Says(np.zeros(0), None), Answers(np.zeros((0, 5)), np.zeros(0))
+    for pipeline in (
+        lambda: _pipeline(contents, says, quantiles=None),
+        lambda: _pipeline(contents, says, volatility=None),
+        lambda: _pipeline(contents, says, quantiles=None, volatility=None),
+        lambda: _answering(contents, answers, quantiles=contents.quantiles),
+        lambda: _answering(contents, answers, volatility=contents.volatility),
+    ):
+        with pytest.raises(SchemaError, match="quantiles and volatility"):
+            pipeline()
+    with pytest.raises(SchemaError, match="calibrator: of 5 classes; expected 0"):
+        _answering(contents, answers, n_classes=0)
+
+
+def test_a_model_that_sees_bars_is_not_forecast_from_features_alone(making) -> None:
+    contents = making.contents_of("pattern_cnn")
+    pipeline = read_pipeline(making.files_of("pattern_cnn"), contents.model, contents.plan, "x")
+    values = contents.plan.compute(making.walk(300, 5)).values
+    with pytest.raises(ShapeError, match="no bars are given"):
+        pipeline.run(values, np.array([250]))
+    with pytest.raises(ShapeError, match="are not what the model sees; expected bars as a pattern_image"):
+        pipeline.scaled(values)
 
 
 def test_a_window_is_ready_when_all_its_rows_are(making) -> None:

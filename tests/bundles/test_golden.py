@@ -8,9 +8,11 @@ from safetensors.numpy import save as save_tensors
 from barmill.bundles import Bundle
 from barmill.bundles.folder import read_version
 from barmill.bundles.golden import replay
-from barmill.errors import BundleCorruption, BundleError
+from barmill.errors import BundleCorruption, BundleError, ForecastError
+from barmill.models import load_forecaster, spec_of
+from barmill.views import ImageBars
 
-MODELS = ("logistic", "lightgbm", "xgboost", "lstm")
+MODELS = ("logistic", "lightgbm", "xgboost", "lstm", "entry", "risk", "reward", "entry_offset", "pattern_cnn")
 GOLDEN = "golden.safetensors"
 
 
@@ -47,6 +49,70 @@ def test_windows_of_a_network_are_the_consecutive_rows_before_their_end(making) 
         window = golden["inputs"][end - contents.window + 1 : end + 1]
         positions = [place[row.tobytes()] for row in window]
         assert positions == list(range(positions[0], positions[0] + contents.window))
+
+
+def test_images_are_kept_as_the_bars_that_they_are_drawn_from(making) -> None:
+    contents = making.contents_of("pattern_cnn")
+    golden = load_tensors(making.files_of("pattern_cnn")[GOLDEN])
+    bars, (prices, ends) = contents.golden_bars, (golden["inputs"], golden["input_rows"])
+    assert prices.dtype == np.float64
+    held = len(prices) - 3 * 64
+    first = int(np.flatnonzero(bars.close == prices[0, 3])[0])
+    np.testing.assert_array_equal(prices[:held], np.column_stack([bars.open, bars.high, bars.low, bars.close])[first : first + held])
+    assert prices.nbytes < 64 * 1024  # where the images would be 12 MiB
+    images = ImageBars.of_prices(prices).samples(ends).gather(slice(None))
+    raw = load_forecaster(spec_of("pattern_cnn"), contents.model_files).raw(ImageBars.of_prices(prices).samples(ends))
+    np.testing.assert_array_equal(golden["input_forecast"][:, 5], raw.values["quality"])
+    still, up, down = images[-3:]
+    assert (still[0, 32] == np.float32(0.8)).all()
+    assert (still[0].sum(axis=0) == np.float32(0.8)).all()
+    assert (up[1, :, -1] == 1.0).all()
+    assert (up[2, :, -1] > 0.0).all()
+    assert (down[1, :, -1] == 0.0).all()
+    assert (down[2, :, -1] > 0.0).sum() < 8
+    np.testing.assert_array_equal(golden["input_scale"], np.ones(len(ends)))
+
+
+@pytest.mark.parametrize("model", ["entry", "risk", "pattern_cnn"])
+def test_another_answers_weights_under_a_good_seal_are_given_away(making, forge, model: str) -> None:
+    other = making.files_of(model, 2, 11)
+    with pytest.raises(BundleError, match="the forecasts of its golden inputs come out differently"):
+        Bundle.load(forge({path: data for path, data in other.items() if path.startswith("weights/")}, model))
+
+
+@pytest.mark.parametrize("model", ["risk", "pattern_cnn"])
+def test_a_millionth_of_a_unit_is_forgiven_and_a_hundred_thousandth_is_not(making, load, model: str) -> None:
+    bundle = load(model)
+    golden = load_tensors(making.files_of(model)[GOLDEN])
+    column = bundle.outputs.index("sl_kATR" if model == "risk" else "pole_kATR")
+    for tensor in ("input_forecast", "bar_forecast"):
+        size = max(1.0, abs(golden[tensor][3, column]))
+        for step, refused in ((5e-7, False), (1e-5, True)):
+            changed = {name: values.copy() for name, values in golden.items()}
+            changed[tensor][3, column] += step * size
+            data = save_tensors(changed)
+            if refused:
+                with pytest.raises(BundleError, match="come out differently, by up to 1e-05"):
+                    replay(data, bundle.pipeline, bundle.plan, bundle.instrument, "x")
+            else:
+                assert not replay(data, bundle.pipeline, bundle.plan, bundle.instrument, "x").exact
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda g: g.update(inputs=g["inputs"].astype(np.float32)), "of another type"),
+        (lambda g: g.update(inputs=np.ascontiguousarray(g["inputs"][:, :3])), "do not fit together"),
+        (lambda g: g.update(input_rows=np.minimum(g["input_rows"], 82)), "do not fit together"),
+        (lambda g: g["inputs"].__setitem__((100, 3), np.nan), "close of bar 100 is nan"),
+    ],
+)
+def test_altered_golden_bars_of_images_are_refused(making, load, change, said: str) -> None:
+    bundle = load("pattern_cnn")
+    golden = {name: values.copy() for name, values in load_tensors(making.files_of("pattern_cnn")[GOLDEN]).items()}
+    change(golden)
+    with pytest.raises((BundleError, ForecastError), match=said):
+        replay(save_tensors(golden), bundle.pipeline, bundle.plan, bundle.instrument, "x")
 
 
 def test_another_models_weights_under_a_good_seal_are_given_away(making, forge) -> None:

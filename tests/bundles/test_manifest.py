@@ -59,6 +59,10 @@ def test_equal_contents_give_equal_digests_whatever_their_order(sealed) -> None:
         (lambda m: m.update(weights=[]), "weights contradicts the rest of the manifest"),
         (lambda m: m["model"].update(classes=4), "model.classes is 4"),
         (lambda m: m["model"].update(classes=True), "model.classes is True"),
+        (lambda m: m["model"].update(classes=-1), "model.classes is -1"),
+        (lambda m: m["model"].update(view="pattern_image"), "model.view 'pattern_image' does not go with window None"),
+        (lambda m: m["model"].update(view="pattern_image", window=0), "model.view 'pattern_image' does not go with window 0"),
+        (lambda m: m["model"].update(view="pattern_image", window={"1m": 64}), "model.view 'pattern_image' does not go with window"),
         (lambda m: m["model"].update(window=60), "model.view 'feature_matrix' does not go with window 60"),
         (lambda m: m["model"].update(view="picture"), "model.view 'picture' does not go with window None"),
         (lambda m: m["model"].update(inputs=["a", "a"]), "names one twice"),
@@ -78,6 +82,14 @@ def test_equal_contents_give_equal_digests_whatever_their_order(sealed) -> None:
 def test_a_forged_manifest_is_refused_by_what_it_says(value: dict, change, said: str) -> None:
     change(value)
     assert said in refusal(value)
+
+
+@pytest.mark.parametrize(("view", "window", "classes"), [("pattern_image", 64, 5), ("feature_matrix", None, 0), ("window_tensor", 64, 3)])
+def test_what_models_of_any_question_see_and_tell_apart_is_read(value: dict, view: str, window: int | None, classes: int) -> None:
+    value["model"] |= {"view": view, "window": window, "classes": classes}
+    value["inference_signature"]["inputs"] = [view]
+    model = parse_manifest(canonical_json(value), MANIFEST).model
+    assert (model.view, model.window, model.classes) == (view, window, classes)
 
 
 @pytest.mark.parametrize("found", [0, "1", None, True, 1.5])

@@ -23,6 +23,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type
 from barmill.bundles import Bundle
 from barmill.features import warm_kernels
 from barmill.market import Bars
+from barmill.views.warming import warm_views
 try:
     import torch
 except ImportError:
@@ -30,6 +31,7 @@ except ImportError:
 else:
     raise SystemExit("torch was not hidden")
 warm_kernels()  # Numba reads its own cache of compiled kernels with pickle: our code on our disk, and no part of a bundle
+warm_views()
 reached = []
 sys.addaudithook(lambda event, args: reached.append(args) if event == "pickle.find_class" else None)
 for path in sys.argv[2:]:
@@ -46,18 +48,17 @@ for name in sorted(name for name in sys.modules if name.startswith("barmill")):
 
 def test_bundles_of_every_model_load_and_forecast_in_a_process_without_torch_or_pickle(making, tmp_path: Path) -> None:
     making.walk(300, 3).write(tmp_path / "bars.parquet")
-    versions = [publish(making.files_of(model), tmp_path / "r", model) for model in ("logistic", "lightgbm", "xgboost", "lstm")]
+    models = (*making.DIRECTION, *making.ANSWERS)
+    versions = [publish(making.files_of(model), tmp_path / "r", model) for model in models]
     command = [sys.executable, "-c", _BLOCKED, str(tmp_path / "bars.parquet"), *map(str, versions)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     modules = {name: Path(file) for name, file in (line.split() for line in done.stdout.splitlines())}
     forbidden = ("barmill.training", "barmill.pipeline", "barmill.labels", "barmill.splits", "barmill.evaluation", "barmill.console")
     assert not [name for name in modules if name.startswith(forbidden)]
-    assert not [
-        name
-        for name in modules
-        if name.endswith(("_fit", ".logistic", ".boosting.lightgbm", ".boosting.xgboost", ".lstm", ".onnx_export", ".network_loss"))
-    ]
+    fitting = ("_fit", ".logistic", ".boosting.lightgbm", ".boosting.xgboost", ".lstm", ".onnx_export", ".network_loss")
+    fitting += (".expert.entry", ".expert.quantiles", ".pattern.cnn", ".pattern.network", ".pattern.detectors")
+    assert not [name for name in modules if name.endswith(fitting)]
     assert [f"{file}:{problem}" for file in modules.values() for problem in _dangers(file)] == []
 
 

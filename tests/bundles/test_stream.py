@@ -8,10 +8,14 @@ from hypothesis import strategies as st
 from barmill.errors import DataError
 from barmill.market import Bar
 
-TOLERANCE = {"lstm": 1e-6}  # all others to the bit
+TOLERANCE = {"lstm": 1e-6, "pattern_cnn": 1e-6}  # all others to the bit, and what these networks see
+ANSWERS = ("entry", "risk", "pattern_cnn")
 
 
-@pytest.mark.parametrize(("model", "n_classes"), [("logistic", 2), ("logistic", 3), ("lightgbm", 2), ("xgboost", 3), ("lstm", 2)])
+@pytest.mark.parametrize(
+    ("model", "n_classes"),
+    [("logistic", 2), ("logistic", 3), ("lightgbm", 2), ("xgboost", 3), ("lstm", 2), *((model, 2) for model in ANSWERS)],
+)
 def test_live_equals_batch(making, load, model: str, n_classes: int) -> None:
     bundle, bars = load(model, n_classes), making.walk(600, 3, gaps=(230, 231, 405))
     batch = bundle.forecast(bars)
@@ -29,7 +33,7 @@ def test_live_equals_batch(making, load, model: str, n_classes: int) -> None:
             np.testing.assert_array_equal(found, batch.frame[name].to_numpy())
 
 
-@pytest.mark.parametrize("model", ["lightgbm", "lstm"])
+@pytest.mark.parametrize("model", ["lightgbm", "lstm", "pattern_cnn"])
 def test_any_pieces_give_what_the_whole_gives(making, load, model: str) -> None:
     bundle, bars = load(model), making.walk(420, 3, gaps=(300,))
     whole = bundle.forecast(bars).frame
@@ -51,6 +55,18 @@ def test_any_pieces_give_what_the_whole_gives(making, load, model: str) -> None:
     check()
 
 
+def test_the_images_of_a_stream_are_those_of_the_batch_to_the_bit(making, load) -> None:
+    bundle, bars = load("pattern_cnn"), making.walk(400, 3, gaps=(230,))
+    whole = bundle.pipeline.closed(bars)
+    images = whole.samples(np.flatnonzero(whole.ready)).gather(slice(None))
+    stream = bundle.pipeline.scaler.stream(bundle.timeframe, "24/7")
+    pushed = [stream.push(bars.bar(row)) for row in range(len(bars))]
+    assert [one.ready.tolist() for one in pushed] == [[row >= 83] for row in range(len(bars))]
+    live = np.concatenate([one.samples([0]).gather([0]) for one in pushed if one.ready[0]])
+    np.testing.assert_array_equal(live, images)
+    assert len({image.tobytes() for image in images}) > 300  # and they are not all alike
+
+
 GOOD = Bar(0, 100.0, 101.0, 99.0, 100.5, 5.0)
 
 
@@ -69,8 +85,9 @@ GOOD = Bar(0, 100.0, 101.0, 99.0, 100.5, 5.0)
         ({"open_time": 10**15}, "lies outside 1970 to 2100; expected the open time in UTC milliseconds."),
     ],
 )
-def test_a_bar_that_cannot_follow_is_refused_and_leaves_no_trace(making, load, change: dict, said: str) -> None:
-    bundle, bars = load("lightgbm"), making.walk(300, 3)
+@pytest.mark.parametrize("model", ["lightgbm", "pattern_cnn"])
+def test_a_bar_that_cannot_follow_is_refused_and_leaves_no_trace(making, load, change: dict, said: str, model: str) -> None:
+    bundle, bars = load(model), making.walk(300, 3)
     stream, clean = bundle.stream(), bundle.stream()
     stream.extend(bars.slice(0, 299))
     clean.extend(bars.slice(0, 299))

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import pytest
+
 from barmill.bundles import publish, verify
 
 
-def test_a_good_bundle_is_good_and_replayed(making, tmp_path: Path) -> None:
-    version = publish(making.files_of("logistic"), tmp_path, "m")
+@pytest.mark.parametrize("model", ["logistic", "entry", "risk", "pattern_cnn"])
+def test_a_good_bundle_is_good_and_replayed(making, tmp_path: Path, model: str) -> None:
+    version = publish(making.files_of(model), tmp_path, "m")
     report = verify(tmp_path / "m")
     assert report.ok
-    assert (report.folder, report.name, report.version) == (version, "logistic", "1.2.3")
+    assert (report.folder, report.name, report.version) == (version, model, "1.2.3")
     assert all(one.ok for one in report.files)
     assert report.replay is not None
     assert report.replay.exact

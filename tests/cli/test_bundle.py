@@ -89,6 +89,33 @@ def test_show_says_what_it_is(version: Path) -> None:
         assert said in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("entry", ["model      entry, 2 classes, sees one row of features", "outputs    p_entry"]),
+        ("risk", ["model      risk, sees one row of features", "outputs    sl_kATR, sl_kATR_q60, sl_kATR_q70, sl_kATR_q80"]),
+        (
+            "pattern_cnn",
+            [
+                "model      pattern_cnn, 5 classes, sees images of the last 64 bars",
+                "features   4: open, high, low, close",
+                "outputs    p_none, p_flag, p_wedge, p_blow_off, p_wick_exhaustion, quality, pole_kATR, embedding_00, embedding_01, "
+                "embedding_02, embedding_03, embedding_04, and 59 more",
+            ],
+        ),
+    ],
+)
+def test_a_bundle_of_another_question_is_shown_and_verified(making, tmp_path: Path, model: str, said: list[str]) -> None:
+    version = publish(making.files_of(model), tmp_path / "r", model)
+    shown = CliRunner().invoke(app, ["show", str(version)])
+    assert shown.exit_code == 0
+    assert set(said) <= set(shown.stdout.splitlines())
+    assert "returns" not in shown.stdout
+    verified = CliRunner().invoke(app, ["verify", str(version)])
+    assert verified.exit_code == 0
+    assert "golden inputs and 64 golden bars come out to the bit" in verified.stdout
+
+
 def test_show_as_json_holds_the_manifest(version: Path) -> None:
     result = CliRunner().invoke(app, ["show", str(version), "--json"])
     shown = json.loads(result.stdout)

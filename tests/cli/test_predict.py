@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from barmill.bundles import Bundle, publish
 from barmill.cli.predict import predict
 from barmill.errors import DataError
+from barmill.market import Bars, Instrument
 
 _PROGRAM = "import sys, typer; from barmill.cli.predict import predict; app = typer.Typer(); app.command()(predict); app()"
 
@@ -82,6 +83,18 @@ def test_the_last_bar_is_forecast_for_people(app, version: Path, file: Path, bat
     assert lines[2] == f"p_up      {row['p_up']:.4f}"
     assert lines[3] == f"E_r       {row['E_r'] * 1e4:+.2f} bps"
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("model", ["entry", "risk", "pattern_cnn"])
+def test_answers_to_other_questions_come_in_their_own_units(app, making, file: Path, tmp_path: Path, model: str) -> None:
+    folder = publish(making.files_of(model), tmp_path / "r", model)
+    row = Bundle.load(folder).forecast(Bars.read(file, instrument=Instrument.builtin("SIM"))).frame.row(-1, named=True)
+    lines = run(app, folder, "--bars", file).stdout.splitlines()[2:]
+    told = [name for name in row if name not in ("open_time", "known_at") and not name.startswith("embedding_")]
+    assert [line.split() for line in lines[: len(told)]] == [[name, f"{row[name]:.4f}"] for name in told]
+    assert lines[len(told) :] == (["embedding         64 numbers, told with --json"] if model == "pattern_cnn" else [])
+    (as_json,) = run(app, folder, "--bars", file, "--json").stdout.splitlines()
+    assert json.loads(as_json) == row
 
 
 def test_the_last_bar_as_json_is_the_batchs_last(app, version: Path, file: Path, batch) -> None:

@@ -11,7 +11,8 @@ from barmill.bundles import Bundle, assemble, publish
 from barmill.bundles.folder import inspect
 from barmill.bundles.manifest import MANIFEST, SEAL
 
-MODELS = ("logistic", "lightgbm", "xgboost", "lstm")
+MODELS = ("logistic", "lightgbm", "xgboost", "lstm", "entry", "risk", "pattern_cnn")
+NETWORKS = ("lstm", "pattern_cnn")
 FLIPS = 2000
 
 
@@ -95,5 +96,5 @@ def test_live_equals_batch_on_simulated_bars_with_gaps(making, tmp_path: Path, m
     live = [row for at in range(len(bars)) if (row := stream.push(bars.bar(at))) is not None]
     assert [row["open_time"] for row in live] == batch["open_time"].to_list()
     for name in bundle.outputs:
-        tolerance = 1e-6 if model == "lstm" else 0.0
+        tolerance = 1e-6 if model in NETWORKS else 0.0
         np.testing.assert_allclose([row[name] for row in live], batch[name].to_numpy(), rtol=0, atol=tolerance)

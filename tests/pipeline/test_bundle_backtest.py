@@ -34,6 +34,12 @@ def test_the_defaults_are_the_rule_by_which_it_was_judged(load):
     assert bundle_config(load(), None, ["holding_period_minutes=5"]).holding_bars is None
 
 
+def test_a_bundle_that_forecasts_no_direction_is_not_traded(tmp_path):
+    bundle = Bundle.load(publish(seen_bundles.making().files_of("risk"), tmp_path, "risk"))
+    with pytest.raises(InputError, match="bundle 'risk' forecasts sl_kATR, and no direction; expected p_up among its outputs"):
+        backtest_bundle(bundle, seen_bundles.bars_of(4_500), bundle_config(bundle))
+
+
 def test_its_trades_are_those_of_the_judging(load):
     bundle, bars = load(), seen_bundles.bars_of(4_500)
     done = backtest_bundle(bundle, bars, bundle_config(bundle, None, ["sizing=lots"]))

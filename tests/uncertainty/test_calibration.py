@@ -19,8 +19,8 @@ def rows(n_classes, n=800, seed=0):
     if n_classes == 2:
         honest = rng.normal(size=n)
         return honest * 3, (rng.uniform(size=n) < sigmoid(honest)).astype(np.int8)
-    honest = rng.normal(size=(n, 3))
-    return honest * 3, np.array([rng.choice(3, p=p) for p in softmax(honest)], dtype=np.int8)
+    honest = rng.normal(size=(n, n_classes))
+    return honest * 3, np.array([rng.choice(n_classes, p=p) for p in softmax(honest)], dtype=np.int8)
 
 
 def log_loss(p, y):
@@ -50,7 +50,7 @@ def test_each_calibrator_of_a_chain_is_fitted_on_what_the_one_before_it_says():
     np.testing.assert_allclose(chain.steps[1].curves[0].x[[0, -1]], [cooled.min(), cooled.max()], rtol=1e-9)
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize("methods", CHAINS[1:], ids=str)
 def test_an_overconfident_model_becomes_more_honest_on_rows_that_it_was_not_calibrated_on(methods, n_classes):
     z, y = rows(n_classes, n=4000, seed=1)
@@ -61,7 +61,7 @@ def test_an_overconfident_model_becomes_more_honest_on_rows_that_it_was_not_cali
     assert log_loss(np.clip(calibration.apply(new_z), 1e-3, 1 - 1e-3), new_y) < log_loss(plain, new_y) - 0.05
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize("methods", CHAINS, ids=str)
 def test_json_gives_the_same_value_to_the_bit(methods, n_classes):
     z, y = rows(n_classes)
@@ -71,7 +71,7 @@ def test_json_gives_the_same_value_to_the_bit(methods, n_classes):
     assert again.to_json() == calibration.to_json()
 
 
-@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
 @pytest.mark.parametrize("methods", CHAINS, ids=str)
 def test_a_row_alone_gives_the_same_bits_as_among_others(methods, n_classes):
     z, y = rows(n_classes)
@@ -84,6 +84,44 @@ def test_three_classes_sum_to_one_even_where_every_curve_says_nothing():
     dead = IsotonicCurve(np.array([0.5]), np.array([0.0]))
     z = np.array([[0.0, 1.0, 2.0]])
     np.testing.assert_array_equal(Isotonic((dead, dead, dead)).apply(z), softmax(z))
+
+
+@pytest.mark.parametrize("methods", CHAINS, ids=str)
+def test_five_classes_sum_to_one(methods):
+    z, y = rows(5)
+    np.testing.assert_allclose(fit_calibration(methods, z, y, 5).apply(z).sum(axis=1), 1.0, rtol=0, atol=1e-12)
+
+
+def test_a_temperature_of_five_classes_is_the_one_that_was_planted():
+    rng = np.random.default_rng(5)
+    honest = rng.normal(size=(40_000, 5))
+    y = (softmax(honest).cumsum(axis=1) < rng.uniform(size=(40_000, 1))).sum(axis=1)
+    (step,) = fit_calibration(["temperature_scaling"], honest * 3, y, 5).steps
+    assert step.temperature == pytest.approx(3.0, rel=0.03)
+
+
+def test_of_five_classes_some_may_be_missing_where_one_number_is_learned_for_all():
+    z, y = rows(5)
+    seen = np.isin(y, (0, 3))
+    temperature = fit_calibration(["temperature_scaling"], z[seen], y[seen], 5)
+    assert temperature.methods == ("temperature_scaling",)
+    assert temperature.apply(z).shape == (len(z), 5)
+    with pytest.raises(SplitError, match="hold no row of class 1"):
+        fit_calibration(["isotonic"], z[seen], y[seen], 5)
+    with pytest.raises(SplitError, match="hold no row of class 1"):
+        fit_calibration(["temperature_scaling"], z[y == 0], y[y == 0], 5)
+    with pytest.raises(SplitError, match="hold no row of class 2"):
+        fit_calibration(["temperature_scaling"], *(part[rows(3)[1] < 2] for part in rows(3)), 3)
+
+
+def test_a_model_that_says_nothing_of_classes_has_an_empty_calibration():
+    nothing = Calibration(0)
+    assert nothing.apply(np.empty((7, 0))).shape == (7, 0)
+    assert Calibration.from_json(json.loads(json.dumps(nothing.to_json()))) == nothing
+    with pytest.raises(ShapeError, match=r"logits: has shape \(7,\); expected \(n, 0\)"):
+        nothing.apply(np.zeros(7))
+    with pytest.raises(ShapeError, match="n_classes: is 0"):
+        fit_calibration([], np.empty((7, 0)), np.zeros(7), 0)
 
 
 def test_a_missing_class_an_unknown_method_and_bad_shapes_are_refused():
@@ -109,6 +147,8 @@ def test_a_logit_that_is_not_finite_gives_no_forecast():
     [
         {},
         {"n_classes": 4, "steps": []},
+        {"n_classes": 0, "steps": [{"method": "temperature_scaling", "temperature": 1.0}]},
+        {"n_classes": 5, "steps": [{"method": "isotonic", "curves": [{"x": [0.5], "y": [0.0]}] * 3}]},
         {"n_classes": 2, "steps": [{"method": "magic"}]},
         {"n_classes": 2, "steps": [{"method": "temperature_scaling", "temperature": 0.0}]},
         {"n_classes": 2, "steps": [{"method": "isotonic", "curves": []}]},
