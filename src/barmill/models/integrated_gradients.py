@@ -1,6 +1,6 @@
 """Integrated gradients: what a network says of a sample, shared out among its inputs along the way from a baseline.
 
-Axes: B batch; `...` those of one sample.
+Axes: B batch, S scores; `...` those of one sample.
 Source: Sundararajan, Taly and Yan (2017), Axiomatic attribution for deep networks, ICML, equation 1 and section 5.
 """
 
@@ -20,11 +20,11 @@ STEPS = 32  # of the midpoint rule; an LSTM's attributions then miss the differe
 BATCH = 64
 
 Score: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""From inputs (b, ...) and the numbers of their samples (b,) to what is explained, float64 (b,)."""
+"""From inputs (b, ...) and the numbers of their samples (b,) to what is explained, float64 (b, S)."""
 
 
 class Attributed(NamedTuple):
-    """Attributions (B, ...) of the score, inputs less their baseline (B, ...), error and difference explained, (B,) each."""
+    """Attributions (B, ...) of one score, inputs less their baseline (B, ...), error and difference explained, (B,) each."""
 
     attributions: Float64Array
     offsets: Float64Array
@@ -46,21 +46,27 @@ class Attributed(NamedTuple):
         }
 
 
-def attributed(score: Score, x: Tensor, baseline: Tensor) -> Attributed:
-    """Integrated gradients of the score along the straight path from the baseline, both of one shape (B, ...), by the midpoint rule."""
+def attributed(score: Score, x: Tensor, baseline: Tensor) -> list[Attributed]:
+    """Integrated gradients of each score along the straight path from the baseline, both of one shape (B, ...), by the midpoint rule."""
     offset = x - baseline
-    mean_gradient = torch.zeros(x.shape, dtype=torch.float64)
     parts = torch.arange(len(x)).split(BATCH)
+    with torch.no_grad():
+        differences_BS = torch.cat([score(x[rows], rows) - score(baseline[rows], rows) for rows in parts])
+    n_scores = differences_BS.shape[1]
+    mean_gradients = torch.zeros((n_scores, *x.shape), dtype=torch.float64)
     for rows in parts:
         for step in range(STEPS):
             at = (baseline[rows] + (step + 0.5) / STEPS * offset[rows]).requires_grad_()
-            (gradient,) = torch.autograd.grad(score(at, rows).sum(), at)
-            mean_gradient[rows] += gradient.double() / STEPS
-    attributions = offset.double() * mean_gradient
-    with torch.no_grad():
-        difference_B = torch.cat([score(x[rows], rows) - score(baseline[rows], rows) for rows in parts])
-    error_B = (attributions.flatten(1).sum(dim=1) - difference_B).abs()
-    return Attributed(attributions.numpy(), offset.double().numpy(), error_B.numpy(), difference_B.numpy())
+            said_bS = score(at, rows)
+            for number in range(n_scores):
+                (gradient,) = torch.autograd.grad(said_bS[:, number].sum(), at, retain_graph=number + 1 < n_scores)
+                mean_gradients[number, rows] += gradient.double() / STEPS
+    found: list[Attributed] = []
+    for number, mean_gradient in enumerate(mean_gradients):
+        attributions, difference_B = offset.double() * mean_gradient, differences_BS[:, number]
+        error_B = (attributions.flatten(1).sum(dim=1) - difference_B).abs()
+        found.append(Attributed(attributions.numpy(), offset.double().numpy(), error_B.numpy(), difference_B.numpy()))
+    return found
 
 
 def shares_by_position(attributions_BWF: Float64Array) -> list[float]:

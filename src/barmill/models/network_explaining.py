@@ -5,7 +5,7 @@ Other samples as baselines: Erion et al. (2021), Improving performance of deep l
 expected gradients, Nature Machine Intelligence 3.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from barmill.models.contract import Float64Array, View
 from barmill.models.explaining import RETURNS, evenly, explained_of, explanation_of, output_explained, rounded
 from barmill.models.heads import Layout
-from barmill.models.integrated_gradients import BATCH, METHOD, STEPS, Attributed, attributed, on_one_thread, shares_by_position
+from barmill.models.integrated_gradients import BATCH, METHOD, STEPS, Attributed, Score, attributed, on_one_thread, shares_by_position
 from barmill.models.view_values import values_of
 from barmill.views import FeatureMatrix
 
@@ -24,8 +24,6 @@ MOST_BARS = 16_384  # in all windows together: a long window is looked at in few
 INCOMPLETE = 0.1  # of the difference: beyond it, the path from zeros is not to be trusted
 ZEROS = "zeros, which are the median of every scaled feature"
 OTHERS = "another window of the sample, since this network is not smooth on the way from zeros"
-
-OfHead = Callable[[Tensor], Tensor]
 
 
 def explain_network(network: nn.Module, layout: Layout, view: View, names: Sequence[str], scales: Sequence[str] = ()) -> dict[str, Any]:
@@ -48,11 +46,15 @@ def explain_network(network: nn.Module, layout: Layout, view: View, names: Seque
         network.eval()
         with torch.no_grad():
             n_classes = max(2, layout.logits(network(x_BWF[:1])).shape[1])
-        outputs = {
-            "p_up": _explained(network, lambda head_BK: _direction(layout.logits(head_BK)), explained_of(n_classes), x_BWF, names, scales)
-        }
-        if layout.returns:
-            outputs["E_r"] = _explained(network, layout.expected, RETURNS, x_BWF, names, scales)
+        explains = {"p_up": explained_of(n_classes)} | ({"E_r": RETURNS} if layout.returns else {})
+
+        def scores(inputs: Tensor, _rows: Tensor) -> Tensor:
+            head_BK = network(inputs)
+            said = (_direction(layout.logits(head_BK)), *([layout.expected(head_BK)] if layout.returns else []))
+            return torch.stack(said, dim=1).double()
+
+        found = zip(explains, _on_the_better_way(scores, x_BWF), strict=True)
+        outputs = {output: _explained(one, baseline, explains[output], names, scales) for output, (one, baseline) in found}
         read_out = _read_out(getattr(network, "trunk", network), x_BWF, names)
     return explanation_of(len(x_BWF), outputs, read_out)
 
@@ -68,25 +70,23 @@ def _direction(logits: Tensor) -> Tensor:
     return logits[:, 0] if logits.shape[1] == 1 else logits[:, 2] - logits[:, 0]
 
 
-def _explained(
-    network: nn.Module, read: OfHead, explains: str, x_BWF: Tensor, names: Sequence[str], scales: Sequence[str]
-) -> dict[str, Any]:
-    """One output, which `read` takes from the columns of the head."""
-    found, baseline = _on_the_better_way(lambda inputs, _rows: read(network(inputs)).double(), x_BWF)
+def _explained(found: Attributed, baseline: str, explains: str, names: Sequence[str], scales: Sequence[str]) -> dict[str, Any]:
     told: dict[str, Any] = {"baseline": baseline, "steps": STEPS, "completeness": found.completeness}
     if found.attributions.ndim == 3:
         told |= {"by_position": shares_by_position(found.attributions)} | ({"scales": list(scales)} if scales else {})
     return output_explained(METHOD, explains, names, found.offsets, found.attributions, **told)
 
 
-def _on_the_better_way(score: Callable[[Tensor, Tensor], Tensor], x_BWF: Tensor) -> tuple[Attributed, str]:
-    """Attributions from zeros, or from other windows where those from zeros do not add up, and from where it was."""
-    found = attributed(score, x_BWF, torch.zeros_like(x_BWF))
-    if found.miss > INCOMPLETE and len(x_BWF) > 1:
-        other = attributed(score, x_BWF, x_BWF.roll(len(x_BWF) // 2, dims=0))
-        if other.miss < found.miss:
-            return other, OTHERS
-    return found, ZEROS
+def _on_the_better_way(scores: Score, x_BWF: Tensor) -> list[tuple[Attributed, str]]:
+    """Attributions of each score from zeros, or from other windows where those from zeros do not add up, and from where it was."""
+    from_zeros = attributed(scores, x_BWF, torch.zeros_like(x_BWF))
+    if len(x_BWF) == 1 or all(found.miss <= INCOMPLETE for found in from_zeros):
+        return [(found, ZEROS) for found in from_zeros]
+    from_others = attributed(scores, x_BWF, x_BWF.roll(len(x_BWF) // 2, dims=0))
+    return [
+        (other, OTHERS) if found.miss > INCOMPLETE and other.miss < found.miss else (found, ZEROS)
+        for found, other in zip(from_zeros, from_others, strict=True)
+    ]
 
 
 def _read_out(trunk: nn.Module, x_BWF: Tensor, names: Sequence[str]) -> dict[str, Any]:

@@ -47,9 +47,9 @@ def explain_images(network: PatternNetwork, view: PatternImage) -> dict[str, Any
 
         def score(images: Tensor, rows: Tensor) -> Tensor:
             head_BK = network(images).double()
-            return head_BK.gather(1, clearest_B[rows, None])[:, 0] - head_BK[:, NONE]
+            return head_BK.gather(1, clearest_B[rows, None]) - head_BK[:, NONE, None]
 
-        found = attributed(score, x_BCHW, torch.from_numpy(still_image()).expand_as(x_BCHW))
+        (found,) = attributed(score, x_BCHW, torch.from_numpy(still_image()).expand_as(x_BCHW))
     by_bar_BWC = found.attributions.sum(axis=2).transpose(0, 2, 1)
     output = output_explained(
         METHOD,
