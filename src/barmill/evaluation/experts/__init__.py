@@ -6,6 +6,6 @@ level. Source: seed 004, sections 2 and 4 to 7.
 
 from barmill.evaluation.experts.gain import Control, gain_over
 from barmill.evaluation.experts.outcomes import entry_scores, offset_scores, reward_scores, risk_scores
-from barmill.evaluation.experts.patterns import TaughtPatterns, pattern_scores
+from barmill.evaluation.experts.patterns import TaughtPatterns, pattern_cnn_scores
 
-__all__ = ["Control", "TaughtPatterns", "entry_scores", "gain_over", "offset_scores", "pattern_scores", "reward_scores", "risk_scores"]
+__all__ = ["Control", "TaughtPatterns", "entry_scores", "gain_over", "offset_scores", "pattern_cnn_scores", "reward_scores", "risk_scores"]

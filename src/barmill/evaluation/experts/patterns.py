@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from barmill.evaluation.calibration_error import top_label_calibration_error
 from barmill.evaluation.experts.gain import Control, Float64Array, gain_over
+from barmill.evaluation.patterns import pattern_scores
 from barmill.uncertainty.links import SMALLEST
 
 QUALITY_BINS = 10
 
 
-def pattern_scores(
+def pattern_cnn_scores(
     p: Float64Array,
     y: npt.NDArray[np.int8],
     quality: tuple[Float64Array, Float64Array],
@@ -33,13 +33,15 @@ def pattern_scores(
 
     Returns
     -------
-    plain values: "gains", "figures", "per_class" (precision, recall, F1 and number of each pattern that came or was said), "confusion"
+    plain values: "gains", "figures", "per_class" (precision, recall, F1, average precision and numbers of each pattern), "confusion"
     ([what came][what was likeliest]) and "quality" (mean said and mean that was so, over bins of equal width of what was said).
     """
-    n, k = p.shape
-    likeliest = p.argmax(axis=1)
-    confusion = np.bincount(y.astype(np.int64) * k + likeliest, minlength=k * k).reshape(k, k)
-    per_class = [_class_scores(name, confusion, number) for number, name in enumerate(names)]
+    k = p.shape[1]
+    scores = pattern_scores(np.log(np.clip(p, SMALLEST, 1.0)), y, pole[1], pole[0])
+    confusion = np.bincount(y.astype(np.int64) * k + p.argmax(axis=1), minlength=k * k).reshape(k, k)
+    per_class = [
+        {**_class_scores(name, confusion, number), "average_precision": scores.average_precision[name]} for number, name in enumerate(names)
+    ]
     usual = np.broadcast_to(taught.shares, p.shape)
     is_flag = np.isfinite(pole[1])
     curve, error = _quality_curve(*quality)
@@ -50,15 +52,14 @@ def pattern_scores(
     if is_flag.any():
         said, came = pole[0][is_flag], pole[1][is_flag]
         gains.append(gain_over("pole error", np.abs(said - came), np.abs(taught.pole - came), control))
-    came_classes = [one["f1"] for one in per_class if one["n"]]
     return {
         "gains": gains,
         "figures": {
-            "macro_f1": float(np.mean(came_classes)),
-            "accuracy": float(np.trace(confusion) / n),
+            "macro_f1": scores.macro_f1,
+            "accuracy": scores.top1,
             "usual_accuracy": float((y == int(np.argmax(taught.shares))).mean()),
             "log_loss": float(_log_loss(p, y).mean()),
-            "ece": top_label_calibration_error(p, y).ece,
+            "ece": scores.ece,
             "quality_ece": error,
             "flags": int(is_flag.sum()),
         },
@@ -105,4 +106,4 @@ def _log_loss(p: Float64Array, y: npt.NDArray[np.int8]) -> Float64Array:
     return -np.log(np.clip(p[np.arange(len(y)), y], SMALLEST, 1.0))
 
 
-__all__ = ["TaughtPatterns", "pattern_scores"]
+__all__ = ["TaughtPatterns", "pattern_cnn_scores"]

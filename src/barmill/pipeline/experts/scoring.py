@@ -12,7 +12,7 @@ from barmill.evaluation.experts import (
     TaughtPatterns,
     entry_scores,
     offset_scores,
-    pattern_scores,
+    pattern_cnn_scores,
     reward_scores,
     risk_scores,
 )
@@ -68,7 +68,7 @@ def scores_of(entry: ExpertEntry, said: Mapping[str, Float64Array], block: Answe
         p = np.column_stack([said[f"p_{name}"] for name in PATTERNS])
         pairs = {name: (said[name], block.targets[name]) for name in ("quality", "pole_kATR")}
         taught = TaughtPatterns(block.taught_y, block.taught["quality"], block.taught["pole_kATR"], len(PATTERNS))
-        return pattern_scores(p, block.y, pairs["quality"], pairs["pole_kATR"], taught, PATTERNS, control)
+        return pattern_cnn_scores(p, block.y, pairs["quality"], pairs["pole_kATR"], taught, PATTERNS, control)
     if not spec.targets:
         return entry_scores(said["p_entry"], block.y, block.targets["realised_R"], block.day, block.taught_y, control)
     output = spec.outputs[0]
