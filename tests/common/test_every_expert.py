@@ -16,9 +16,11 @@ from scipy.special import ndtri
 from scipy.stats import spearmanr
 from sklearn.metrics import mean_pinball_loss, roc_auc_score
 
+from barmill.console.judged_explanations import Explanation
 from barmill.errors import DataError, ForecastError, RecipeError, SchemaError, ShapeError
 from barmill.models import MODELS, FitContext, FittedModel, ModelSpec, RawForecast, Samples, View, load_fit, load_forecaster
 from barmill.models.contract import AnsweringForecaster
+from barmill.models.explaining import evenly
 from barmill.models.pattern.detectors import FLAG, PATTERNS
 from barmill.models.pattern.explaining import CHANNELS, FEATURES
 from barmill.training import train_network
@@ -342,6 +344,9 @@ def test_an_explanation_names_every_feature_with_a_finite_share_and_the_planted_
     assert digests(model.files) == digests(fitted(spec.name).files)  # asking changes no byte of the model
     names = FEATURES if spec.question == "patterns" else NAMES
     outputs = model.explanation["outputs"]
+    shown = Explanation.model_validate(model.explanation)  # as the report reads it
+    assert shown.rows == len(evenly(samples(spec, TEST).view, 64 if spec.question == "patterns" else 512))
+    assert [len(output.features) for output in shown.outputs.values()] == [len(names)]
     assert list(outputs) == ["pattern" if spec.question == "patterns" else spec.outputs[0]]
     for output in outputs.values():
         assert_shares(output, names)

@@ -192,7 +192,7 @@ class FitContext:
     """What a fit is given beyond data and parameters.
 
     seed : int, the only source of randomness
-    n_classes : int, 2 or 3
+    n_classes : int, 2 or 3; of patterns as many as there are
     outputs : tuple of str, the outputs asked for (a subset of the spec's); p_up is learned in any case, calibration stands on it
     feature_names : tuple of str, columns of the view in order; of several timeframes, those of their bars
     threads : int, threads that a library may use; the training loop has one for every process, whatever it says
