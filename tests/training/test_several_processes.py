@@ -1,5 +1,6 @@
 """Processes that train together do what one does: the same steps, the same bytes each time, and an end that is told."""
 
+import contextlib
 import functools
 import json
 import os
@@ -25,6 +26,7 @@ from barmill.views import MultiResolution, PatternImage, Resolution, WindowTenso
 from trainings import together
 
 TESTS = Path(__file__).parents[1]
+LOOPBACK = "0100007F"
 CPU = torch.device("cpu")
 
 # One process adds up a batch as a whole, several by shares: the last digits of a gradient differ, and AdamW spreads them.
@@ -195,27 +197,38 @@ def _lives(pid: int) -> bool:
         return False
 
 
+def _listening(processes: list[int]) -> set[str]:
+    """The addresses, as the kernel writes them, at which one of the processes waits for connections."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    addresses = {f"socket:[{line[9]}]": line[1].partition(":")[0] for line in lines if line[3] == "0A"}
+    open_files: set[str] = set()
+    for pid in processes:
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                open_files.add(str(file.readlink()))
+    return {address for socket, address in addresses.items() if socket in open_files}
+
+
 def _fit(small: Any, **context: Any) -> FittedModel:
     told = small.context(device="cpu*2", **context)
     return fit_on_devices(spec_of("lstm"), small.params(), small.samples(), small.samples(420, 600), told)
 
 
-def _left_over() -> set[str]:
-    return {path.name for path in Path(tempfile.gettempdir()).glob("barmill-fit-*")}
-
-
-def test_a_killed_process_is_told_at_once_and_the_same_fit_goes_on_to_the_same_bytes(small: Any, tmp_path: Path) -> None:
-    before = _left_over()
+def test_a_killed_process_is_told_at_once_and_the_same_fit_goes_on_to_the_same_bytes(
+    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     killing = Notes(kill_at=17)
     with pytest.raises(TrainingError, match=r"model 'lstm': process [12] of 2 was ended by SIGKILL"):
-        _fit(small, scratch=tmp_path, progress=killing)
+        _fit(small, scratch=tmp_path / "scratch", progress=killing)
     assert time.monotonic() - killing.killed_at < 15
     assert len(killing.processes) == 3
     assert not any(_lives(pid) for pid in killing.processes)
-    assert _left_over() == before
+    assert not list(temporary.iterdir())
 
     resuming = Notes()
-    resumed = _fit(small, scratch=tmp_path, progress=resuming)
+    resumed = _fit(small, scratch=tmp_path / "scratch", progress=resuming)
     assert resuming.heard[0] == (13, "resumed in epoch 2")
     assert [done for done, _ in resuming.heard[1:]] == list(range(14, 53))
     assert resumed.training_files["weights.safetensors"] == _by(2)["fitted"]  # of a script that was not disturbed
@@ -250,7 +263,7 @@ fit_on_devices(spec_of("lstm"), params, small.samples(), small.samples(420, 600)
 """
 
 
-def test_no_process_outlives_the_one_that_asked_for_the_fit(tmp_path: Path) -> None:
+def test_no_process_listens_to_other_machines_or_outlives_the_one_that_asked_for_the_fit(tmp_path: Path) -> None:
     marker = tmp_path / "working"
     (tmp_path / "temporary").mkdir()
     code = _PARENT.format(folder=str(TESTS), marker=str(marker))
@@ -263,6 +276,7 @@ def test_no_process_outlives_the_one_that_asked_for_the_fit(tmp_path: Path) -> N
             time.sleep(0.05)
         processes = _below(parent.pid)
         assert len(processes) == 3
+        assert _listening(processes) == {LOOPBACK}
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()

@@ -27,7 +27,11 @@ from barmill.training.handing import Task, read_fitted, write_task
 MOST_PROCESSES = 64
 WORKER_NUMBER = "BARMILL_WORKER"  # in the environment of a worker: its number among those that run side by side, from 0
 _LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
-_ENVIRONMENT = {"GLOO_SOCKET_IFNAME": _LOOPBACK, "NCCL_SOCKET_IFNAME": _LOOPBACK}  # nothing listens to other machines
+_ENVIRONMENT = {  # nothing listens to other machines: the transports use the loopback, and the launcher opens no store of its own
+    "GLOO_SOCKET_IFNAME": _LOOPBACK,
+    "NCCL_SOCKET_IFNAME": _LOOPBACK,
+    "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
+}
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _ENDS_WITHIN = 10.0  # seconds in which processes whose input has closed are gone
 
