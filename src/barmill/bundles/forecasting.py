@@ -79,12 +79,12 @@ class ForecastPipeline:
     outputs: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        sees_features = isinstance(self.scaler, RobustScaler)
-        if isinstance(self.window, Mapping) if isinstance(self.scaler, RobustScaler) else self.window != self.scaler.window:
+        of_bars = None if isinstance(self.scaler, RobustScaler) else self.scaler
+        if self.window != of_bars.window if of_bars else isinstance(self.window, Mapping):
             raise SchemaError("scaler", f"does not go with the window {self.window}", mend="Publish the run again.")
-        if self.scaler.names != (self.names if sees_features else self.input_names):
+        if self.scaler.names != (self.input_names if of_bars else self.names):
             raise SchemaError("scaler", "its features differ from those of the plan", mend="Fit the scaler on the plan's own table.")
-        for name in (*(self.input_names if sees_features else ()), *((self.volatility.feature,) if self.volatility else ())):
+        for name in (*(() if of_bars else self.input_names), *((self.volatility.feature,) if self.volatility else ())):
             if name not in self.names:
                 raise SchemaError("forecast pipeline", f"feature '{name}' is not in the plan", mend="Build the plan with it.")
         if self.calibration.n_classes != self.n_classes:
@@ -93,19 +93,25 @@ class ForecastPipeline:
 
     def _check_answers(self) -> None:
         """Quantiles and their unit are of direction, and of nothing else."""
-        answers = isinstance(self.forecaster, AnsweringForecaster)
+        answers = self._answering is not None
         if (self.quantiles is None, self.volatility is None) != (answers, answers):
             expected = "neither, for a model of another question" if answers else "both, for a model of direction"
             raise SchemaError("quantiles and volatility", "one is missing, or one too many is there", expected=expected)
         if self.quantiles is not None and self.quantiles.levels != LEVELS:
             raise SchemaError("quantiles", f"levels {self.quantiles.levels}", expected=f"{LEVELS}", mend="Fit the quantiles at these.")
 
-    @property
+    @cached_property
+    def _answering(self) -> AnsweringForecaster | None:
+        return self.forecaster if isinstance(self.forecaster, AnsweringForecaster) else None
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the forecast's columns."""
-        if isinstance(self.forecaster, AnsweringForecaster):
-            return self.forecaster.columns
-        return forecast_columns(self.n_classes, self.outputs)
+        return self._answering.columns if self._answering else forecast_columns(self.n_classes, self.outputs)
+
+    @cached_property
+    def _tells_all_classes(self) -> bool:
+        return sum(name.startswith("p_") for name in self.columns) == self.n_classes
 
     @property
     def depth(self) -> int:
@@ -194,7 +200,7 @@ class ForecastPipeline:
         Returns
         -------
         float64 (n,) per name of `columns`, known at the bar's close. Raises ForecastError rather than give a value that is not
-        finite, a probability outside [0, 1], or quantiles that cross.
+        finite, a probability outside [0, 1], probabilities of all classes that do not sum to 1, or quantiles that cross.
         """
         return self.forecast(self._seen(values, rows, closed), self.scale(values, rows), rows, place=place)
 
@@ -220,11 +226,9 @@ class ForecastPipeline:
         if len(raw.logits) != len(rows):
             raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in")
         p = self.calibration.apply(raw.logits)
-        model = self.forecaster
-        found = model.table(raw, p) if isinstance(model, AnsweringForecaster) else self._direction(raw, p, scale, place)
+        found = self._answering.table(raw, p) if self._answering else self._direction(raw, p, scale, place)
         checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
-        n_probabilities = sum(name.startswith("p_") for name in checked)
-        guard(checked, rows, place=place, whole=n_probabilities == self.n_classes)
+        guard(checked, rows, place=place, whole=self._tells_all_classes)
         return checked
 
     def _direction(self, raw: RawForecast, p: Float64Array, scale: Float64Array, place: str) -> Columns:
