@@ -199,10 +199,11 @@ def models() -> str:
         for spec in MODELS.values()
     ]
     parts = [
-        "`outputs` is what the model itself learns. `q05`, `q50` and `q95` are added to every model in the same way, see "
-        "[one way to quantiles](../explanation/decisions/0005-one-way-to-quantiles.md). Parameters go under `config:` of the model's entry "
-        "in a recipe; one that is out of range is refused when the recipe is read. What [tuning](../how-to/tune.md) tries is "
-        "narrower, and a recipe may say otherwise. `barmill models list` says what is installed here.",
+        "`outputs` is what the model itself learns. To a model of direction that learns no `q05`, `q50` and `q95` they are added, see "
+        "[one way to quantiles](../explanation/decisions/0005-one-way-to-quantiles.md). Models of another question (pattern, expert) stand "
+        "under `experts:` of a recipe, the others under `base_models:`. Parameters go under `config:` of the model's entry; one that is out of "
+        "range is refused when the recipe is read. What [tuning](../how-to/tune.md) tries is narrower, and a recipe may say otherwise. "
+        "`barmill models list` says what is installed here.",
         table(("model", "family", "view", "outputs", "install"), summary),
     ]
     for spec in MODELS.values():
@@ -210,10 +211,7 @@ def models() -> str:
         causal = "no output depends on a bar after the window's end" if spec.causal else "not causal"
         needs = f"needs {', '.join(spec.requires)} to be fitted (`pip install 'barmill[{spec.extra}]'`); " if spec.requires else ""
         parts.append(f"View `{spec.view}`; {needs}{causal}. Source: {spec.reference}.")
-        rows = [
-            (code(each.name), "none" if each.default is None else each.default, each.range, each.search, each.description)
-            for each in parameters_of(spec.params)
-        ]
+        rows = [(code(each.name), each.told_default, each.range, each.search, each.description) for each in parameters_of(spec.params)]
         parts.append(table(("parameter", "default", "range", "tuned over", "meaning"), rows))
     return page("Models", *parts)
 
