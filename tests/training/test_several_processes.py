@@ -1,6 +1,7 @@
 """Processes that train together do what one does: the same steps, the same bytes each time, and an end that is told."""
 
 import contextlib
+import fcntl
 import functools
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from barmill.views import MultiResolution, PatternImage, Resolution, WindowTenso
 from trainings import together
 
 TESTS = Path(__file__).parents[1]
+By = Callable[[int], dict[str, Any]]
 LOOPBACK = "0100007F"
 CPU = torch.device("cpu")
 
@@ -38,30 +41,43 @@ def _alone() -> dict[str, Any]:
     return together.everything()
 
 
-@functools.cache
-def _by(size: int) -> dict[str, Any]:
-    """All trainings by `size` processes under torch's own command, as a user's script would run."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}", "--rdzv-backend=c10d"]
-        meeting = [f"--rdzv-endpoint={folder / 'meeting'}", "--rdzv-conf=store_type=file", "--local-addr=127.0.0.1"]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(TESTS)}
-        command = [*launcher, *meeting, "-m", "trainings.together", name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
+@pytest.fixture(scope="module")
+def by(tmp_path_factory: pytest.TempPathFactory) -> By:
+    """All trainings by so many processes under torch's own command, as a user's script would run: done once for all tests."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    @functools.cache
+    def trained(size: int) -> dict[str, Any]:
+        folder = shared / f"trained-by-{size}"
+        folder.mkdir(exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / "results.json").is_file():
+                _train_by(size, folder)
         found: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
         found["weights"] = {kind: dict(np.load(folder / f"{kind}.npz")) for kind in together.kinds_of(size)}
         found["fitted"] = (folder / "weights.safetensors").read_bytes()
         return found
 
+    return trained
 
-pytestmark = pytest.mark.xdist_group("several processes")  # what is trained once serves all of them
+
+def _train_by(size: int, folder: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={size}", "--rdzv-backend=c10d"]
+    meeting = [f"--rdzv-endpoint={folder / 'meeting'}", "--rdzv-conf=store_type=file", "--local-addr=127.0.0.1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(TESTS)}
+    command = [*launcher, *meeting, "-m", "trainings.together", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
 SIZES = pytest.mark.parametrize("size", [2, 3])
 
 
 @pytest.mark.parametrize(("size", "kind"), [(size, kind) for size in (2, 3) for kind in together.kinds_of(size) if kind != "dropout"])
-def test_several_processes_take_the_steps_of_one(kind: str, size: int) -> None:
-    one, several = _alone(), _by(size)
+def test_several_processes_take_the_steps_of_one(by: By, kind: str, size: int) -> None:
+    one, several = _alone(), by(size)
     for name, array in one["weights"][kind].items():
         np.testing.assert_allclose(several["weights"][kind][name], array, rtol=CLOSE, atol=CLOSE, err_msg=name)
     expected, found = one["summaries"][kind], several["summaries"][kind]
@@ -74,16 +90,16 @@ def test_several_processes_take_the_steps_of_one(kind: str, size: int) -> None:
 
 
 @SIZES
-def test_the_same_number_of_processes_gives_the_same_bytes_in_every_one_of_them(size: int) -> None:
-    digests = _by(size)["digests"]
+def test_the_same_number_of_processes_gives_the_same_bytes_in_every_one_of_them(by: By, size: int) -> None:
+    digests = by(size)["digests"]
     assert len(digests) == size
     assert all(one == digests[0] for one in digests)
-    assert _by(size)["again"] == digests[0]["dropout"]  # each process draws from a stream of its own, the same one each time
+    assert by(size)["again"] == digests[0]["dropout"]  # each process draws from a stream of its own, the same one each time
 
 
 @SIZES
-def test_what_cannot_be_trained_together_is_told_alike_by_all(size: int) -> None:
-    found, alone = _by(size)["refusals"], _alone()["refusals"]
+def test_what_cannot_be_trained_together_is_told_alike_by_all(by: By, size: int) -> None:
+    found, alone = by(size)["refusals"], _alone()["refusals"]
     assert found["a loss that is not finite"] == alone["a loss that is not finite"]
     assert found["another seed"].startswith("TrainingError: processes: data, parameters, seed or first weights of process 2")
     assert found["a small batch"].startswith(f"RecipeError: batch_size: 1 samples a batch for {size} processes; expected at least {size}.")
@@ -215,7 +231,7 @@ def _fit(small: Any, **context: Any) -> FittedModel:
 
 
 def test_a_killed_process_is_told_at_once_and_the_same_fit_goes_on_to_the_same_bytes(
-    small: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Any, by: By, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (temporary := tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
@@ -231,7 +247,7 @@ def test_a_killed_process_is_told_at_once_and_the_same_fit_goes_on_to_the_same_b
     resumed = _fit(small, scratch=tmp_path / "scratch", progress=resuming)
     assert resuming.heard[0] == (13, "resumed in epoch 2")
     assert [done for done, _ in resuming.heard[1:]] == list(range(14, 53))
-    assert resumed.training_files["weights.safetensors"] == _by(2)["fitted"]  # of a script that was not disturbed
+    assert resumed.training_files["weights.safetensors"] == by(2)["fitted"]  # of a script that was not disturbed
     assert resumed.summary["processes"] == 2
     forecaster = load_forecaster(spec_of("lstm"), resumed.files)
     assert np.isfinite(forecaster.raw(small.samples(420, 600).view).logits).all()
