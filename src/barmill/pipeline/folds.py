@@ -69,7 +69,7 @@ def fit_entry(
     recipe: Recipe,
     window: Window,
     progress: Progress | None = None,
-    device: str = "auto",
+    device: str | None = None,
     *,
     explained: bool = False,
 ) -> CalibratedModel:
