@@ -202,7 +202,7 @@ def models() -> str:
         "`outputs` is what the model itself learns. To a model of direction that learns no `q05`, `q50` and `q95` they are added, see "
         "[one way to quantiles](../explanation/decisions/0005-one-way-to-quantiles.md). Models of another question (pattern, expert) stand "
         "under `experts:` of a recipe, the others under `base_models:`. Parameters go under `config:` of the model's entry; one that is "
-        "out of range is refused when the recipe is read. What [tuning](../how-to/tune.md) tries is narrower, and a recipe may say otherwise. "
+        "out of range is refused when the recipe is read. What [tuning](../how-to/tune.md) tries is narrower. "
         "`barmill models list` says what is installed here.",
         table(("model", "family", "view", "outputs", "install"), summary),
     ]
