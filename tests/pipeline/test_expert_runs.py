@@ -253,7 +253,7 @@ def before(run, label: str, out: Path) -> None:
         (out / name).unlink()
 
 
-@pytest.mark.parametrize("moment", ["fit pattern_cnn", "judge reward"])
+@pytest.mark.parametrize("moment", ["fit pattern_cnn", "calibrate reward"])
 def test_a_run_killed_among_its_experts_resumes_to_the_identical_result(run, recipe, tmp_path, moment):
     out = tmp_path / "run"
     before(run, moment.split()[1], out)
