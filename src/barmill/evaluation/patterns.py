@@ -1,4 +1,4 @@
-"""How well a model tells chart patterns: the figures of seed 004, section 2."""
+"""How well a model tells chart patterns: the figures of the alert charter, section 2."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The back-labeler: what became of a simulated trade, in units of its initial risk R.
 
 `back_label` is the way from bars; `outcomes_in_R` takes plain arrays. Entries at another price than the open stand in
-`back_labeler_offsets`. Source: seed 004, section 1.3.
+`back_labeler_offsets`. Source: the alert charter, section 1.3.
 """
 
 from collections.abc import Mapping

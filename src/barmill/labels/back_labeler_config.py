@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-OFFSETS_ATR = (-0.25, -0.15, 0.0, 0.15, 0.25)  # seed 004, section 7
+OFFSETS_ATR = (-0.25, -0.15, 0.0, 0.15, 0.25)  # the alert charter, section 7
 
 
 class OutcomeConfig(BaseModel):
@@ -21,7 +21,7 @@ class OutcomeConfig(BaseModel):
         default=None, gt=0, le=1000, description="profit in R, net of costs, at which a trade ends; none lets it run to stop or time"
     )
     entry_R: float = Field(default=1.0, gt=0, le=1000, description="profit in R, net of costs, that a good entry reaches before its stop")
-    horizon: int = Field(default=6, ge=1, le=100_000, description="bars after which time ends a trade (the seed's 6 of its timeframe)")
+    horizon: int = Field(default=6, ge=1, le=100_000, description="bars after which time ends a trade (the charter's 6)")
     atr_window: int = Field(default=14, ge=1, le=100_000, description="bars of the ATR that measures stop, target and offsets")
     fill_bars: int = Field(default=3, ge=1, le=100_000, description="bars for which an order away from the open waits to be touched")
     offsets_atr: tuple[float, ...] = Field(default=OFFSETS_ATR, min_length=1, max_length=64, description="entry offsets tried, in ATRs")

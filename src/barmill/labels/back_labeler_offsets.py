@@ -61,7 +61,7 @@ def best_entry_offset(
     EntryOffsets. Of offsets that brought the same the one nearest to 0 is taken, and of two at one distance the first named.
 
     The best is known in hindsight only: it is a target to learn from, not what an order can expect.
-    Raises: as `outcomes_in_R`; LabelError for an order that outlives its trade. Source: seed 004, section 7.
+    Raises: as `outcomes_in_R`; LabelError for an order that outlives its trade. Source: the alert charter, section 7.
     """
     from barmill.labels import back_labeler_kernels as kernels  # compiles at first import; see there
 

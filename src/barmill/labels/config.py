@@ -16,7 +16,7 @@ class LabelConfig(BaseModel):
     k_down: float = Field(default=3.0, gt=0, le=1000, description="distance of the stop in ATRs, net of costs")
     atr_window: int = Field(default=60, ge=1, le=100_000, description="bars of the ATR that sets the levels")
     cost_mode: Literal["net", "charter"] = Field(
-        default="net", description="net: a touch earns k_up ATR net; charter: the formula of seed 003"
+        default="net", description="net: a touch earns k_up ATR net; charter: the charter's own formula"
     )
     classes: Literal[2, 3] = Field(default=2, description="2: up or not; 3: down, neither, up")
     every: int = Field(default=1, ge=1, le=100_000, description="a decision at every k-th bar of the clock")

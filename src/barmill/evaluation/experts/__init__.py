@@ -1,7 +1,7 @@
 """How well a model answers another question than where the label goes, each figure beside a naive baseline on the same rows.
 
 The naive baseline knows the training rows and nothing of the row it speaks of: their share of each class, or their quantile of each
-level. Source: seed 004, sections 2 and 4 to 7.
+level. Source: the alert charter, sections 2 and 4 to 7.
 """
 
 from barmill.evaluation.experts.gain import Control, gain_over

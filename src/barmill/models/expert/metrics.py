@@ -1,4 +1,4 @@
-"""How good an expert is, in the terms of a trade: seed 004, sections 4 to 7. Arrays are of shape (n,), one value a trade."""
+"""How good an expert is, in the terms of a trade: the alert charter, sections 4 to 7. Arrays are of shape (n,), one value a trade."""
 
 import numpy as np
 import numpy.typing as npt

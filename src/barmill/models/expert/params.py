@@ -1,4 +1,4 @@
-"""Parameters of the experts; the defaults of the trees are those of seed 004, section 4."""
+"""Parameters of the experts; the defaults of the trees are those of the alert charter, section 4."""
 
 from typing import Annotated, Self
 

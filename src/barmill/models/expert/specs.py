@@ -5,7 +5,7 @@ from functools import partial
 from barmill.models.contract import ModelSpec
 from barmill.models.expert.params import EntryOffsetParams, EntryParams, RewardParams, RiskParams
 
-_REFERENCE = "Ke et al. (2017), LightGBM, NeurIPS 30; seed 004, section {}"
+_REFERENCE = "Ke et al. (2017), LightGBM, NeurIPS 30; the alert charter, section {}"
 _expert = partial(ModelSpec, family="expert", view="feature_matrix", causal=True, zero_shot=False, question="outcomes")
 _quantile = partial(_expert, forecaster="barmill.models.expert.forecasters:QuantileForecaster")
 

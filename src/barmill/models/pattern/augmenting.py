@@ -4,7 +4,7 @@ A module in front of the trunk that acts in training mode alone. It draws from t
 step, so a resumed training draws the same.
 
 Axes: B batch, C channels, H rows from the top, W bars from the oldest.
-Source: Zhang, Cisse, Dauphin and Lopez-Paz (2018), mixup: beyond empirical risk minimization, ICLR; the rest is seed 004, section 2.
+Source: Zhang, Cisse, Dauphin and Lopez-Paz (2018), mixup: beyond empirical risk minimization, ICLR; the rest: alert charter, section 2.
 """
 
 import math

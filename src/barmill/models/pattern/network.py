@@ -2,7 +2,7 @@
 
 With its heads for class and pole it has 312,614 parameters; the head for quality adds 65.
 Axes: B batch, C channels, H rows, W bars, D numbers of the embedding, K columns of the head.
-Source: seed 004, section 2.
+Source: the alert charter, section 2.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Parameters of the Pattern CNN; sizes, training and augmentation are those of seed 004, section 2."""
+"""Parameters of the Pattern CNN; sizes, training and augmentation are those of the alert charter, section 2."""
 
 from typing import Annotated
 
@@ -33,4 +33,4 @@ class PatternCNNParams(NetworkParams):
     mixup_alpha: float = Field(0.2, ge=0, le=10, description="how evenly two images are mixed, alpha of the Beta law; 0 mixes none")
     time_warp: float = Field(0.1, ge=0, le=0.3, description="share of the width by which the middle of an image is moved in time at most")
     scale_jitter: float = Field(0.1, ge=0, le=0.5, description="share by which heights are stretched or pressed at most")
-    noise: float = Field(0.01, ge=0, le=0.5, description="standard deviation of the noise on every value; the seed's are 0.01 to 0.02")
+    noise: float = Field(0.01, ge=0, le=0.5, description="standard deviation of the noise on every value; the charter's are 0.01 to 0.02")
