@@ -10,6 +10,7 @@ import onnxruntime as ort
 from barmill.models.admission import check_finite, check_view
 from barmill.models.catalogue import view_of
 from barmill.models.contract import RawForecast, View
+from barmill.models.onnx_session import open_session
 from barmill.views import MultiResolution, WindowTensor
 
 BATCH = 64  # windows gathered at once: fits a core's cache, and more is no faster
@@ -33,13 +34,10 @@ class NetworkForecaster:
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Build from the bytes of `model.onnx` and `architecture.json`."""
         architecture = json.loads(files["architecture.json"])
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        session = ort.InferenceSession(files["model.onnx"], options, providers=["CPUExecutionProvider"])
         window: int | Mapping[str, int] = architecture.get("resolutions") or architecture["window"]
-        return cls(session, architecture["network"], window, architecture["n_features"], architecture["n_classes"])
+        return cls(
+            open_session(files["model.onnx"]), architecture["network"], window, architecture["n_features"], architecture["n_classes"]
+        )
 
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); the expected z (n,) and its quantiles (n, 3), where they were learned."""

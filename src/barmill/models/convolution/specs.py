@@ -2,21 +2,10 @@
 
 from functools import partial
 
-from barmill.models.contract import ModelSpec
 from barmill.models.convolution.params import CNN1DParams, InceptionTimeParams, ResNet1DParams, TCNParams
+from barmill.models.network_spec import SEVERAL_TIMEFRAMES, network_spec
 
-_network = partial(
-    ModelSpec,
-    family="convolution",
-    view="window_tensor",
-    views=("window_tensor", "multi_resolution"),
-    outputs=("p_up", "E_r"),
-    causal=True,
-    zero_shot=False,
-    forecaster="barmill.models.network_forecaster:NetworkForecaster",
-    requires=("torch", "onnx", "onnxscript"),
-    extra="torch",
-)
+_network = partial(network_spec, family="convolution", views=SEVERAL_TIMEFRAMES, outputs=("p_up", "E_r"))
 
 SPECS = (
     _network(

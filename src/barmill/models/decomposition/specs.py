@@ -2,20 +2,10 @@
 
 from functools import partial
 
-from barmill.models.contract import ModelSpec
 from barmill.models.decomposition.params import DLinearParams, NBeatsParams, NHitsParams, NLinearParams
+from barmill.models.network_spec import network_spec
 
-_spec = partial(
-    ModelSpec,
-    family="decomposition",
-    view="window_tensor",
-    outputs=("p_up", "E_r"),
-    causal=True,
-    zero_shot=False,
-    forecaster="barmill.models.network_forecaster:NetworkForecaster",
-    requires=("torch", "onnx", "onnxscript"),
-    extra="torch",
-)
+_spec = partial(network_spec, family="decomposition", outputs=("p_up", "E_r"))
 _LINEAR = "Zeng, Chen, Zhang and Xu (2023), Are transformers effective for time series forecasting?, AAAI"
 
 SPECS = (

@@ -17,6 +17,7 @@ from barmill.models.admission import check_finite, check_view
 from barmill.models.contract import LEVELS, RawForecast, View
 from barmill.models.foundation.deciles import quantiles, share_above
 from barmill.models.foundation.forecast_cache import ForecastCache, content_keys
+from barmill.models.onnx_session import open_session
 from barmill.views import WindowTensor
 
 Float32Array = npt.NDArray[np.float32]
@@ -36,7 +37,7 @@ class FoundationForecaster:
     """
 
     def __init__(self, graph: bytes, architecture: Mapping[str, Any]) -> None:
-        self._graph, self._digest = session(graph), sha256(graph)
+        self._graph, self._digest = open_session(graph), sha256(graph)
         self._cache: ForecastCache | None = None
         self._place = f"model '{architecture['network']}'"
         self._window, self._n_features = int(architecture["window"]), int(architecture["n_features"])
@@ -103,15 +104,6 @@ class FoundationForecaster:
         ahead = run_session(self._graph, (levels - levels[:, -1:]).astype(np.float32)).astype(np.float64)
         spread = np.sqrt(np.mean(returns[:, -SPREAD_BARS:] ** 2, axis=1)) * np.sqrt(self._step)
         return ahead / np.where(spread > 0, spread, np.inf)[:, None]  # a price that stood still is expected to
-
-
-def session(graph: bytes) -> ort.InferenceSession:
-    """A session on the calling thread alone."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def run_session(graph: ort.InferenceSession, levels: Float32Array) -> Float32Array:

@@ -5,9 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from barmill.errors import TrainingError
-from barmill.models.foundation.forecaster import run_session, session
+from barmill.models.foundation.forecaster import run_session
 from barmill.models.heads import NamedModule
 from barmill.models.onnx_export import export_onnx
+from barmill.models.onnx_session import open_session
 
 PARITY_LIMIT = 1e-5
 PARITY_WINDOWS = 32
@@ -40,7 +41,7 @@ def exported(model: str, network: nn.Module, step: int, window: int) -> bytes:
     levels = (walks - walks[:, -1:]).astype(np.float32)
     with torch.no_grad():
         said = ahead(torch.from_numpy(levels[:, :, None])).numpy()
-    difference = float(np.abs(run_session(session(graph), levels) - said).max() / max(1.0, float(np.abs(said).max())))
+    difference = float(np.abs(run_session(open_session(graph), levels) - said).max() / max(1.0, float(np.abs(said).max())))
     if not difference < PARITY_LIMIT:
         found = f"differs from the network by {difference:.2g}"
         raise TrainingError(f"model '{model}', export", found, expected=f"less than {PARITY_LIMIT:g}")

@@ -10,6 +10,7 @@ import onnxruntime as ort
 from barmill.errors import ForecastError, SchemaError
 from barmill.models.admission import kind_of
 from barmill.models.contract import Float64Array, RawForecast, View
+from barmill.models.onnx_session import open_session
 from barmill.models.pattern.drawn_bars import broken_bar
 from barmill.views import PatternImage
 
@@ -28,12 +29,7 @@ class PatternForecaster:
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Build from the bytes of `model.onnx` and `architecture.json`."""
         architecture = json.loads(files["architecture.json"])
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        session = ort.InferenceSession(files["model.onnx"], options, providers=["CPUExecutionProvider"])
-        return cls(session, architecture["patterns"], architecture["embedding"])
+        return cls(open_session(files["model.onnx"]), architecture["patterns"], architecture["embedding"])
 
     def raw(self, view: View) -> RawForecast:
         """Scores of the patterns (n, 5); `values` has quality (n,) in 0 .. 1, pole_kATR (n,) and embedding (n, 64) of length 1.
