@@ -8,6 +8,7 @@ import pytest
 
 from barmill.console import render_report
 from barmill.console.expert_sections import expert_parts
+from barmill.console.health_table import health_table
 from barmill.console.judgement import Judgement
 from console.chromium import CHROMIUM, browser, opens_cleanly
 from console.conftest import equity, usual_judgement, write_run
@@ -118,6 +119,20 @@ def test_the_section_holds_losses_patterns_confusion_and_what_they_look_at(exper
     before = Page(render_report(usual_run).decode())
     assert "experts" not in before.ids
     assert "Other questions" not in before.text
+
+
+def test_health_and_losses_of_a_fit_are_shown_as_those_of_models() -> None:
+    told = experts()
+    told[0]["fit"]["p_entry"] = {"health": {"trees": 41, "leaf_depth_mean": 9.5}}
+    told[3]["fit"]["history"] = {"train": [1.2, 1.0], "valid": [1.3, 1.1]}
+    judgement = Judgement.model_validate(json.loads(json.dumps(usual_judgement() | {"experts": told})))
+    table = health_table(judgement)
+    assert table is not None
+    assert [name for _, name in table.columns][-1] == "entry, p_entry"
+    assert table.columns[-1][0] == len(judgement.models)
+    depth = next(cells for title, _, cells in table.rows if title == "Depth of leaves, mean")
+    assert depth[-1].outside
+    assert [part.learned for part in expert_parts(judgement)] == [False, False, False, True]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")

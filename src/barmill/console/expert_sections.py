@@ -7,6 +7,7 @@ from barmill.console.explain_sections import LooksAt, looks_at
 from barmill.console.figures import NOT_AVAILABLE, SPACE, fixed, percent, plural, sentence, significant, span, whole
 from barmill.console.judged_experts import ExpertResult, Gain, PatternScores
 from barmill.console.judgement import Judgement
+from barmill.console.learning_curves import curves_of
 from barmill.console.model_sections import ConfusionTable, confusion_table
 
 NAIVE = {
@@ -93,6 +94,7 @@ class ExpertPart:
     patterns: tuple[tuple[str, str, str, str, str, str], ...]
     confusion: ConfusionTable | None
     looks_at: tuple[LooksAt, ...]
+    learned: bool  # step by step, so that there is a curve of its losses
 
 
 def expert_parts(judgement: Judgement) -> tuple[ExpertPart, ...]:
@@ -138,6 +140,7 @@ def _part(expert: ExpertResult, number: int) -> ExpertPart:
         patterns=tuple(_pattern(one) for one in scores.per_class),
         confusion=confusion_table(expert.name, number, scores.confusion, expert.class_names),
         looks_at=_explained(expert, number),
+        learned=bool(curves_of(expert.fit.get("history"))),
     )
 
 

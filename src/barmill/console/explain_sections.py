@@ -92,14 +92,14 @@ def components_place(explanation: Explanation | None, number: int) -> str:
     return f"components-{number}" if read_out and read_out.components else ""
 
 
-def stability_of(judgement: Judgement, model: ModelResult, kind: str = "share") -> ExplanationStability | None:
-    """How much the splits agree about the model's p_up; None without a cross-validation."""
-    paths = judgement.cross_validation and judgement.cross_validation.of(model.name)
+def stability_of(judgement: Judgement, name: str, kind: str = "share") -> ExplanationStability | None:
+    """How much the splits agree about the p_up of the model `name`; None without a cross-validation, or of an expert."""
+    paths = judgement.cross_validation and judgement.cross_validation.of(name)
     return paths.looks_at.get(kind) if paths else None
 
 
 def _agreement(judgement: Judgement, model: ModelResult) -> Agreement:
-    return Agreement(stability_of(judgement, model), stability_of(judgement, model, "gain"))
+    return Agreement(stability_of(judgement, model.name), stability_of(judgement, model.name, "gain"))
 
 
 def looks_at(name: str, number: int, explanation: Explanation, output: str, agreement: Agreement | None = None) -> LooksAt:

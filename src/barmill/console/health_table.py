@@ -56,17 +56,17 @@ class HealthTable:
 
 
 def health_table(judgement: Judgement) -> HealthTable | None:
-    """The health of every fit that tells any; None for runs that tell none."""
+    """The health of every fit that tells any, of the models and then of the experts; None for runs that tell none."""
     columns: list[tuple[int, str]] = []
     figures: list[dict[str, float]] = []
-    for number, model in enumerate(judgement.models):
+    for number, model in enumerate((*judgement.models, *judgement.experts)):
         parts = {"": model.fit, **{name: part for name, part in model.fit.items() if isinstance(part, dict)}}
         for name, part in parts.items():
             health = _numbers(part.get("health"))
             if health:
                 output = name or "p_up"
                 explained = model.explanation.outputs.get(output) if model.explanation else None
-                agreed = stability_of(judgement, model) if output == "p_up" else None
+                agreed = stability_of(judgement, model.name) if output == "p_up" else None
                 first = {"gini": explained and explained.gini, "stability": agreed and agreed.rank_correlation}
                 columns.append((number, f"{model.name}, {name}" if name else model.name))
                 figures.append({**{key: value for key, value in first.items() if value is not None}, **health})

@@ -23,7 +23,8 @@ class Curve:
         return min(known)[1] if known else None
 
 
-def _curves(history: object) -> list[Curve]:
+def curves_of(history: object) -> list[Curve]:
+    """The losses of a summary's history, a curve each; none where it has none."""
     if not isinstance(history, dict):
         return []
     names = {"train": "training rows", "valid": "early-stopping slice"}
@@ -51,9 +52,9 @@ class FitPart:
 
 def fit_parts(fit: dict[str, Any]) -> list[FitPart]:
     """The parts of a fit, the whole first; a fit without any record has none."""
-    parts = [FitPart("", _curves(fit.get("history")), _facts(fit))]
+    parts = [FitPart("", curves_of(fit.get("history")), _facts(fit))]
     parts += [
-        FitPart(name, _curves(part.get("history")), _facts(part))
+        FitPart(name, curves_of(part.get("history")), _facts(part))
         for name, part in fit.items()
         if name not in ("history", "health") and isinstance(part, dict)
     ]

@@ -20,7 +20,7 @@ from barmill.console.health_table import health_table
 from barmill.console.judgement import Judgement
 from barmill.console.key_figures import calibration_gain, key_figures
 from barmill.console.leaderboard_sections import board_notes, leader_rows
-from barmill.console.learning_curves import fit_parts
+from barmill.console.learning_curves import curves_of, fit_parts
 from barmill.console.luck_charts import degradation, logit_histogram, search
 from barmill.console.luck_sections import judged_on, luck_rows, pbo_facts, reality_sentence, trial_facts
 from barmill.console.model_sections import confusion_tables, importance_charts, oracle_rows
@@ -214,6 +214,9 @@ def _charts(run: RunFolder) -> dict[str, Figure]:
             drawn[f"learning-{number}-{part}"] = charts.learning(found.curves, number) if found.curves else None
         if model.explanation is not None:
             drawn[components_place(model.explanation, number)] = components(model.explanation, number)
+    for number, expert in enumerate(judgement.experts, len(judgement.models)):
+        learned = curves_of(expert.fit.get("history"))
+        drawn[f"learning-{number}-0"] = charts.learning(learned, number) if learned else None
     drawn |= _charts_of_proof(run)
     return {place: figure for place, figure in drawn.items() if figure is not None}
 
