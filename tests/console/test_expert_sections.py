@@ -123,8 +123,8 @@ def test_the_section_holds_losses_patterns_confusion_and_what_they_look_at(exper
 
 def test_health_and_losses_of_a_fit_are_shown_as_those_of_models() -> None:
     told = experts()
-    told[0]["fit"]["p_entry"] = {"health": {"trees": 41, "leaf_depth_mean": 9.5}}
-    told[3]["fit"]["history"] = {"train": [1.2, 1.0], "valid": [1.3, 1.1]}
+    told[0]["fit"] = {"p_entry": {"health": {"trees": 41, "leaf_depth_mean": 9.5}}}
+    told[3]["fit"] = {"history": {"train": [1.2, 1.0], "valid": [1.3, 1.1]}}
     judgement = Judgement.model_validate(json.loads(json.dumps(usual_judgement() | {"experts": told})))
     table = health_table(judgement)
     assert table is not None
