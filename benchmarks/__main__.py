@@ -16,6 +16,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "run_report"}
 QUICK = {
+    "adding_problem": ("--windows", "256", "--epochs", "1"),
     "backtest": ("--bars", "100000", "--columns", "10", "--rounds", "1"),
     "features": ("--bars", "100000", "--rounds", "1"),
     "feature_kernels": ("--bars", "100000"),

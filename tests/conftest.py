@@ -20,6 +20,13 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     state = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("BARMILL_LEDGER", str(state / "ledger"))
     monkeypatch.setenv("BARMILL_CACHE", str(state / "cache"))
+    session = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        session = session.parent
+    graphs = session / "graphs"  # of pretrained networks, kept by content: each is cut once in a session
+    graphs.mkdir(exist_ok=True)
+    (state / "cache").mkdir()
+    (state / "cache" / "graphs").symlink_to(graphs)
 
 
 @pytest.fixture(scope="session")

@@ -395,7 +395,7 @@ def test_a_fit_that_was_killed_and_goes_on_gives_the_same_bytes(spec: ModelSpec,
     assert plain_summary(resumed) == plain_summary(whole)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a process that lived longer would be counted among those of runs
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ModelSpec], Any]]:
     with fits_elsewhere("test_every_expert", tmp_path_factory.mktemp("elsewhere") / "stderr") as fit:
         yield fit

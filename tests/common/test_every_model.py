@@ -204,7 +204,7 @@ def test_three_classes_put_the_planted_signal_into_the_right_columns(spec: Model
 
 @every_model
 def test_gives_the_outputs_that_were_asked_for_and_no_more(spec: ModelSpec) -> None:
-    raw = forecast(spec, fitted(spec.name, outputs=("p_up",)))
+    raw = forecast(spec, fitted(spec.name, outputs=("p_up",)) if spec.zero_shot else of_the_rarer(spec.name, None))
     assert raw.expected is None
     assert raw.quantiles is None
 
@@ -282,16 +282,20 @@ def test_samples_that_do_not_fit_together_are_refused(spec: ModelSpec) -> None:
         fit(train, context(spec, n_classes=4))
 
 
+@functools.cache
+def of_the_rarer(name: str, weighting: str | None) -> FittedModel:
+    """The model fitted on whether a return is large, which few are, and asked for p_up alone."""
+    spec = MODELS[name]
+    rare = [
+        Samples(part.view, (part.z > 1.0).astype(np.int8), part.z, part.weight) for part in (samples(spec, TRAIN), samples(spec, VALID))
+    ]
+    return load_fit(spec)(params(spec, class_weight=weighting), *rare, context(spec, outputs=("p_up",)))
+
+
 @every_learner
 def test_balanced_classes_lift_the_rarer_one(spec: ModelSpec) -> None:
-    train, valid = samples(spec, TRAIN), samples(spec, VALID)
-    rare = [Samples(part.view, (part.z > 1.0).astype(np.int8), part.z, part.weight) for part in (train, valid)]
     is_rare = samples(spec, TEST).z > 1.0
-    up: list[np.ndarray[Any, np.dtype[np.float64]]] = []
-    for weighting in (None, "balanced"):
-        model = load_fit(spec)(params(spec, class_weight=weighting), *rare, context(spec, outputs=("p_up",)))
-        up.append(1 / (1 + np.exp(-forecast(spec, model).logits)))
-    plain, balanced = up
+    plain, balanced = (1 / (1 + np.exp(-forecast(spec, of_the_rarer(spec.name, weighting)).logits)) for weighting in (None, "balanced"))
     assert plain.mean() == pytest.approx(is_rare.mean(), abs=0.05)
     assert (balanced[is_rare].mean() + balanced[~is_rare].mean()) / 2 == pytest.approx(0.5, abs=0.05)
 
@@ -301,18 +305,24 @@ def test_fit_says_how_it_went_in_plain_json(spec: ModelSpec) -> None:
     assert plain_summary(fitted(spec.name))
 
 
-def explanation(spec: ModelSpec) -> dict[str, Any]:
-    """What the model says that it looks at on the test rows; it changes no byte of the model."""
+@functools.cache
+def explained(name: str) -> tuple[FittedModel, Listener]:
+    """The model fitted again and asked what it looks at on the test rows, with somebody listening."""
+    spec, listener = MODELS[name], Listener()
     train, valid, view = samples(spec, TRAIN), samples(spec, VALID), samples(spec, TEST).view
-    asked = load_fit(spec)(params(spec), train, valid, context(spec, explain=view))
-    assert digests(asked.files) == digests(fitted(spec.name).files)
-    return json.loads(json.dumps(dict(with_explanation(spec, asked, view, NAMES).explanation), allow_nan=False))
+    asked = load_fit(spec)(params(spec), train, valid, context(spec, explain=view, progress=listener))
+    return with_explanation(spec, asked, view, NAMES), listener
+
+
+@every_model
+def test_neither_a_listener_nor_a_question_changes_a_byte(spec: ModelSpec) -> None:
+    assert digests(explained(spec.name)[0].files) == digests(fitted(spec.name).files)
 
 
 @every_model
 def test_an_explanation_names_every_feature_with_a_finite_share_and_a_learner_looks_at_the_planted_one_most(spec: ModelSpec) -> None:
     assert fitted(spec.name).explanation == {}
-    said = explanation(spec)
+    said = json.loads(json.dumps(dict(explained(spec.name)[0].explanation), allow_nan=False))
     assert "p_up" in said["outputs"]
     for output in said["outputs"].values():
         assert_shares(output, NAMES)
@@ -326,10 +336,7 @@ def test_an_explanation_names_every_feature_with_a_finite_share_and_a_learner_lo
 
 @every_model
 def test_tells_its_progress_to_the_end(spec: ModelSpec) -> None:
-    changed = {"epochs": 1} if "epochs" in spec.params.model_fields else {}
-    listener = Listener()
-    load_fit(spec)(params(spec, **changed), samples(spec, TRAIN), samples(spec, VALID), context(spec, progress=listener))
-    listener.assert_heard_to_the_end()
+    explained(spec.name)[1].assert_heard_to_the_end()
 
 
 def _bad_values(parameter: Parameter) -> list[Any]:
@@ -390,7 +397,7 @@ def test_a_missing_library_is_told_with_the_line_that_installs_it(spec: ModelSpe
     assert_missing_library_is_told(spec, monkeypatch)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a process that lived longer would be counted among those of runs
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ModelSpec], Any]]:
     with fits_elsewhere("test_every_model", tmp_path_factory.mktemp("elsewhere") / "stderr") as fit:
         yield fit

@@ -102,7 +102,7 @@ def test_every_run_stays_within_its_memory_plan(reference):
     assert 0 < timings["peak_memory_mb"] <= timings["estimated_memory_mb"]
 
 
-MOMENTS = ["features", "scaling", "fit lightgbm", "fit lstm", "calibrate lstm", "bundle lstm", "forecast lstm", "judgement", "report"]
+MOMENTS = ["features", "fit lstm", "calibrate lstm", "forecast lstm", "judgement", "report"]  # shared stage, worker, judging, the end
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import safetensors.torch
 import torch
 
 from barmill.errors import SchemaError, TrainingError
-from barmill.models import FitContext, FittedModel, Samples, load_fit, load_forecaster, spec_of
+from barmill.models import FitContext, FittedModel, Samples, load_fit, load_forecaster, onnx_export, spec_of
 from barmill.models.heads import ForecastNetwork, HeadLayout, NamedOutputs
 from barmill.models.network_fit import prove_parity
 from barmill.models.network_forecaster import BATCH
@@ -86,6 +87,34 @@ def test_a_network_that_cannot_be_exported_is_told_so() -> None:
 
     with pytest.raises(TrainingError, match="ONNX export: the network cannot be expressed"):
         export_onnx(NamedOutputs(Branching(), LAYOUT), 5, 3)
+
+
+def test_networks_of_one_make_share_a_graph_and_none_of_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def network(seed: int) -> NamedOutputs:
+        torch.manual_seed(seed)
+        return NamedOutputs(ForecastNetwork(LSTMTrunk(3, 4, 1, 0.0), 4, LAYOUT), LAYOUT).eval()
+
+    x = np.random.default_rng(1).standard_normal((7, 5, 3)).astype(np.float32)
+
+    def said(graph: bytes) -> np.ndarray[Any, Any]:
+        results: Any = ort.InferenceSession(graph, providers=["CPUExecutionProvider"]).run(["logits", "expected"], {"window": x})
+        return np.column_stack(results)
+
+    with torch.random.fork_rng(devices=[]):
+        one, other = network(1), network(2)
+        traced: list[NamedOutputs] = []
+        trace = onnx_export._trace  # pyright: ignore[reportPrivateUsage]
+        monkeypatch.setattr(onnx_export, "_trace", lambda net, *rest: traced.append(net) or trace(net, *rest))
+        monkeypatch.setattr(onnx_export, "_traced", {})
+        first, shared = export_onnx(one, 5, 3, "a make"), export_onnx(other, 5, 3, "a make")
+        assert traced == [one]
+        monkeypatch.setattr(onnx_export, "_traced", {})
+        assert export_onnx(other, 5, 3, "a make") == shared  # whichever of them was traced
+        assert first != shared
+        with torch.no_grad():
+            for network_, graph in ((one, first), (other, shared)):
+                told = network_(torch.from_numpy(x))
+                np.testing.assert_allclose(said(graph), np.column_stack([part.numpy() for part in told]), rtol=0, atol=1e-6)
 
 
 def test_a_context_without_a_training_loop_is_refused() -> None:

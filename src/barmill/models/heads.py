@@ -3,7 +3,7 @@
 Axes: B batch, W window, F features, D the trunk's width, K columns of the head, Q quantiles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,8 +14,11 @@ from torch.nn import functional
 N_QUANTILES = 3  # 5, 50 and 95 %
 
 
-class Layout(Protocol):
-    """How the columns of the head are read; a family with another idea of them brings its own, and its own loss."""
+class Layout(Hashable, Protocol):
+    """How the columns of the head are read; a family with another idea of them brings its own, and its own loss.
+
+    Equal ones read alike: it is a part of what an exported network is made of.
+    """
 
     @property
     def returns(self) -> bool: ...

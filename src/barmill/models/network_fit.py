@@ -80,7 +80,8 @@ def fit_network(
         "outputs": ["p_up", *(["E_r"] if layout.returns else []), *(QUANTILES if layout.quantiles else [])],
         "params": params.model_dump(mode="json"),
     }
-    onnx_bytes = export_onnx(NamedOutputs(trained.network, layout), params.window, len(context.feature_names))
+    made_of = (spec.name, params.model_dump_json(), context.feature_names, layout)
+    onnx_bytes = export_onnx(NamedOutputs(trained.network, layout), params.window, len(context.feature_names), made_of)
     files = {"model.onnx": onnx_bytes, "architecture.json": canonical_json(architecture)}
     parity = prove_parity(spec.name, trained.network, layout, files, valid.view)
     summary = {**trained.summary, "n_parameters": count_parameters(trained.network), "export_parity": parity}

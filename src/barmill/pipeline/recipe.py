@@ -195,8 +195,8 @@ class PolicyConfig(Part):
 class AppliedProfiles(Part):
     """The profiles under which a run was made, and what they changed."""
 
-    names: tuple[str, ...]
-    changes: tuple[str, ...] = ()
+    names: tuple[str, ...] = Field(description="of the profiles, in the order in which they were laid over the recipe")
+    changes: tuple[str, ...] = Field(default=(), description="what they changed, a line each")
 
 
 class Recipe(Part):

@@ -113,7 +113,7 @@ def test_a_price_that_stands_still_is_expected_to(name):
 
 def test_a_label_beyond_the_last_step_is_as_many_volatilities_away():
     assert json.loads(fitted("chronos", horizon=240).files["architecture.json"])["step"] == 64
-    assert json.loads(fitted("chronos", horizon=7).files["architecture.json"])["step"] == 7
+    assert json.loads(fitted("chronos").files["architecture.json"])["step"] == 20
 
 
 def test_the_columns_of_other_features_play_no_part():

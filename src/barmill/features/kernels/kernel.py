@@ -51,7 +51,7 @@ CLOSE: Final = 5
 VOLUME: Final = 6
 BAR_ROWS: Final = ("open_time", "close_time", "open", "high", "low", "close", "volume")
 
-SHARED: Final = ("calls.py", "lanes.py", "rings.py")
+SHARED: Final = ("calls.py", "lanes.py", "ordered.py", "rings.py")
 
 VALUES: Final = types.float64[::1]
 TABLE: Final = types.float64[:, :]

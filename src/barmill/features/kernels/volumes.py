@@ -102,4 +102,4 @@ def volume_change(params: Float64Array, state: Float64Array, bars: Float64Array,
     state[0], state[1] = seen, float(place)
 
 
-KERNELS = (volume_deviation, log_volume_ratio, volume_change)
+KERNELS = (volume_deviation, log_volume_ratio, traded_value, volume_change)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Self
 
 import lightgbm as lgb
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from barmill.models.admission import ROWS_AT_ONCE, check_finite, check_view
 from barmill.models.contract import Float64Array, RawForecast, View
+from barmill.models.expert.columns import level_column
 from barmill.models.expert.liquidity import CLUSTERS, cluster_of
 from barmill.views import FeatureMatrix
 
@@ -20,12 +20,6 @@ Float32Array = npt.NDArray[np.float32]
 def level_file(level: float) -> str:
     """Name of the file that holds the booster of a level."""
     return f"q{level:g}.txt"
-
-
-def level_column(output: str, level: float) -> str:
-    """Name of the column that holds the quantile of a level: sl_kATR_q70."""
-    percent = f"{Decimal(repr(level)).scaleb(2).normalize():f}"
-    return f"{output}_q{percent.zfill(2)}"
 
 
 class EntryForecaster:

@@ -32,7 +32,7 @@ class Foreign:
 
 
 WIDEST = 100.0  # volatilities
-FORMAT = 1  # of the graph that is cut
+FORMAT = 2  # of the graph that is cut
 
 Loader = Callable[[Path], Foreign]
 

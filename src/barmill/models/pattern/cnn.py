@@ -125,7 +125,7 @@ def _files(network: torch.nn.Module, params: PatternCNNParams) -> dict[str, byte
         "embedding": params.embedding_size,
         "params": params.model_dump(mode="json"),
     }
-    exported = export_onnx_of(NamedPatternOutputs(_pattern(network)), "image", (N_IMAGE_CHANNELS, SIDE, SIDE))
+    exported = export_onnx_of(NamedPatternOutputs(_pattern(network)), "image", (N_IMAGE_CHANNELS, SIDE, SIDE), params.model_dump_json())
     return {"model.onnx": exported, "architecture.json": canonical_json(architecture)}
 
 

@@ -9,6 +9,7 @@ Axes: B batch.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import torch
@@ -36,6 +37,7 @@ class Distribution(Protocol):
         ...
 
 
+@dataclass(frozen=True)
 class Gaussian:
     """The standard normal distribution."""
 
@@ -65,23 +67,36 @@ class Gaussian:
         return _log_odds(x_B, density_B * t_B * _polynomial(self._MILLS, t_B))
 
 
+@dataclass(frozen=True)
 class StudentT:
     """Student's t with `nu` degrees of freedom, which are given: learned ones need lgamma, which cannot be exported."""
 
     _Q95: ClassVar = {3: 2.3533634348018233, 4: 2.1318467863266495, 5: 2.0150483733330233}  # scipy.stats.t.ppf(0.95, nu)
 
-    def __init__(self, nu: int) -> None:
-        self.nu = nu
-        self.q95: float = self._Q95[nu]
-        gammas = math.exp(math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2)) / math.sqrt(math.pi)
-        self._peak = gammas / math.sqrt(nu)  # the density at 0
+    nu: int
+
+    @property
+    def q95(self) -> float:
+        return self._Q95[self.nu]
+
+    @property
+    def _gammas(self) -> float:
+        return math.exp(math.lgamma((self.nu + 1) / 2) - math.lgamma(self.nu / 2)) / math.sqrt(math.pi)
+
+    @property
+    def _peak(self) -> float:
+        """The density at 0."""
+        return self._gammas / math.sqrt(self.nu)
+
+    @property
+    def _series(self) -> list[float]:
         # With x = sqrt(nu) / tan(angle) and h = sin(angle / 2)**2 the tail beyond x is the integral of
         # gammas * 2**(nu - 1) * (h (1 - h))**p over h from 0, p = nu / 2 - 1; (1 - h)**p as its binomial series, h being 1/2 at most.
-        p = nu / 2 - 1
+        p = self.nu / 2 - 1
         binomials = [1.0]
         for k in range(1, N_TERMS):
             binomials.append(binomials[-1] * (k - 1 - p) / k)
-        self._series = [gammas * 2 ** (nu - 1) * binomial / (k + p + 1) for k, binomial in enumerate(binomials)]
+        return [self._gammas * 2 ** (self.nu - 1) * binomial / (k + p + 1) for k, binomial in enumerate(binomials)]
 
     def negative_log_density(self, x_B: Tensor) -> Tensor:
         return 0.5 * (self.nu + 1) * torch.log1p(x_B.square() / self.nu) - math.log(self._peak)

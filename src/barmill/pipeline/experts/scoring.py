@@ -18,7 +18,7 @@ from barmill.evaluation.experts import (
 )
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import Float64Array
-from barmill.models.expert.forecasters import level_column
+from barmill.models.expert.columns import level_column
 from barmill.models.expert.params import QuantileParams
 from barmill.models.pattern.detectors import PATTERNS
 from barmill.pipeline.experts.data import ExpertData
