@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from barmill.factory import train
-from barmill.pipeline import Silence
+from barmill.pipeline import Run, Silence
 
 RECIPE = """
 name: small
@@ -53,12 +53,12 @@ def recipe(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def reference(recipe, tmp_path_factory):
-    """One run that nothing disturbs."""
-    state = tmp_path_factory.mktemp("state")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BARMILL_LEDGER", str(state / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(state / "cache"))
-        return train(recipe, out=tmp_path_factory.mktemp("reference") / "run")
+    """One run that nothing disturbs, in a process of its own: what other tests left in this one would count as the run's memory."""
+    state, out = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("reference") / "run"
+    own = {"BARMILL_LEDGER": str(state / "ledger"), "BARMILL_CACHE": str(state / "cache")}
+    command = [sys.executable, "-m", "barmill.cli", "train", str(recipe), "--out", str(out)]
+    subprocess.run(command, env={**os.environ, **own}, check=True, capture_output=True)
+    return Run(out)
 
 
 def test_the_same_command_again_has_nothing_to_do(recipe, reference):
