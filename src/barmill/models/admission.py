@@ -47,6 +47,15 @@ def admit(spec: ModelSpec, params: ModelParams, train: Samples, valid: Samples, 
         raise LabelError(f"{place}, train rows", f"no row of class {int(counts.argmin())} among {len(train)}", mend=mend)
 
 
+def check_targets(place: str, spec: ModelSpec, samples: Samples, mend: str) -> None:
+    """Raise ShapeError where there are no rows, or a target of the spec is missing; `mend` says where targets come from."""
+    if len(samples.view) == 0:
+        raise ShapeError(place, "there are none", mend="Take more bars.")
+    for name in spec.targets:
+        if name not in samples.targets:
+            raise ShapeError(place, f"there is no target '{name}'", expected=", ".join(spec.targets), mend=mend)
+
+
 def check_view(place: str, view: View, kind: str, n_features: int, window: Window = None) -> None:
     """Refuse a view of another kind, another number of features, or another window (or bars of timeframes) than was trained."""
     if kind_of(view) != kind:

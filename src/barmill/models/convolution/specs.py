@@ -3,7 +3,7 @@
 from functools import partial
 
 from barmill.models.convolution.params import CNN1DParams, InceptionTimeParams, ResNet1DParams, TCNParams
-from barmill.models.network_spec import SEVERAL_TIMEFRAMES, network_spec
+from barmill.models.spec_kinds import SEVERAL_TIMEFRAMES, network_spec
 
 _network = partial(network_spec, family="convolution", views=SEVERAL_TIMEFRAMES, outputs=("p_up", "E_r"))
 

@@ -3,7 +3,7 @@
 from functools import partial
 
 from barmill.models.decomposition.params import DLinearParams, NBeatsParams, NHitsParams, NLinearParams
-from barmill.models.network_spec import network_spec
+from barmill.models.spec_kinds import network_spec
 
 _spec = partial(network_spec, family="decomposition", outputs=("p_up", "E_r"))
 _LINEAR = "Zeng, Chen, Zhang and Xu (2023), Are transformers effective for time series forecasting?, AAAI"

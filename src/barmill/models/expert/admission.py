@@ -3,7 +3,7 @@
 import numpy as np
 
 from barmill.errors import DataError, RecipeError, ShapeError
-from barmill.models.admission import ROWS_AT_ONCE, check_view
+from barmill.models.admission import ROWS_AT_ONCE, check_targets, check_view
 from barmill.models.contract import FitContext, ModelSpec, Samples
 from barmill.views import FeatureMatrix
 
@@ -30,13 +30,8 @@ def admit_targets(spec: ModelSpec, train: Samples, valid: Samples, context: FitC
 
 
 def _check_columns(place: str, spec: ModelSpec, samples: Samples) -> None:
+    check_targets(place, spec, samples, "Label with barmill.labels.back_label; its `targets` are what the experts learn.")
     n = len(samples.view)
-    if n == 0:
-        raise ShapeError(place, "there are none", mend="Take more bars.")
-    for name in spec.targets:
-        if name not in samples.targets:
-            mend = "Label with barmill.labels.back_label; its `targets` are what the experts learn."
-            raise ShapeError(place, f"there is no target '{name}'", expected=", ".join(spec.targets), mend=mend)
     for name, array in (*((name, samples.targets[name]) for name in spec.targets), ("weight", samples.weight)):
         if array.shape != (n,):
             raise ShapeError(place, f"{name} has shape {array.shape}", expected=f"({n},), one for each row of the view")

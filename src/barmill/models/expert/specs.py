@@ -2,11 +2,11 @@
 
 from functools import partial
 
-from barmill.models.contract import ModelSpec
 from barmill.models.expert.params import EntryOffsetParams, EntryParams, RewardParams, RiskParams
+from barmill.models.spec_kinds import row_spec
 
 _REFERENCE = "Ke et al. (2017), LightGBM, NeurIPS 30; the alert charter, section {}"
-_expert = partial(ModelSpec, family="expert", view="feature_matrix", causal=True, zero_shot=False, question="outcomes")
+_expert = partial(row_spec, family="expert", question="outcomes")
 _quantile = partial(_expert, forecaster="barmill.models.expert.forecasters:QuantileForecaster")
 
 SPECS = (

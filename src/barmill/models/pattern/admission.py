@@ -3,7 +3,7 @@
 import numpy as np
 
 from barmill.errors import DataError, LabelError, RecipeError, SchemaError, ShapeError
-from barmill.models.admission import kind_of
+from barmill.models.admission import check_targets, kind_of
 from barmill.models.contract import FitContext, ModelSpec, Samples
 from barmill.models.pattern.detectors import FLAG, PATTERNS
 from barmill.models.pattern.drawn_bars import broken_bar
@@ -40,13 +40,8 @@ def admit_patterns(spec: ModelSpec, train: Samples, valid: Samples, context: Fit
 
 
 def _check_rows(place: str, spec: ModelSpec, samples: Samples) -> None:
+    check_targets(place, spec, samples, "Label with detect_patterns; its `targets` are what the network learns.")
     n = len(samples.view)
-    if n == 0:
-        raise ShapeError(place, "there are none", mend="Take more bars.")
-    for name in spec.targets:
-        if name not in samples.targets:
-            mend = "Label with detect_patterns; its `targets` are what the network learns."
-            raise ShapeError(place, f"there is no target '{name}'", expected=", ".join(spec.targets), mend=mend)
     columns = {"y": samples.y, "weight": samples.weight, **{name: samples.targets[name] for name in spec.targets}}
     for name, array in columns.items():
         if array.shape != (n,):

@@ -1,7 +1,7 @@
 """What the pattern family can build."""
 
-from barmill.models.network_spec import network_spec
 from barmill.models.pattern.params import PatternCNNParams
+from barmill.models.spec_kinds import network_spec
 
 SPECS = (
     network_spec(

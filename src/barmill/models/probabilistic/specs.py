@@ -1,7 +1,7 @@
 """What the probabilistic family can build."""
 
-from barmill.models.network_spec import SEVERAL_TIMEFRAMES, network_spec
 from barmill.models.probabilistic.params import DeepARParams, QuantileRNNParams
+from barmill.models.spec_kinds import SEVERAL_TIMEFRAMES, network_spec
 
 SPECS = (
     network_spec(

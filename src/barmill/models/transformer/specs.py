@@ -1,6 +1,6 @@
 """What the transformer family can build."""
 
-from barmill.models.network_spec import SEVERAL_TIMEFRAMES, network_spec
+from barmill.models.spec_kinds import SEVERAL_TIMEFRAMES, network_spec
 from barmill.models.transformer.params import ITransformerParams, PatchTSTParams
 from barmill.models.transformer.params_tft import TFTParams
 
