@@ -225,7 +225,7 @@ def recipe() -> str:
     parts = [
         "Every key of a recipe. Unknown keys are refused, with the nearest known one. `barmill recipe check FILE` prints a recipe with all "
         "defaults filled in; `barmill recipe schema` prints the JSON Schema for editors. `--set key=value` lays a value over the file, "
-        "such as `--set labels.horizon=30` or `--set base_models[1].config.num_leaves=15`. See "
+        "such as `--set labels.horizon=30` or `--set base_models.lightgbm.config.num_leaves=15`. See "
         "[write a recipe](../how-to/write-a-recipe.md).",
         table(("key", "type", "default", "meaning"), _recipe_rows(Recipe, "")),
     ]

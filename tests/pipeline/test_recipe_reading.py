@@ -118,6 +118,7 @@ def test_the_file_names_the_run(tmp_path: Path):
     [
         ("labels.horizon=30", lambda r: r.labels.horizon, 30),
         ("base_models[0].config.C=0.5", lambda r: r.base_models[0].config["C"], 0.5),
+        ("base_models.logistic.config.C=0.5", lambda r: r.base_models[0].config["C"], 0.5),
         ("features.timeframes=[1m, 5m]", lambda r: r.features.timeframes, ("1m", "5m")),
         ("inference.calibrate=null", lambda r: r.inference.calibrate, None),
     ],
@@ -131,6 +132,10 @@ def test_overrides_reach_any_key(override, reach, value):
     [
         ("labels.horizon", "--set labels.horizon: not of the form key=value. Write for example --set labels.horizon=30."),
         ("base_models[3].name=lstm", "--set base_models[3].name=lstm: the recipe has no 'base_models[3].name'. Look at the recipe's keys."),
+        (
+            "base_models.logistics.config.C=1",
+            "--set base_models.logistics.config.C=1: the recipe has no model 'logistics'. Did you mean 'logistic'?",
+        ),
         ("labels.horizonn=3", "r.yaml:labels.horizonn: unknown key 'horizonn'. Did you mean 'horizon'?"),
     ],
 )

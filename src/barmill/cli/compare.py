@@ -33,9 +33,10 @@ def _print(board: dict[str, Any]) -> None:
 
     from rich.console import Console
 
+    from barmill.cli.terminal import AS_WIDE_AS_NEEDED
     from barmill.console import leaderboard_notes
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else AS_WIDE_AS_NEEDED, highlight=False)
     console.print(_table(board))
     for note in leaderboard_notes(board):
         print(note)

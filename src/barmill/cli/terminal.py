@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from barmill.pipeline import Plan, Run
 
 PILOT_SECONDS = 3.0  # how long a stage runs, from its first step on, before its time is estimated
+SAID_AGAIN = 60.0  # seconds between two lines on a stage that goes on, where there is no bar to watch
+AS_WIDE_AS_NEEDED = 1000  # columns of a table that goes to a file or a pipe: nothing in it is cut off
 
 
 class Terminal:
@@ -25,7 +27,7 @@ class Terminal:
         self._live: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, tuple[float, int]] = {}
-        self._estimated: set[str] = set()
+        self._say_at: dict[str, float] = {}
 
     def planned(self, plan: "Plan") -> None:
         done = len(plan.stages) - len(plan.to_do)
@@ -51,8 +53,8 @@ class Terminal:
             return
         began, first = self._began.setdefault(stage, (time.monotonic(), done))
         elapsed = time.monotonic() - began
-        if stage not in self._estimated and elapsed >= PILOT_SECONDS and first < done < total:
-            self._estimated.add(stage)
+        if elapsed >= self._say_at.get(stage, PILOT_SECONDS) and first < done < total:
+            self._say_at[stage] = elapsed + SAID_AGAIN
             self.said(f"{stage}: {done} of {total}, at most {_duration(elapsed / (done - first) * (total - done))} to go")
 
     def finished(self, stage: str, seconds: float) -> None:
@@ -85,7 +87,7 @@ class Terminal:
             table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
         for model in run.judgement["models"]:
             table.add_row(*_row(model))
-        Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+        Console(width=None if sys.stdout.isatty() else AS_WIDE_AS_NEEDED, highlight=False).print(table)
         print(verdict_on(Judgement.model_validate(run.judgement)).text)
         print(f"report   {run.report}")
         print(f"bundle   {run.bundle_path}")

@@ -199,12 +199,13 @@ def learning(curves: list[Curve], number: int) -> Figure:
                 "showlegend": False,
             }
             data.append({**shared, **dot, "x": [curve.step[best]], "y": [curve.loss[best]]})
+    few = {"dtick": 1} if max(curve.step[-1] for curve in curves) <= 6 else {}  # there is no step 1.5
     alone = f"loss, {curves[0].name}" if len(curves) == 1 else "loss"
     layout = framed(
         260 if len(curves) > 1 else 230,
         showlegend=len(curves) > 1,
         hovermode="x unified",
-        xaxis=axis(nticks=6, title="step of the fit"),
+        xaxis=axis(nticks=6, title="step of the fit", **few),
         yaxis=axis(nticks=5, title=alone),
     )
     layout["legend"] |= {"y": -0.32}

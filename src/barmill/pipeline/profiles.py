@@ -78,7 +78,7 @@ def _merge_models(document: Document, where: str, changes: Any, source: Path, to
     models = document.value.get(where)
     if not isinstance(changes, dict) or not isinstance(models, list):
         raise RecipeError(document.where(source), "this does not tell models by name", expected="a model's name, and what changes of it")
-    labels = [entry.get("alias") or entry.get("name") if isinstance(entry, dict) else None for entry in models]
+    labels = model_labels(models)
     taken_out: list[int] = []
     label: str
     for label, change in cast("dict[str, Any]", changes).items():
@@ -97,6 +97,12 @@ def _merge_models(document: Document, where: str, changes: Any, source: Path, to
             _merge(document, models[index], key, value, ((where, index, key), (*source, label, key)), mine)
         told += [f"{label}.{line.removeprefix(f'{where}[{index}].')}" for line in mine]
     _take_out(document, where, models, taken_out)
+
+
+def model_labels(models: Any) -> list[str | None]:
+    """What reports call the models of a list in a recipe that was read but not checked; None for what has no name."""
+    entries = cast("list[Any]", models) if isinstance(models, list) else []
+    return [entry.get("alias") or entry.get("name") if isinstance(entry, dict) else None for entry in entries]
 
 
 def _take_out(document: Document, where: str, models: list[Any], taken_out: list[int]) -> None:

@@ -13,7 +13,7 @@ from barmill.errors import RecipeError, nearest
 from barmill.labels.back_labeler_config import OutcomeConfig
 from barmill.models.catalogue import spec_of, view_of, window_of
 from barmill.models.contract import OUTPUTS
-from barmill.pipeline.profiles import drop_profiles, lay_profiles
+from barmill.pipeline.profiles import drop_profiles, lay_profiles, model_labels
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.tuning.spaces import tuning_problems
 from barmill.pipeline.yaml_reading import Document, Path, dotted, read_scalar, read_yaml
@@ -174,6 +174,8 @@ def _lay_over(document: Document, override: str) -> None:
     parts: list[str | int] = [int(part) if part.isdigit() else part for part in re.findall(r"[^.\[\]]+", key)]
     if not sign or not parts:
         raise RecipeError(f"--set {override}", "not of the form key=value", mend="Write for example --set labels.horizon=30.")
+    if len(parts) > 2 and parts[0] in ("base_models", "experts") and isinstance(parts[1], str):
+        parts[1] = _numbered(document, parts[0], parts[1], f"--set {override}")
     target: Any = document.value
     for part, following in pairwise(parts):
         if isinstance(target, list) and isinstance(part, int) and part < len(target):
@@ -188,6 +190,14 @@ def _lay_over(document: Document, override: str) -> None:
     if isinstance(target, list) and not (isinstance(last, int) and last < len(target)):
         raise RecipeError(f"--set {override}", f"the recipe has no '{dotted(tuple(parts))}'", mend="Look at the recipe's keys.")
     cast(dict[str | int, Any], target)[last] = read_scalar(text)
+
+
+def _numbered(document: Document, where: str | int, label: str, place: str) -> int:
+    """The place of a model in its list, by the label that reports use."""
+    labels = model_labels(document.value.get(where))
+    if label not in labels:
+        raise RecipeError(place, f"the recipe has no model '{label}'", mend=nearest(label, [known for known in labels if known]))
+    return labels.index(label)
 
 
 def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseModel] = Recipe) -> RecipeError:
