@@ -13,6 +13,8 @@ import pytest
 from barmill.factory import train
 from barmill.pipeline import Run, Silence
 
+pytestmark = pytest.mark.xdist_group("the laws of a run")  # one process, which makes the run once
+
 RECIPE = """
 name: small
 bars: {simulate: {n_bars: 9000, seed: 3, strength: 2.0}}

@@ -21,6 +21,8 @@ from barmill.pipeline.dataset import Dataset, load_labels, load_positions
 from barmill.pipeline.folds import fold_data, stretches_of
 from barmill.splits import CombinatorialPurgedCV, cpcv_path_ids
 
+pytestmark = pytest.mark.xdist_group("a run with paths")  # one process, which makes the run once
+
 RECIPE = """
 name: folds
 features: {timeframes: [1m, 5m], add: ADD}

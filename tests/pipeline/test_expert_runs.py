@@ -31,6 +31,8 @@ from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.workspace import Workspace
 from barmill.views.pattern_image import FIRST_END
 
+pytestmark = pytest.mark.xdist_group("a run with experts")  # one process, which makes the run once
+
 WITHOUT = """
 name: small
 bars: {simulate: {n_bars: 6000, seed: 3, strength: 2.0}}

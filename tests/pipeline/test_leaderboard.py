@@ -13,6 +13,8 @@ from barmill.errors import DataError
 from barmill.evaluation import diebold_mariano
 from barmill.pipeline import compare_runs
 
+pytestmark = pytest.mark.xdist_group("runs of a leaderboard")  # one process, which makes the run once
+
 RECIPE = """
 name: small
 features: {timeframes: [1m, 5m]}

@@ -17,6 +17,8 @@ from barmill.pipeline.inputs import RunInputs, gather_inputs
 from barmill.pipeline.recipe_reading import recipe_from_text
 from barmill.views import closed_bars
 
+pytestmark = pytest.mark.xdist_group("a run on several timeframes")  # one process, which makes the run once
+
 RECIPE = """
 name: scales
 features: {timeframes: [1m]}

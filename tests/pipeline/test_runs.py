@@ -16,6 +16,8 @@ from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.provenance import provenance_of
 from barmill.views import RobustScaler
 
+pytestmark = pytest.mark.xdist_group("runs of each kind")  # one process, which makes the run once
+
 RECIPE = """
 name: small
 features: {timeframes: [1m, 5m]}
