@@ -5,6 +5,7 @@
     │   ├── DataError          bars
     │   ├── InstrumentError    instruments, timeframes, calendars
     │   ├── RecipeError        recipes and their parameters
+    │   │   └── EnsembleError      members that cannot be combined
     │   ├── SchemaError        features or columns that differ from those trained on
     │   ├── ShapeError         arrays that do not fit together
     │   ├── LabelError         labels that cannot be made
@@ -96,6 +97,10 @@ class RecipeError(InputError):
     """A recipe that cannot be run."""
 
 
+class EnsembleError(RecipeError):
+    """Members of an ensemble that cannot be combined as the recipe asks."""
+
+
 class SchemaError(InputError):
     """Features or columns that differ from those trained on."""
 
@@ -162,6 +167,7 @@ __all__ = [
     "BundleError",
     "BundleVersionError",
     "DataError",
+    "EnsembleError",
     "ForecastError",
     "InputError",
     "InstrumentError",
