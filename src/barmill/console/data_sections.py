@@ -10,6 +10,8 @@ PURPOSES = {
     "train": "fits the models, the scaler and everything else that learns",
     "early_stopping": "decides when a fit stops",
     "calibration": "fits calibrators and quantiles",
+    "ensemble": "fits calibrators and quantiles of ensembles, whose members are calibrated by then",
+    "conformal": "fits conformal bands",
     "selection": "chooses among the models and sets the thresholds of the trading rule",
     "test": "judges; nothing was fitted or chosen on it",
 }

@@ -18,7 +18,7 @@ MEANINGS: dict[Use, str] = {
     "embargo": "let go of: too close to the rows that judge",
     "unused": "not used in this split",
 }
-_VALIDATION = ("early_stopping", "calibration", "selection")
+_VALIDATION = ("early_stopping", "calibration", "ensemble", "conformal", "selection")
 
 
 @dataclass(frozen=True, slots=True)

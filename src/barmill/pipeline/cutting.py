@@ -9,7 +9,7 @@ from barmill.labels import Labels, make_labels
 from barmill.market import Bars, Timeframe
 from barmill.pipeline.dataset import DEVELOPMENT, Positions
 from barmill.pipeline.development import Development, settled_before
-from barmill.pipeline.facts import BLOCKS, block_told, moment
+from barmill.pipeline.facts import block_told, blocks_in, moment
 from barmill.pipeline.folds import stretches_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.recipe import Recipe
@@ -33,7 +33,7 @@ class CutLabels:
         """By the holdout and the slices of `recipe`. Raises: SplitError for a block that has nothing left."""
         purge = recipe.splits.purge_bars(timeframe)
         cut = holdout(labels, recipe.splits, timeframe)
-        blocks = {"train": cut.train, **validation_slices(labels, cut.validation, recipe.validation.shares, purge), "test": cut.test}
+        blocks = {"train": cut.train, **validation_slices(labels, cut.validation, recipe.validation_shares, purge), "test": cut.test}
         kept = sum(len(rows) for rows in blocks.values())
         dropped = dict(cut.dropped)
         dropped["between validation slices"] = len(labels.t0) - kept - sum(dropped.values())
@@ -50,7 +50,7 @@ def labels_before_features(inputs: RunInputs) -> Labels:
 
 def blocks_told(cut: CutLabels, bars: Bars) -> dict[str, Any]:
     """The blocks in time order, as a judgement has them under "splits"."""
-    blocks = [block_told(name, cut.positions[name], cut.labels, bars) for name in BLOCKS]
+    blocks = [block_told(name, cut.positions[name], cut.labels, bars) for name in blocks_in(cut.positions)]
     return {"n_bars": len(bars), "blocks": blocks, "dropped": dict(cut.dropped)}
 
 

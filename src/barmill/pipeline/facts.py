@@ -1,5 +1,6 @@
 """What a run was given and what it made of it, before any model: the first half of a judgement."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from barmill.market import Bars, round_trip_cost
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.provenance import provenance_of
+from barmill.pipeline.recipe import VALIDATION_SLICES
 
-BLOCKS = ("train", "early_stopping", "calibration", "selection", "test")
+BLOCKS = ("train", *VALIDATION_SLICES, "test")  # in time order; a run has those slices that it needs
 
 
 def facts(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
@@ -25,6 +27,11 @@ def facts(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
         "costs": _costs(inputs.bars, data),
         "provenance": _provenance(inputs, data),
     }
+
+
+def blocks_in(positions: Mapping[str, Positions]) -> tuple[str, ...]:
+    """The blocks of a run in time order, out of all that `positions` holds."""
+    return tuple(name for name in BLOCKS if name in positions)
 
 
 def moment(open_time_ms: int) -> str:
@@ -70,7 +77,7 @@ def _labels(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
     labels, config = data.labels, inputs.recipe.labels
     y = labels.classes(config.classes)
     names = CLASS_NAMES[config.classes]
-    blocks = {"train": ("train",), "validation": BLOCKS[1:4], "test": ("test",)}
+    blocks = {"train": ("train",), "validation": blocks_in(data.positions)[1:-1], "test": ("test",)}
     balance: dict[str, dict[str, int]] = {}
     for block, parts in blocks.items():
         rows = np.concatenate([data.positions[part] for part in parts])
@@ -90,7 +97,7 @@ def _labels(inputs: RunInputs, data: Dataset) -> dict[str, Any]:
 
 
 def _splits(bars: Bars, data: Dataset) -> dict[str, Any]:
-    blocks = [block_told(name, data.positions[name], data.labels, bars) for name in BLOCKS]
+    blocks = [block_told(name, data.positions[name], data.labels, bars) for name in blocks_in(data.positions)]
     return {"n_bars": len(bars), "blocks": blocks, "dropped": read_json(data.splits / "dropped.json")}
 
 

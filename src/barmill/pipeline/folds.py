@@ -25,7 +25,7 @@ FOLD_PARTS = ("fit", "early_stopping", "calibration", "selection")
 EXPLAINED_ROWS, EXPLAINED_WINDOWS = 256, 64  # of a fold: what it looks at is a mean over many of them
 
 
-def fold_parts(labels: LabelSpans, train: Positions, recipe: Recipe, purge_bars: int) -> dict[str, Positions]:
+def fold_parts(labels: LabelSpans, train: Positions, recipe: Recipe, purge_bars: int, *, alone: bool = False) -> dict[str, Positions]:
     """The training rows of a fold, cut in time order as the run cuts its own: to fit, to stop, to calibrate, to choose.
 
     The share that fits is that of `splits.train` in train and validation together; the rest is cut by `validation`. An earlier part
@@ -36,11 +36,13 @@ def fold_parts(labels: LabelSpans, train: Positions, recipe: Recipe, purge_bars:
     labels : of the run
     train : int64 positions, ascending, purged of everything that the fold is judged on
     purge_bars : least that a label is taken to span
+    alone : cut for one model, without the slices that ensembles and bands are fitted on
 
     Raises: SplitError naming the part that has nothing left.
     """
     fit = recipe.splits.train / (recipe.splits.train + recipe.splits.validation)
-    shares = {"fit": fit, **{name: share * (1 - fit) for name, share in recipe.validation.shares.items()}}
+    validation = recipe.validation.shares(ensembles=False, conformal=None) if alone else recipe.validation_shares
+    shares = {"fit": fit, **{name: share * (1 - fit) for name, share in validation.items()}}
     return validation_slices(labels, train, shares, purge_bars)
 
 

@@ -12,7 +12,7 @@ from barmill.evaluation import Dossier, Fitted, HigherTimeframe, PlanTable, run_
 from barmill.market import Anchor, Bars, Timeframe, resample
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.events import Listener
-from barmill.pipeline.facts import BLOCKS
+from barmill.pipeline.facts import blocks_in
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.prepare import dataset_of
@@ -65,7 +65,7 @@ def dossier_of(inputs: RunInputs, data: Dataset) -> Dossier:
         t0=labels.t0,
         t1=labels.t1,
         known_at=bars.close_time[labels.t0],
-        blocks={name: data.positions[name] for name in BLOCKS},
+        blocks={name: data.positions[name] for name in blocks_in(data.positions)},
         embargo_bars=recipe.splits.embargo_bars(bars.timeframe),
         bars=bars,
         higher_timeframes={name: _higher(timeframe, bars, data.plan.anchor) for name, timeframe in timeframes.items() if timeframe},

@@ -14,7 +14,7 @@ from barmill.labels import check_classes, make_labels
 from barmill.pipeline.cutting import CutLabels
 from barmill.pipeline.dataset import Dataset, floor_of, load_labels, load_positions, save_bars, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
-from barmill.pipeline.facts import BLOCKS
+from barmill.pipeline.facts import blocks_in
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.workspace import Stage, Workspace
@@ -94,7 +94,7 @@ def _splits(inputs: RunInputs, labels_folder: Path, folder: Path) -> None:
     recipe = inputs.recipe
     cut = CutLabels.of(load_labels(labels_folder), recipe, inputs.bars.timeframe)
     y = cut.labels.classes(recipe.labels.classes)
-    for name in BLOCKS:
+    for name in blocks_in(cut.positions):
         check_classes(y[cut.positions[name]], recipe.labels.classes, f"the {name.replace('_', ' ')} block")
     save_positions(folder, cut.positions, cut.dropped)
 

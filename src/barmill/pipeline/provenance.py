@@ -15,19 +15,25 @@ FITTED_ON = {
     "choice among the models": "selection",  # of a run that cross-validates: all that lies before the test block
 }
 TUNING = "tuning"  # of a run that tunes
+ENSEMBLES = {"ensembles": "train", "calibration of ensembles": "ensemble"}  # of a run with ensembles: on forecasts out of fold
+BANDS = {"conformal bands": "conformal"}
+_MEMBERS = ("features", "scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles")
 # each block that judges something, and what must not have seen it
 _JUDGES = {
     "early_stopping": (TUNING, "features", "scaler", "volatility floor", "model"),
     "calibration": (TUNING, "features", "scaler", "volatility floor", "model", "early stopping"),
-    "selection": (TUNING, "features", "scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles"),
-    "test": (TUNING, *FITTED_ON),
+    "ensemble": (TUNING, *_MEMBERS),
+    "conformal": (TUNING, *_MEMBERS, *ENSEMBLES),
+    "selection": (TUNING, *_MEMBERS, *ENSEMBLES, *BANDS),
+    "test": (TUNING, *FITTED_ON, *ENSEMBLES, *BANDS),
 }
 
 
 def fitted_on(data: Dataset, tuned: bool) -> dict[str, str]:
     """The block on which each thing of a run is fitted; `tuned`: whether it tunes."""
     chosen = {"choice among the models": DEVELOPMENT} if DEVELOPMENT in data.positions else {}
-    return {**FITTED_ON, **({TUNING: "train"} if tuned else {}), **chosen}
+    own = {**(ENSEMBLES if "ensemble" in data.positions else {}), **(BANDS if "conformal" in data.positions else {})}
+    return {**FITTED_ON, **own, **({TUNING: "train"} if tuned else {}), **chosen}
 
 
 def judges_of(what: str) -> tuple[str, ...]:
@@ -39,5 +45,7 @@ def provenance_of(data: Dataset, tuned: bool = False) -> list[Provenance]:
     """One record for each thing that a run fits. Raises ProvenanceError if any shares a row, or an overlapping label, with a judge."""
     records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in fitted_on(data, tuned).items()}
     for judge, judged in _JUDGES.items():
+        if judge not in data.positions:
+            continue
         check_provenance([records[what] for what in judged if what in records], data.positions[judge], data.labels, judge)
     return list(records.values())

@@ -7,7 +7,7 @@ configurations run as they are.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from barmill.errors import nearest
 from barmill.evaluation import LEAKAGE_CHECKS, TradingRule
@@ -15,16 +15,14 @@ from barmill.labels import LabelConfig
 from barmill.labels.back_labeler_config import OutcomeConfig
 from barmill.market import Instrument, SeriesSource
 from barmill.models.pattern.detector_config import DetectorConfig
+from barmill.pipeline.ensemble_config import ALIAS, EnsembleConfig
+from barmill.pipeline.recipe_part import Part
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.splits import CrossValidationConfig, SplitConfig
 
 Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Part(BaseModel):
-    """Base of every part: frozen, unknown keys refused, no infinities."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+VALIDATION_SLICES = ("early_stopping", "calibration", "ensemble", "conformal", "selection")  # in time order
+BANDS_SHARE = 0.2  # of the validation block, for conformal bands
 
 
 class Simulated(Part):
@@ -67,27 +65,45 @@ class ValidationConfig(Part):
 
     early_stopping: Share = Field(default=0.4, description="stops the fits")
     calibration: Share = Field(default=0.35, description="fits calibrators and quantiles")
+    ensemble: Share | None = Field(
+        default=None,
+        description="fits those of ensembles, whose members were calibrated before; a half of `calibration` if there are any and it is left out",
+    )
+    conformal: Share | None = Field(
+        default=None,
+        description="fits conformal bands; inference.uncertainty.holdout_fraction of the block if there are any and it is left out",
+    )
     selection: Share = Field(default=0.25, description="chooses among models and sets the thresholds of the trading rule")
 
     @model_validator(mode="after")
     def _shares_fill_the_block(self) -> "ValidationConfig":
-        total = self.early_stopping + self.calibration + self.selection
-        if abs(total - 1) > 1e-9:
-            raise ValueError(f"the three shares add up to {total:g}; make them add up to 1")
+        given = {name: share for name in VALIDATION_SLICES if (share := getattr(self, name)) is not None}
+        if abs(sum(given.values()) - 1) > 1e-9:
+            raise ValueError(f"the shares of {', '.join(given)} add up to {sum(given.values()):g}; make them add up to 1")
         return self
 
-    @property
-    def shares(self) -> dict[str, float]:
-        return {"early_stopping": self.early_stopping, "calibration": self.calibration, "selection": self.selection}
+    def shares(self, *, ensembles: bool, conformal: float | None) -> dict[str, float]:
+        """Share of each slice, in time order, adding up to 1; what a run has no use for has no slice.
+
+        conformal : share of the bands' slice where the recipe names none in `validation`; None for a run without bands
+        """
+        shares = {name: share for name in VALIDATION_SLICES if (share := getattr(self, name)) is not None}
+        if ensembles and "ensemble" not in shares:
+            shares["calibration"] /= 2
+            shares["ensemble"] = shares["calibration"]
+        if conformal is not None and "conformal" not in shares:
+            shares = {**{name: share * (1 - conformal) for name, share in shares.items()}, "conformal": conformal}
+        wanted = {"ensemble": ensembles, "conformal": conformal is not None}
+        kept = {name: shares[name] for name in VALIDATION_SLICES if name in shares and wanted.get(name, True)}
+        total = sum(kept.values())
+        return {name: share / total for name, share in kept.items()}
 
 
 class ModelEntry(Part):
     """One model of the run. `config` is checked against the model's own parameters."""
 
     name: str = Field(description="a model of the catalogue, see `barmill models list`")
-    alias: str | None = Field(
-        default=None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice"
-    )
+    alias: str | None = Field(default=None, pattern=ALIAS, description="its name in this run, where one model stands twice")
     view: str | None = Field(default=None, description="feature_matrix, window_tensor or multi_resolution; the model's own if left out")
     outputs: tuple[str, ...] = Field(
         default=(), description="what the model learns: p_up, E_r; all that it can if left out. q05, q50 and q95 are added to every model"
@@ -106,42 +122,13 @@ class ExpertEntry(Part):
     stands there. `config` is checked against the model's own parameters."""
 
     name: str = Field(description="entry, risk, reward, entry_offset or pattern_cnn")
-    alias: str | None = Field(
-        default=None, pattern=r"^[a-z][a-z0-9_-]{0,40}$", description="its name in this run, where one model stands twice"
-    )
+    alias: str | None = Field(default=None, pattern=ALIAS, description="its name in this run, where one model stands twice")
     inputs: tuple[str, ...] = Field(default=(), description="names of the features that it sees; all if left out; none of an image")
     config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters, see `barmill models show NAME`")
 
     @property
     def label(self) -> str:
         return self.alias or self.name
-
-
-class OofConfig(Part):
-    """Out-of-fold forecasts for stacking."""
-
-    n_folds: int = Field(default=5, ge=2, le=100)
-    purge_bars: int = Field(default=60, ge=0)
-    embargo_bars: int = Field(default=1440, ge=0)
-
-
-class GatingConfig(Part):
-    """Weights that depend on the regime."""
-
-    enabled: bool = False
-    method: str = "hmm_regime"
-    regime_features: tuple[str, ...] = ()
-
-
-class EnsembleConfig(Part):
-    """How models are combined."""
-
-    enabled: bool = False
-    method: Literal["stacking", "voting", "gating"] = "stacking"
-    meta_learner: str | None = None
-    voting_type: str | None = None
-    oof: OofConfig = Field(default_factory=OofConfig)
-    gating: GatingConfig = Field(default_factory=GatingConfig)
 
 
 class UncertaintyConfig(Part):
@@ -234,6 +221,9 @@ class Recipe(Part):
         default=None, description="look for the models' parameters on inner folds of the training block; the given ones if left out"
     )
     ensemble: EnsembleConfig = Field(default_factory=EnsembleConfig)
+    ensembles: tuple[EnsembleConfig, ...] = Field(
+        default=(), description="further ensembles of the same models, all of them on; they share the folds"
+    )
     inference: InferenceConfig = Field(default_factory=InferenceConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     rule: TradingRule = Field(default_factory=TradingRule)
@@ -249,6 +239,22 @@ class Recipe(Part):
     def hold_bars(self) -> int:
         """Bars that a signal is held: those of the rule, or the label's horizon."""
         return self.rule.hold_bars or self.labels.horizon
+
+    @property
+    def combined(self) -> tuple[EnsembleConfig, ...]:
+        """The ensembles of the run."""
+        return (*((self.ensemble,) if self.ensemble.enabled else ()), *self.ensembles)
+
+    def members(self, ensemble: EnsembleConfig) -> tuple[ModelEntry, ...]:
+        """The models that an ensemble combines, in the recipe's order."""
+        return tuple(entry for entry in self.base_models if not ensemble.members or entry.label in ensemble.members)
+
+    @property
+    def validation_shares(self) -> dict[str, float]:
+        """Share of each slice of the validation block that this run needs, in time order."""
+        bands = self.inference.uncertainty
+        conformal = None if bands is None else bands.holdout_fraction or BANDS_SHARE
+        return self.validation.shares(ensembles=bool(self.combined), conformal=conformal)
 
     @field_validator("base_models", "experts")
     @classmethod

@@ -9,7 +9,7 @@ from barmill.errors import SplitError
 from barmill.market import Timeframe
 from barmill.pipeline.dataset import Positions
 from barmill.pipeline.experts.answers import Int64Array
-from barmill.pipeline.facts import BLOCKS
+from barmill.pipeline.facts import blocks_in
 from barmill.pipeline.recipe import Recipe
 from barmill.splits import LabelSpans, purge
 
@@ -34,13 +34,14 @@ def cut_answers(
     Raises: SplitError naming the block that has nothing left.
     """
     purge_bars, embargo = recipe.splits.purge_bars(timeframe), recipe.splits.embargo_bars(timeframe)
-    starts = [int(decided[blocks[name][0]]) for name in BLOCKS]
+    names = blocks_in(blocks)
+    starts = [int(decided[blocks[name][0]]) for name in names]
     ends = np.maximum(answers.t1, answers.t0 + purge_bars)
     last = max(int(ends.max(initial=0)), starts[-1]) + 1
     cut: dict[str, Positions] = {}
-    for name, (start, following) in zip(BLOCKS, pairwise([*starts, last]), strict=True):
+    for name, (start, following) in zip(names, pairwise([*starts, last]), strict=True):
         rows = np.arange(*np.searchsorted(answers.t0, (start, following)), dtype=np.int64)
-        if name != BLOCKS[-1]:
+        if name != names[-1]:
             gap = embargo if name in EMBARGOED else 0
             rows = purge(rows, [(following - gap, last)], answers.t0, ends)
         if not rows.size:

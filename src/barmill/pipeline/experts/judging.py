@@ -20,7 +20,7 @@ from barmill.pipeline.experts.bundling import question_told
 from barmill.pipeline.experts.data import ExpertData
 from barmill.pipeline.experts.scoring import AnswerBlock, scores_of
 from barmill.pipeline.experts.stages import ExpertStages
-from barmill.pipeline.facts import BLOCKS, moment
+from barmill.pipeline.facts import blocks_in, moment
 from barmill.pipeline.forecasting import UNCALIBRATED
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.plan import Stages
@@ -92,7 +92,7 @@ def _answers_told(data: ExpertData, inputs: RunInputs) -> dict[str, Any]:
         name: np.bincount(answers.y[data.positions[name]], minlength=len(classes)) / len(data.positions[name]) for name in ("train", "test")
     }
     return {
-        "n": {name: len(data.positions[name]) for name in BLOCKS},
+        "n": {name: len(data.positions[name]) for name in blocks_in(data.positions)},
         "first_time": moment(int(inputs.bars.open_time[test[0]])),
         "last_time": moment(int(inputs.bars.open_time[test[-1]])),
         "excluded": dict(answers.excluded),

@@ -78,7 +78,7 @@ class Tuning:
             "sampler": config.sampler,
             "pruner": config.pruner,
             "folds": [config.method, config.folds, self.purge_bars, self.embargo_bars],
-            "shares": {"train": recipe.splits.train, **recipe.validation.shares},
+            "shares": {"train": recipe.splits.train, **recipe.validation_shares},
         }
 
     def study(self, train: Positions) -> str:

@@ -1,0 +1,1 @@
+"""Ensembles in a run: forecasts out of fold, the fit of what combines them, and ensembles judged as every model is."""
