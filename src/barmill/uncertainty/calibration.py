@@ -2,59 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
 from barmill.uncertainty.checked import at_least_one_row, class_indices, logit_array
-from barmill.uncertainty.isotonic import IsotonicCurve, fit_isotonic
-from barmill.uncertainty.links import logits_of, probabilities_of, sum_of_columns
-from barmill.uncertainty.temperature import temperature_scaling
+from barmill.uncertainty.links import logits_of, probabilities_of
+from barmill.uncertainty.steps import METHODS, Beta, Isotonic, Platt, Step, Temperature, fit_step, step_from_json
 
 Float64Array = npt.NDArray[np.float64]
 
-METHODS = ("temperature_scaling", "isotonic")
 CLASSES = (2, 3, 5)  # of a direction or an entry, of a direction with "neither", of the chart patterns
 _COMMON = 3  # classes up to which each one must have come; more of them are patterns, some of which are rare
-
-
-@dataclass(frozen=True, slots=True)
-class Temperature:
-    """Logits divided by one temperature."""
-
-    temperature: float
-
-    def apply(self, logits: Float64Array) -> Float64Array:
-        return probabilities_of(logits / self.temperature)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"method": "temperature_scaling", "temperature": self.temperature}
-
-
-@dataclass(frozen=True, slots=True)
-class Isotonic:
-    """One curve on p_up for two classes; for more, one curve per class (that class against the rest), then scaled to sum 1.
-
-    A row to which all curves give 0 keeps the probabilities that it came with.
-    """
-
-    curves: tuple[IsotonicCurve, ...]
-
-    def apply(self, logits: Float64Array) -> Float64Array:
-        p = probabilities_of(logits)
-        if len(self.curves) == 1:
-            return self.curves[0].apply(p)
-        raised = np.column_stack([curve.apply(p[:, k]) for k, curve in enumerate(self.curves)])
-        total = sum_of_columns(raised)[:, None]
-        return np.where(total > 0, raised / np.where(total > 0, total, 1.0), p)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"method": "isotonic", "curves": [{"x": curve.x.tolist(), "y": curve.y.tolist()} for curve in self.curves]}
-
-
-Step: TypeAlias = Temperature | Isotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +57,8 @@ class Calibration:
         """Read what `to_json` wrote. Raises BundleError where it is something else."""
         try:
             n_classes = int(value["n_classes"])
-            steps = tuple(_step_from_json(step, n_classes) for step in value["steps"])
-        except (KeyError, TypeError, ValueError, ShapeError) as error:
+            steps = tuple(step_from_json(step, n_classes) for step in value["steps"])
+        except (KeyError, TypeError, ValueError, OverflowError, ShapeError) as error:
             raise BundleError("calibrator", f"cannot be read: {error!r}", mend="Build the bundle again.") from error
         if n_classes not in (0, *CLASSES) or (steps and not n_classes):
             raise BundleError("calibrator.n_classes", f"is {n_classes}", expected="2, 3 or 5, or 0 and no steps")
@@ -113,26 +74,8 @@ def _run(steps: Sequence[Step], logits: Float64Array) -> Float64Array:
     return p
 
 
-def _step_from_json(value: Mapping[str, Any], n_classes: int) -> Step:
-    if value["method"] == "temperature_scaling":
-        temperature = float(value["temperature"])
-        if not (np.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"temperature {temperature} is not above 0")
-        return Temperature(temperature)
-    if value["method"] == "isotonic":
-        curves = tuple(IsotonicCurve(np.array(c["x"], np.float64), np.array(c["y"], np.float64)) for c in value["curves"])
-        if len(curves) != _n_curves(n_classes):
-            raise ValueError(f"{len(curves)} isotonic curves for {n_classes} classes")
-        return Isotonic(curves)
-    raise ValueError(f"no calibrator named {value['method']!r}")
-
-
-def _n_curves(n_classes: int) -> int:
-    return 1 if n_classes == 2 else n_classes
-
-
 def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayLike, n_classes: int) -> Calibration:
-    """Fit `methods` one after the other on rows that neither trained the model nor judge the result.
+    """Fit `methods` one after the other on validation rows: they neither trained the model nor judge the result.
 
     Each calibrator sees the output of the one before it. Weights are not taken: they bias probabilities.
 
@@ -158,24 +101,15 @@ def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayL
     at_least_one_row(scores.shape[0], "calibration rows")
     classes = class_indices(y, n_classes, length=scores.shape[0])
     counts = np.bincount(classes, minlength=n_classes)
-    least = n_classes if n_classes <= _COMMON or "isotonic" in methods else 2
+    least = n_classes if n_classes <= _COMMON or set(methods) != {"temperature_scaling"} else 2
     if np.count_nonzero(counts) < least:
         found = f"the {classes.size} calibration rows hold no row of class {int(np.argmin(counts))}"
         raise SplitError("calibration slice", found, mend="Use more bars, a larger calibration share, or other barriers.")
     steps: list[Step] = []
     for method in methods:
         inputs = scores if not steps else logits_of(_run(steps, scores))
-        steps.append(_fit_step(method, inputs, classes))
+        steps.append(fit_step(method, inputs, classes))
     return Calibration(n_classes, tuple(steps))
 
 
-def _fit_step(method: str, logits: Float64Array, y: npt.NDArray[np.int64]) -> Step:
-    if method == "temperature_scaling":
-        return Temperature(temperature_scaling(logits, y).temperature)
-    p = probabilities_of(logits)
-    if p.ndim == 1:
-        return Isotonic((fit_isotonic(p, y),))
-    return Isotonic(tuple(fit_isotonic(np.minimum(p[:, k], 1.0), y == k) for k in range(p.shape[1])))
-
-
-__all__ = ["CLASSES", "METHODS", "Calibration", "Isotonic", "Temperature", "fit_calibration"]
+__all__ = ["CLASSES", "METHODS", "Beta", "Calibration", "Isotonic", "Platt", "Temperature", "fit_calibration"]
