@@ -7,6 +7,7 @@ from functools import partial
 
 from barmill.features.hidden_markov import fit_hmm, n_fitted
 from barmill.features.kernels import hidden_markov, regimes
+from barmill.features.markov_switching import fit_markov_switching
 from barmill.features.params import NoParams, RegimeParams, StateParams, StatesParams, VarianceRatioParams, WindowParams
 from barmill.features.spec import FeatureSpec, Scale
 
@@ -76,6 +77,20 @@ _hidden_markov = partial(
     fit=lambda p, observations, starts: fit_hmm(p.states, observations, starts),
     n_fitted=lambda p, n_args: n_fitted(p.states, n_args),
     source=_HAMILTON,
+)
+
+_markov_switching = partial(
+    _spec,
+    inputs=(),
+    kernel=hidden_markov.markov_switching,
+    lookback=lambda _: 0,
+    fades=lambda _: (HMM_FADES,),
+    arity=(1, 1),
+    usual_args=("log_return_1",),
+    scale_of=_free_of_free,
+    fit=lambda p, observations, starts: fit_markov_switching(p.states, observations, starts),
+    n_fitted=lambda p, n_args: n_fitted(p.states, n_args),
+    source="Hamilton (1989), Econometrica 57(2); Kim & Nelson (1999), State-Space Models with Regime Switching, chapter 4",
 )
 
 FEATURES = (
@@ -168,6 +183,24 @@ FEATURES = (
         output="expected_state",
         unit="0 to states - 1",
         formula=f"sum of k · P(state k | arguments so far), normal within a state; {_FILTERED}",
+    ),
+    _markov_switching(
+        name="markov_switching_probability",
+        params=StateParams,
+        usual=StateParams(states=2, state=1),
+        kernel_params=lambda p: (p.states, p.state),
+        output="probability",
+        unit="0 to 1",
+        formula=f"P(state `state` of `states` | argument so far), its mean and variance switching, of most likelihood; {_FILTERED}",
+    ),
+    _markov_switching(
+        name="markov_switching_expected_state",
+        params=StatesParams,
+        usual=StatesParams(states=2),
+        kernel_params=lambda p: (p.states, 0.0),
+        output="expected_state",
+        unit="0 to states - 1",
+        formula=f"sum of k · P(state k | argument so far), its mean and variance switching, of most likelihood; {_FILTERED}",
     ),
 )
 

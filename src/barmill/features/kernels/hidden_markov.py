@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numba import types
 
-from barmill.features.kernels.kernel import Float64Array, kernel, routine
+from barmill.features.kernels.kernel import Float64Array, Kernel, kernel, routine
 
 _MATRIX = types.float64[:, ::1]
 
@@ -118,5 +118,9 @@ def hidden_markov(params: Float64Array, state: Float64Array, bars: Float64Array,
     state[0] = seen
 
 
-KERNELS = (hidden_markov,)
+# The same arithmetic under a name of its own: runs of one kernel with the same parameters and arguments are shared, and these two
+# have other numbers fitted.
+markov_switching = Kernel("markov_switching", hidden_markov.outputs, _state_size, hidden_markov.function)
+
+KERNELS = (hidden_markov, markov_switching)
 ROUTINES = (filter_states,)
