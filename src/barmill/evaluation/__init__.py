@@ -62,6 +62,7 @@ from barmill.evaluation.comparison import (
     significance_ranks,
     winkler_score,
 )
+from barmill.evaluation.coverage import CoverageFigure, CoverageReport, RollingCoverage, coverage_report, coverage_words
 from barmill.evaluation.drift import kl_divergence, kl_divergence_samples, kolmogorov_smirnov, psi, wasserstein_1
 from barmill.evaluation.explanation_stability import ExplanationStability, explanation_stability
 from barmill.evaluation.feature_correlation import Correlations
@@ -161,6 +162,8 @@ __all__ = [
     "Comparison",
     "ComputedDsr",
     "Correlations",
+    "CoverageFigure",
+    "CoverageReport",
     "DataSpan",
     "DeflatedSharpe",
     "DeflatedTrials",
@@ -210,6 +213,7 @@ __all__ = [
     "RealityCheck",
     "ReliabilityCurve",
     "ReturnTest",
+    "RollingCoverage",
     "SecondSeries",
     "Sensitivity",
     "SharpeError",
@@ -245,6 +249,8 @@ __all__ = [
     "compute_pbo",
     "config_grid",
     "coverage_band",
+    "coverage_report",
+    "coverage_words",
     "deflated_sharpe_ratio",
     "diebold_mariano",
     "drop_missing",
