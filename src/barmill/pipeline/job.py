@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from barmill.market import Bars
 from barmill.models.contract import Window
 from barmill.pipeline.dataset import load_bars
+from barmill.pipeline.ensemble_config import OofConfig
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
@@ -61,6 +62,27 @@ class CrossValidationJob(BaseModel):
     recipe: Recipe
     stages: dict[str, StageRef]
     splits: dict[int, dict[str, StageRef]]
+    windows: dict[str, Window]
+    volatility: str
+
+
+class OutOfFoldJob(BaseModel):
+    """Folds of the training block that one worker does, one after another.
+
+    root : the run folder
+    stages : those that it reads, by role
+    oof : how the training block is cut
+    folds : number of the fold to the stage of each member in it, by the member's name in the run
+    windows : bars that each model sees
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    recipe: Recipe
+    stages: dict[str, StageRef]
+    oof: OofConfig
+    folds: dict[int, dict[str, StageRef]]
     windows: dict[str, Window]
     volatility: str
 

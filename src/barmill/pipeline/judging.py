@@ -116,7 +116,7 @@ class _Judge:
         return without_nan(judgement), frame, returns
 
     def _folder(self, label: str, role: str) -> Path:
-        return self.workspace.path(getattr(self.stages.models[label], role))
+        return self.workspace.path(getattr(self.stages.judged[label], role))
 
     def _selected(self) -> str:
         """The model that the cross-validation chose by the mean log loss of its paths, or else the selection slice; the test block
@@ -126,7 +126,7 @@ class _Judge:
             found = {model["name"]: model["distribution"]["log_loss"]["mean"] for model in judged["models"]}
             return min(found, key=lambda label: found[label])
         losses = {
-            label: read_json(self._folder(label, "calibrate") / "selection.json")["metrics"]["log_loss"] for label in self.stages.models
+            label: read_json(self._folder(label, "calibrate") / "selection.json")["metrics"]["log_loss"] for label in self.stages.judged
         }
         return min(losses, key=lambda label: losses[label])
 

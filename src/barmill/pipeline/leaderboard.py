@@ -62,7 +62,7 @@ def evidence_of(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Evid
     if stages.cross_validation is not None:
         kept = load_tensors((workspace.path(stages.cross_validation) / "losses.safetensors").read_bytes())
         t0, up = kept[DECISION], kept[UP]
-        losses = {label: kept[label] for label in stages.models}
+        losses = {label: kept[label] for label in stages.judged}
         returns = path_returns(stages, workspace, MEAN)
         first = Development.of(data.labels, data.positions, inputs.recipe, bars).first_bar
     else:
@@ -102,7 +102,7 @@ def leaderboard_section(
     judgement : of the run, with its sections on cross-validation and overfitting
     """
     recipe = inputs.recipe
-    names = tuple(stages.models)
+    names = tuple(stages.judged)
     found = compare_evidence(
         evidence, names, horizon=recipe.labels.horizon, every=recipe.labels.every, hold=recipe.hold_bars, seed=recipe.seed
     )
@@ -171,7 +171,7 @@ def _test_figures(inputs: RunInputs, stages: Stages, workspace: Workspace, judge
 def _forecasts(stages: Stages, workspace: Workspace, open_time: npt.NDArray[np.int64]) -> dict[str, dict[str, Float64Array]]:
     """What each model forecast at the bars that open at `open_time`."""
     found: dict[str, dict[str, Float64Array]] = {}
-    for label, model in stages.models.items():
+    for label, model in stages.judged.items():
         frame = pl.read_parquet(workspace.path(model.forecast) / "forecasts.parquet", columns=["open_time", "p_up", "q05", "q95"])
         rows = np.searchsorted(frame["open_time"].to_numpy(), open_time)
         found[label] = {name: frame[name].to_numpy()[rows] for name in ("p_up", "q05", "q95")}

@@ -1,12 +1,15 @@
 """Which stages a run has, and the content address of each: known before anything is computed."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from barmill.artefacts import canonical_json, sha256
 from barmill.models.catalogue import spec_of
+from barmill.pipeline.ensemble_config import EnsembleConfig
+from barmill.pipeline.ensembles.stages import OofStages, cut_key, oof_stages
 from barmill.pipeline.events import Plan, PlannedStage
 from barmill.pipeline.experts.stages import ExpertStages, expert_stages, question_stages
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
@@ -41,6 +44,8 @@ class Stages:
     scaled: Stage
     leakage: Stage
     models: dict[str, ModelStages]
+    out_of_fold: dict[str, OofStages]
+    ensembles: dict[str, ModelStages]
     cross_validation: Stage | None
     judgement: Stage
     questions: dict[str, Stage]
@@ -67,17 +72,27 @@ class Stages:
         return {"bars": self.bars, "features": self.table, "labels": self.labels, "splits": self.splits, "scaled": self.scaled}
 
     @property
+    def judged(self) -> dict[str, ModelStages]:
+        """All that says where a label goes and is judged by it: the models, then the ensembles of them."""
+        return {**self.models, **self.ensembles}
+
+    @property
     def bundled(self) -> dict[str, ModelStages | ExpertStages]:
-        """Everything that makes a bundle: the models, then the experts."""
-        return {**self.models, **self.experts}
+        """Everything that makes a bundle: the models, then the ensembles, then the experts."""
+        return {**self.judged, **self.experts}
 
     @property
     def all(self) -> tuple[Stage, ...]:
         each = [stage for model in self.models.values() for stage in (model.fit, model.calibrate, model.bundle, model.forecast)]
-        each = [*self.tuned.values(), *each]
+        folds = [stage for cut in self.out_of_fold.values() for stage in cut.all]
+        combined = [stage for one in self.ensembles.values() for stage in (one.fit, one.calibrate, one.bundle, one.forecast)]
+        each = [*self.tuned.values(), *each, *folds, *combined]
         validated = (self.cross_validation,) if self.cross_validation else ()
         experts = [stage for expert in self.experts.values() for stage in expert.all]
         return *self.shared, self.leakage, *self.questions.values(), *each, *validated, self.judgement, *experts
+
+
+_OF_A_FOLD = ("features", "labels", "splits", "views", "models", "training", "uncertainty", "evaluation", "pipeline")  # code that it runs
 
 
 def recipe_fingerprint(inputs: RunInputs) -> str:
@@ -130,7 +145,7 @@ def stages_of(inputs: RunInputs) -> Stages:
         key_of(
             labels=labels.key,
             splits=recipe.splits.model_dump(mode="json"),
-            validation=recipe.validation.model_dump(mode="json"),
+            validation=recipe.validation_shares,
             cross_validated=recipe.cross_validation is not None,
             code=code_fingerprint("splits", "pipeline"),
         ),
@@ -148,6 +163,8 @@ def stages_of(inputs: RunInputs) -> Stages:
     )
     tuned = tuned_stages(inputs, {"features": table, "labels": labels, "splits": splits})
     models = {entry.label: _model_stages(inputs, entry, scaled.key, labels.key, tuned.get(entry.label)) for entry in recipe.base_models}
+    out_of_fold = _oof_stages(inputs, table.key, splits.key)
+    ensembles = {one.label: _ensemble_stages(inputs, one, models, out_of_fold) for one in recipe.combined}
     cross_validation = None
     if recipe.cross_validation is not None:
         cross_validation = Stage(
@@ -163,7 +180,7 @@ def stages_of(inputs: RunInputs) -> Stages:
         "judgement",
         "metrics/judged",
         key_of(
-            forecasts={label: model.forecast.key for label, model in models.items()},
+            forecasts={label: model.forecast.key for label, model in {**models, **ensembles}.items()},
             cross_validation=cross_validation.key if cross_validation else None,
             rule=recipe.rule.model_dump(mode="json"),
             random_signals=recipe.random_signals,
@@ -174,7 +191,8 @@ def stages_of(inputs: RunInputs) -> Stages:
     )
     questions = question_stages(inputs, features.key, splits.key)
     experts = expert_stages(inputs, questions, scaled.key, recipe_fingerprint(inputs))
-    return Stages(bars, features, labels, splits, fitted, scaled, leakage, models, cross_validation, judgement, questions, experts)
+    shared = (bars, features, labels, splits, fitted, scaled, leakage)
+    return Stages(*shared, models, out_of_fold, ensembles, cross_validation, judgement, questions, experts)
 
 
 def _model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str, tuned: Stage | None) -> ModelStages:
@@ -204,6 +222,11 @@ def _model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str
             code=code_fingerprint("uncertainty", "evaluation", "pipeline"),
         ),
     )
+    return _published(inputs, label, fit, calibrate, tuned)
+
+
+def _published(inputs: RunInputs, label: str, fit: Stage, calibrate: Stage, tuned: Stage | None) -> ModelStages:
+    """With the stages that follow when a model is fitted and calibrated."""
     bundle = Stage(
         f"bundle {label}",
         f"models/{label}-bundled",
@@ -211,6 +234,58 @@ def _model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str
     )
     forecast = Stage(f"forecast {label}", f"metrics/forecasts-{label}", key_of(bundle=bundle.key, data=inputs.bars.fingerprint))
     return ModelStages(tuned, fit, calibrate, bundle, forecast)
+
+
+def _oof_stages(inputs: RunInputs, table: str, splits: str) -> dict[str, OofStages]:
+    """The members in each fold of the training block."""
+    recipe = inputs.recipe
+
+    def key(label: str, fold: Mapping[str, Any]) -> str:
+        return key_of(
+            table=table,
+            splits=splits,
+            shares=[recipe.splits.model_dump(mode="json"), recipe.validation.model_dump(mode="json")],
+            calibrate=recipe.inference.calibrate,
+            seed=recipe.seed,
+            models=code_fingerprint(*_OF_A_FOLD),
+            **_fold_model(recipe, label),
+            **fold,
+        )
+
+    return oof_stages(recipe, key, "oof", "out of fold")
+
+
+def _ensemble_stages(
+    inputs: RunInputs, ensemble: EnsembleConfig, models: Mapping[str, ModelStages], out_of_fold: Mapping[str, OofStages]
+) -> ModelStages:
+    """From the members' forecasts to the ensemble's own."""
+    recipe, label = inputs.recipe, ensemble.label
+    members = [entry.label for entry in recipe.members(ensemble)]
+    folds = out_of_fold[cut_key(ensemble.oof)]
+    fit = Stage(
+        f"fit {label}",
+        f"models/{label}",
+        key_of(
+            folds={member: [stage.key for stage in folds.of(member)] for member in members},
+            outputs={entry.label: entry.outputs for entry in recipe.members(ensemble)},
+            ensemble=ensemble.model_dump(mode="json"),
+            seed=recipe.seed,
+            code=code_fingerprint("ensembles", "pipeline"),
+            libraries=core_versions(),
+        ),
+    )
+    calibrate = Stage(
+        f"calibrate {label}",
+        f"models/{label}-calibrated",
+        key_of(
+            fit=fit.key,
+            members=[models[member].calibrate.key for member in members],
+            inference=recipe.inference.model_dump(mode="json"),
+            rule=recipe.rule.model_dump(mode="json"),
+            code=code_fingerprint("uncertainty", "evaluation", "ensembles", "pipeline"),
+        ),
+    )
+    return _published(inputs, label, fit, calibrate, None)
 
 
 def split_stages(recipe: Recipe, stages: Stages, n_splits: int) -> dict[int, dict[str, Stage]]:
@@ -234,7 +309,7 @@ def _fold_parts(recipe: Recipe, table: str, splits: str) -> dict[str, Any]:
         "inference": recipe.inference.model_dump(mode="json"),
         "rule": recipe.rule.model_dump(mode="json"),
         "seed": recipe.seed,
-        "code": code_fingerprint("features", "labels", "splits", "views", "models", "training", "uncertainty", "evaluation", "pipeline"),
+        "code": code_fingerprint(*_OF_A_FOLD),
     }
 
 

@@ -67,7 +67,7 @@ class ValidationConfig(Part):
     calibration: Share = Field(default=0.35, description="fits calibrators and quantiles")
     ensemble: Share | None = Field(
         default=None,
-        description="fits those of ensembles, whose members were calibrated before; a half of `calibration` if there are any and it is left out",
+        description="fits those of ensembles, whose members are calibrated by then; half of `calibration` if left out and needed",
     )
     conformal: Share | None = Field(
         default=None,

@@ -20,4 +20,4 @@ def path_returns(stages: Stages, workspace: Workspace, kind: str) -> dict[str, F
     if stages.cross_validation is None:
         return {}
     tensors = load_tensors((workspace.path(stages.cross_validation) / "returns.safetensors").read_bytes())
-    return {label: tensors[f"{kind}|{label}"] for label in stages.models}
+    return {label: tensors[f"{kind}|{label}"] for label in stages.judged}

@@ -28,7 +28,7 @@ class Trials:
         bars = inputs.bars
         ledger = Ledger.of(bars.fingerprint)
         ledger.describe(bars.instrument.symbol, str(bars.timeframe), int(bars.open_time[0]), int(bars.open_time[-1]), len(bars))
-        return cls(ledger, inputs.recipe.name, {label: {"fit": model.fit.key} for label, model in stages.models.items()})
+        return cls(ledger, inputs.recipe.name, {label: {"fit": model.fit.key} for label, model in stages.judged.items()})
 
     def enter(self) -> None:
         """Say what is about to be judged, before anything of it is looked at."""
