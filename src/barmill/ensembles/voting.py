@@ -1,0 +1,214 @@
+"""Voting: a weighted mean of what the members say, or of what they vote for, with one set of weights for all rows and outputs.
+
+What every member declares is combined: probabilities always, since every member has them; E_r and the quantiles where all members
+are asked for them. An output that only some declare is left to stacking.
+
+Soft voting averages probabilities. Hard voting gives a member's weight to the class that it holds likeliest; classes that tie share
+it. So that a unanimous vote is not certainty, every class is given one vote of average weight more (Laplace's rule of succession):
+p = (m share + 1) / (m + k), with m members and k classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, cast
+
+import numpy as np
+
+from barmill.artefacts import canonical_json
+from barmill.ensembles.compatibility import check_members, check_rows, shared_outputs
+from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said
+from barmill.ensembles.mixture import mixture_quantiles
+from barmill.ensembles.params import VotingParams
+from barmill.ensembles.reading import ENSEMBLE_FILE, read_ensemble_file
+from barmill.ensembles.vote_weights import (
+    BlendLoss,
+    fitted_weights,
+    inverse_loss_weights,
+    log_loss_of,
+    member_losses,
+    pinball_loss_of,
+    squared_loss_of,
+)
+from barmill.errors import BundleError, ShapeError
+from barmill.models.contract import OUTPUTS, RawForecast
+from barmill.uncertainty.links import logits_of
+
+FORMAT = 1
+_AROUND_ONE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Voting:
+    """Members that vote; a `Combiner`.
+
+    members : their labels, in the order in which `combine` takes what they say
+    member_weights : of each, 0 or more, summing to 1
+    outputs : what all members declare, and so what the vote says
+    voting_type : "soft" or "hard"
+    quantiles : "level" averages the quantiles at each level (Vincent averaging), "mixture" takes those of the mixed distributions
+    summary : plain JSON of the fit: weights, losses, ties; it is no part of `files`
+    """
+
+    members: tuple[str, ...]
+    member_weights: tuple[float, ...]
+    outputs: tuple[str, ...]
+    voting_type: str = "soft"
+    quantiles: str = "level"
+    summary: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
+
+    def __post_init__(self) -> None:
+        weights = np.array(self.member_weights, dtype=np.float64)
+        if not self.members or len(set(self.members)) != len(self.members) or weights.shape != (len(self.members),):
+            raise ShapeError("voting", f"has {weights.size} weights for {list(self.members)}", expected="one for each of its members")
+        if not (np.isfinite(weights).all() and (weights >= 0).all() and abs(weights.sum() - 1) <= _AROUND_ONE):
+            raise ShapeError("voting.weights", f"are {list(self.member_weights)}", expected="numbers of 0 or more that sum to 1")
+        if self.voting_type not in ("soft", "hard") or self.quantiles not in ("level", "mixture") or not set(self.outputs) <= set(OUTPUTS):
+            found = f"is {self.voting_type}, {self.quantiles}, of {list(self.outputs)}"
+            raise ShapeError("voting", found, expected="soft or hard, level or mixture, of known outputs")
+
+    def combine(self, said: Sequence[Said], regimes: Float64Array | None = None) -> RawForecast:
+        """The vote of each row, from that row alone; no regime is looked at. Raises ShapeError where a member is missing."""
+        if len(said) != len(self.members):
+            raise ShapeError("said", f"holds {len(said)} forecasts", expected=f"one for each of {len(self.members)} members")
+        votes = [member.p for member in said] if self.voting_type == "soft" else [ballots(member.p, len(said)) for member in said]
+        return RawForecast(
+            logits_of(self._mean(votes)),
+            self._mean([self._expected(member, place) for place, member in enumerate(said)]) if "E_r" in self.outputs else None,
+            self._quantiles([member.quantiles for member in said]) if _says_quantiles(self.outputs) else None,
+        )
+
+    def _expected(self, said: Said, place: int) -> Float64Array:
+        if said.expected is None:
+            raise ShapeError(f"member '{self.members[place]}'", "says no E_r", expected="what it said when the weights were fitted")
+        return said.expected
+
+    def _mean(self, values: Sequence[Float64Array]) -> Float64Array:
+        """Member after member: a product with BLAS would add up one row in another order than a thousand rows."""
+        mean = values[0] * self.member_weights[0]
+        for value, weight in zip(values[1:], self.member_weights[1:], strict=True):
+            mean += value * weight
+        return mean
+
+    def _quantiles(self, quantiles: Sequence[Float64Array]) -> Float64Array:
+        # Multiplying and adding keep an order, in floating point too: a mean of quantiles that do not fall does not fall.
+        return self._mean(quantiles) if self.quantiles == "level" else mixture_quantiles(quantiles, self.member_weights)
+
+    def weights(self, regimes: Float64Array | None, n_rows: int) -> Float64Array:
+        """The same weights in each of `n_rows` rows, float64 of shape (n_rows, n_members)."""
+        return np.tile(np.array(self.member_weights), (n_rows, 1))
+
+    def files(self) -> Mapping[str, bytes]:
+        content = {
+            "kind": "voting",
+            "format": FORMAT,
+            "members": list(self.members),
+            "weights": list(self.member_weights),
+            "outputs": list(self.outputs),
+            "voting_type": self.voting_type,
+            "quantiles": self.quantiles,
+        }
+        return {ENSEMBLE_FILE: canonical_json(content)}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Read what `files` wrote. Raises BundleError where it is something else."""
+        content = read_ensemble_file(files)
+        try:
+            if content["kind"] != "voting" or content["format"] != FORMAT:
+                raise ValueError(f"a {content['kind']} of format {content['format']}")
+            labels, outputs = tuple(map(str, content["members"])), tuple(map(str, content["outputs"]))
+            weights = tuple(map(float, content["weights"]))
+            return cls(labels, weights, outputs, str(content["voting_type"]), str(content["quantiles"]))
+        except (KeyError, TypeError, ValueError, ShapeError) as error:
+            raise BundleError(ENSEMBLE_FILE, f"holds no voting: {error!r}", mend="Build the bundle again.") from error
+
+
+def ballots(p: Float64Array, n_members: int) -> Float64Array:
+    """One member's vote as the probability that it would have alone: p of shape (n,) or (n, k), and so the result.
+
+    The mean of these over members, by weight, is the probability of the hard vote.
+    """
+    if p.ndim == 1:
+        return 0.5 + np.sign(p - 0.5) * (0.5 * n_members / (n_members + 2))
+    likeliest = p == p.max(axis=1, keepdims=True)
+    return (likeliest * (n_members / np.add.reduce(likeliest, axis=1, keepdims=True)) + 1) / (n_members + p.shape[1])
+
+
+def fit_voting(config: VotingParams, members: Sequence[Member], rows: FitRows) -> Voting:
+    """Weigh the members: as given, equally, by inverse loss, or by what loses least on these rows.
+
+    The loss is that of the vote itself: log loss where p_up is an output that all share (of the counted votes, if voting is hard), else
+    the pinball loss of the quantiles averaged by level, or the squared error of E_r. Weights found so serve all outputs. Members
+    are taken in the order of their labels, so that theirs in the recipe changes no digit of a weight.
+
+    Parameters
+    ----------
+    config : how to vote and to weigh
+    members : the members, in the order of `rows.said`; one is enough, for what is left after others were dropped
+    rows : out-of-fold forecasts and what came; of given and equal weights only the summary depends on them
+
+    Raises: EnsembleError for members that share no output, or weights that do not fit them; TrainingError for forecasts that are not
+    finite, or a fit that does not converge; ShapeError for arrays that do not fit.
+    """
+    from threadpoolctl import threadpool_limits
+
+    given = config.weights if isinstance(config.weights, dict) else None
+    check_members(members, "voting", weights=given, at_least=1)
+    check_rows(members, rows)
+    labels, outputs = [member.label for member in members], shared_outputs(members)
+    order = sorted(range(len(members)), key=lambda place: labels[place])
+    with threadpool_limits(limits=1):
+        loss = _loss(config, outputs, rows, order)
+        alone = dict(zip((labels[place] for place in order), member_losses(loss, len(members)), strict=True))
+        weights = given or dict(zip(alone, _weights(config, loss, np.array(list(alone.values()))), strict=True))
+        total = sum(weights[label] for label in sorted(weights))
+        shares = {label: float(weights[label] / total) for label in labels}
+        summary = {
+            "weights": shares,
+            "weighted_by": "given" if given else config.weights,
+            "outputs": list(outputs),
+            "loss": {
+                "name": loss.name,
+                "members": {label: float(alone[label]) for label in labels},
+                "equal": loss.value(np.full(len(members), 1 / len(members))),
+                "ensemble": loss.value(np.array([shares[labels[place]] for place in order])),
+            },
+            **({"ties": _ties(rows, labels, shares)} if config.voting_type == "hard" else {}),
+        }
+    return Voting(tuple(labels), tuple(shares.values()), outputs, config.voting_type, config.quantiles, summary)
+
+
+def _loss(config: VotingParams, outputs: Sequence[str], rows: FitRows, order: Sequence[int]) -> BlendLoss:
+    said = [rows.said[place] for place in order]
+    if "p_up" in outputs:
+        p = [member.p if config.voting_type == "soft" else ballots(member.p, len(said)) for member in said]
+        return log_loss_of(p, rows.y, rows.weight)
+    if _says_quantiles(outputs):
+        return pinball_loss_of([member.quantiles for member in said], rows.z, rows.weight)
+    return squared_loss_of([cast(Float64Array, member.expected) for member in said], rows.z, rows.weight)
+
+
+def _weights(config: VotingParams, loss: BlendLoss, alone: Float64Array) -> Float64Array:
+    if config.weights == "equal":
+        return np.full(alone.size, 1 / alone.size)
+    return inverse_loss_weights(alone) if config.weights == "inverse_loss" else fitted_weights(loss, alone.size)
+
+
+def _says_quantiles(outputs: Sequence[str]) -> bool:
+    return any(output in QUANTILE_OUTPUTS for output in outputs)
+
+
+def _ties(rows: FitRows, labels: Sequence[str], shares: Mapping[str, float]) -> dict[str, Any]:
+    """Shares of the rows in which a member, or the vote, holds several classes for the likeliest."""
+
+    def tied(p: Float64Array) -> float:
+        by_class = np.column_stack((1 - p, p)) if p.ndim == 1 else p
+        top = by_class.max(axis=1, keepdims=True)
+        return float(np.mean(np.count_nonzero(by_class >= top - 1e-12, axis=1) > 1))
+
+    votes = [ballots(member.p, len(labels)) * shares[label] for member, label in zip(rows.said, labels, strict=True)]
+    members = {label: tied(member.p) for member, label in zip(rows.said, labels, strict=True)}
+    return {"members": members, "vote": tied(np.sum(votes, axis=0))}
+
+
+__all__ = ["Voting", "ballots", "fit_voting"]
