@@ -38,13 +38,16 @@ from barmill.evaluation.backtesting import (
     volatility_regimes,
 )
 from barmill.evaluation.baselines import Baselines, RandomBand, baselines, random_band
+from barmill.evaluation.brier import BrierParts, brier_decomposition
+from barmill.evaluation.calibration_choice import CalibrationChoice, TriedCalibration, choose_calibration
 from barmill.evaluation.calibration_error import (
     CalibrationError,
-    ReliabilityCurve,
+    DebiasedError,
+    debiased_calibration_error,
     expected_calibration_error,
-    reliability_curve,
     top_label_calibration_error,
 )
+from barmill.evaluation.calibration_gain import CalibrationGain, calibration_gain
 from barmill.evaluation.classification import ClassificationScores, average_ranks, classification_metrics, classification_scores
 from barmill.evaluation.comparison import (
     Comparison,
@@ -139,6 +142,7 @@ from barmill.evaluation.performance import (
     sortino_ratio,
     trade_stats,
 )
+from barmill.evaluation.reliability import ReliabilityCurve, reliability_band, reliability_curve
 from barmill.evaluation.stationarity import DickeyFuller, augmented_dickey_fuller
 from barmill.evaluation.trades import Trades
 from barmill.evaluation.trading_rule import Thresholds, TradingRule, fit_thresholds, positions
@@ -154,7 +158,10 @@ __all__ = [
     "BacktestOverfitting",
     "BacktestResult",
     "Baselines",
+    "BrierParts",
+    "CalibrationChoice",
     "CalibrationError",
+    "CalibrationGain",
     "CallableTable",
     "CheckResult",
     "ClassificationScores",
@@ -165,6 +172,7 @@ __all__ = [
     "CoverageFigure",
     "CoverageReport",
     "DataSpan",
+    "DebiasedError",
     "DeflatedSharpe",
     "DeflatedTrials",
     "DickeyFuller",
@@ -228,6 +236,7 @@ __all__ = [
     "TradeStats",
     "Trades",
     "TradingRule",
+    "TriedCalibration",
     "auc_interval",
     "audit_features",
     "augmented_dickey_fuller",
@@ -239,9 +248,12 @@ __all__ = [
     "baselines",
     "bootstrap_interval",
     "bootstrap_intervals",
+    "brier_decomposition",
     "by_group",
+    "calibration_gain",
     "calmar_ratio",
     "check_provenance",
+    "choose_calibration",
     "classification_metrics",
     "classification_scores",
     "compare_models",
@@ -251,6 +263,7 @@ __all__ = [
     "coverage_band",
     "coverage_report",
     "coverage_words",
+    "debiased_calibration_error",
     "deflated_sharpe_ratio",
     "diebold_mariano",
     "drop_missing",
@@ -293,6 +306,7 @@ __all__ = [
     "random_band",
     "read_backtest_config",
     "reality_check",
+    "reliability_band",
     "reliability_curve",
     "rolling_sharpe",
     "run_leakage_checks",

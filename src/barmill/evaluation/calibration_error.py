@@ -1,18 +1,14 @@
-"""Do events forecast at 60 % happen in 60 % of the cases? Errors and the reliability curve (definitions.md, section 11)."""
+"""Do events forecast at 60 % happen in 60 % of the cases? Errors of calibration (definitions.md, section 11)."""
 
-from dataclasses import dataclass
+import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import ShapeError
-from barmill.uncertainty.checked import at_least_one_row, class_indices, class_probabilities, probabilities
-
-Float64Array = npt.NDArray[np.float64]
-Int64Array = npt.NDArray[np.int64]
-
-Z_95 = 1.959963984540054  # norm.ppf(0.975)
+from barmill.evaluation.probability_bins import Binning, binned
+from barmill.uncertainty.checked import class_indices, class_probabilities
 
 
 class CalibrationError(NamedTuple):
@@ -21,29 +17,42 @@ class CalibrationError(NamedTuple):
     rmsce: float
 
 
-def expected_calibration_error(p: npt.ArrayLike, y: npt.ArrayLike, n_bins: int = 15) -> CalibrationError:
-    """Distance between what the probability of class 1 says and what comes, over bins of equal width.
+class DebiasedError(NamedTuple):
+    """squared : mean square calibration error without its bias, below 0 by chance where forecasts are calibrated
+    rmsce : its root, 0 where it is below 0; this one is not free of bias near 0
+    """
 
-    Bins are ((k - 1)/n_bins, k/n_bins]; 0 falls into the first. In each bin that is not empty, gap = abs(mean p - share of y = 1).
+    squared: float
+    rmsce: float
+
+
+def expected_calibration_error(p: npt.ArrayLike, y: npt.ArrayLike, n_bins: int = 15, binning: Binning = "equal_width") -> CalibrationError:
+    """Distance between what the probability of class 1 says and what comes, over bins of what it says.
+
+    Bins of equal width are ((k - 1)/n_bins, k/n_bins]; 0 falls into the first. Forecasts of markets crowd near the base rate, where
+    few of those bins hold rows: bins of equal mass then see more. In each bin that is not empty, gap = abs(mean p - share of y = 1).
+    All three are biased upward, the more so the more bins and the fewer rows: compare models on the same rows and bins alone, or
+    take `debiased_calibration_error`.
 
     Parameters
     ----------
     p : float64 of shape (n,), probability of class 1
     y : 0 or 1, shape (n,)
     n_bins : int, at least 1
+    binning : "equal_width", or "equal_mass": bins of as many rows each as ties allow
 
     Returns
     -------
     ece : mean of the gaps weighted by counts; mce : the largest; rmsce : root of the weighted mean square
 
-    Source: Naeini, Cooper & Hauskrecht (2015), AAAI.
+    Source: Naeini, Cooper & Hauskrecht (2015), AAAI; of equal mass: Nixon et al. (2019), CVPR workshops, section 3.
     """
-    bins = _binned(p, y, n_bins)
-    gap, weight = np.abs(bins.mean_p - bins.share), bins.count / bins.count.sum()
-    return CalibrationError(float(weight @ gap), float(gap.max()), float(np.sqrt(weight @ gap**2)))
+    bins = binned(p, y, n_bins, binning)
+    gap = np.abs(bins.mean_p - bins.share)
+    return CalibrationError(float(bins.weight @ gap), float(gap.max()), float(np.sqrt(bins.weight @ gap**2)))
 
 
-def top_label_calibration_error(P: npt.ArrayLike, y: npt.ArrayLike, n_bins: int = 15) -> CalibrationError:
+def top_label_calibration_error(P: npt.ArrayLike, y: npt.ArrayLike, n_bins: int = 15, binning: Binning = "equal_width") -> CalibrationError:
     """The same of the likeliest class: p is its probability, y whether it came. Of two equal classes the first counts.
 
     Differs from `expected_calibration_error` for two classes as well: a p of 0.3 is there 0.3 for class 1, here 0.7 for class 0.
@@ -55,63 +64,39 @@ def top_label_calibration_error(P: npt.ArrayLike, y: npt.ArrayLike, n_bins: int 
     """
     by_class = class_probabilities(P)
     came = class_indices(y, by_class.shape[1], length=by_class.shape[0])
-    return expected_calibration_error(by_class.max(axis=1), by_class.argmax(axis=1) == came, n_bins)
+    return expected_calibration_error(by_class.max(axis=1), by_class.argmax(axis=1) == came, n_bins, binning)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReliabilityCurve:
-    """One entry for each bin that is not empty, in ascending order.
+def debiased_calibration_error(
+    p: npt.ArrayLike, y: npt.ArrayLike, n_bins: int = 15, overlap: float = 1.0, binning: Binning = "equal_mass"
+) -> DebiasedError:
+    """Mean square calibration error less what chance alone puts into it: its mean is 0 for calibrated forecasts, however few the rows.
 
-    mean_p : mean forecast; share : share of class 1; low, high : its 95 % Wilson interval; count : rows
-    """
-
-    mean_p: Float64Array
-    share: Float64Array
-    low: Float64Array
-    high: Float64Array
-    count: Int64Array
-
-
-def reliability_curve(p: npt.ArrayLike, y: npt.ArrayLike, n_bins: int = 10, overlap: float = 1.0) -> ReliabilityCurve:
-    """What came against what was said, over the bins of `expected_calibration_error`, with a Wilson band.
+    A bin of m rows misses its forecast by chance with a variance that share * (1 - share) / (m - 1) estimates without bias; that is
+    taken from each square gap. What forecasts differ within a bin by adds a little to it, less the narrower the bins.
 
     Parameters
     ----------
     p, y, n_bins : as in `expected_calibration_error`
-    overlap : float, at least 1: how many rows share one outcome. Labels of 60 bars made at every bar overlap; with overlap 60 the band is
-        that of a sixtieth of the rows, without it the rows pass for independent and the band is far too narrow.
+    overlap : float, at least 1: how many rows share one outcome; a bin of m rows then counts for m / overlap
+    binning : "equal_mass", or "equal_width"
 
-    Source: Wilson (1927), JASA 22.
+    Returns
+    -------
+    squared, rmsce : floats; NaN where a bin counts for no more than one row, which shows no variance
+
+    Raises: ShapeError as `expected_calibration_error`, or for an overlap below 1.
+    Source: Kumar, Liang & Ma (2019), "Verified uncertainty calibration", NeurIPS, section 4, the debiased estimator.
     """
     if not overlap >= 1:
         raise ShapeError("overlap", f"is {overlap}", expected="1 or more rows")
-    bins = _binned(p, y, n_bins)
-    n = np.maximum(bins.count / overlap, 1.0)
-    centre = (bins.share + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * np.sqrt(bins.share * (1 - bins.share) / n + Z_95**2 / (4 * n**2))
-    return ReliabilityCurve(bins.mean_p, bins.share, np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1), bins.count)
+    bins = binned(p, y, n_bins, binning)
+    rows = bins.count / overlap
+    if rows.min() <= 1:
+        return DebiasedError(math.nan, math.nan)
+    by_chance = bins.share * (1 - bins.share) / (rows - 1)
+    squared = float(bins.weight @ ((bins.mean_p - bins.share) ** 2 - by_chance))
+    return DebiasedError(squared, math.sqrt(max(squared, 0.0)))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Bins:
-    mean_p: Float64Array
-    share: Float64Array
-    count: Int64Array
-
-
-def _binned(p: npt.ArrayLike, y: npt.ArrayLike, n_bins: int) -> _Bins:
-    if n_bins < 1:
-        raise ShapeError("n_bins", f"is {n_bins}", expected="at least 1")
-    said = probabilities(p)
-    at_least_one_row(said.size, "p")
-    came = class_indices(y, 2, length=said.size)
-    upper_edges = np.arange(1, n_bins + 1) / n_bins  # compared, not multiplied: 0.7 * 10 is above 7 in floating point
-    place = np.searchsorted(upper_edges, said, side="left")
-    count = np.bincount(place, minlength=n_bins)
-    held = count > 0
-    mean_p = np.bincount(place, weights=said, minlength=n_bins)[held] / count[held]
-    share = np.bincount(place, weights=came, minlength=n_bins)[held] / count[held]
-    return _Bins(mean_p, share, count[held])
-
-
-__all__ = ["CalibrationError", "ReliabilityCurve", "expected_calibration_error", "reliability_curve", "top_label_calibration_error"]
+__all__ = ["CalibrationError", "DebiasedError", "debiased_calibration_error", "expected_calibration_error", "top_label_calibration_error"]

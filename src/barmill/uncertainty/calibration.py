@@ -74,6 +74,13 @@ def _run(steps: Sequence[Step], logits: Float64Array) -> Float64Array:
     return p
 
 
+def check_methods(methods: Sequence[str]) -> None:
+    """RecipeError for a name that is none of METHODS."""
+    for method in methods:
+        if method not in METHODS:
+            raise RecipeError("calibrate", f"no calibrator named '{method}'", expected=" or ".join(METHODS))
+
+
 def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayLike, n_classes: int) -> Calibration:
     """Fit `methods` one after the other on validation rows: they neither trained the model nor judge the result.
 
@@ -92,9 +99,7 @@ def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayL
     """
     if n_classes not in CLASSES:
         raise ShapeError("n_classes", f"is {n_classes}", expected="2, 3 or 5")
-    for method in methods:
-        if method not in METHODS:
-            raise RecipeError("calibrate", f"no calibrator named '{method}'", expected=" or ".join(METHODS))
+    check_methods(methods)
     if not methods:
         return Calibration(n_classes)
     scores = logit_array(logits, n_classes)
@@ -112,4 +117,4 @@ def fit_calibration(methods: Sequence[str], logits: npt.ArrayLike, y: npt.ArrayL
     return Calibration(n_classes, tuple(steps))
 
 
-__all__ = ["CLASSES", "METHODS", "Beta", "Calibration", "Isotonic", "Platt", "Temperature", "fit_calibration"]
+__all__ = ["CLASSES", "METHODS", "Beta", "Calibration", "Isotonic", "Platt", "Temperature", "check_methods", "fit_calibration"]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from barmill.evaluation.calibration_error import expected_calibration_error, reliability_curve
+from barmill.evaluation.calibration_error import expected_calibration_error
 from barmill.evaluation.classification import classification_metrics
 from barmill.evaluation.experts.gain import Control, Float64Array, gain_over
+from barmill.evaluation.reliability import reliability_curve
 from barmill.models.expert.metrics import (
     best_ranked,
     coverage,
