@@ -17,7 +17,7 @@ from barmill.pipeline.job import ModelJob
 from barmill.pipeline.model_fit import calibrate_model, columns_of, fit_model, up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
-from barmill.pipeline.workspace import Workspace
+from barmill.pipeline.workspace import Stage, Workspace
 
 IMPORTANCE_REPEATS = 3
 
@@ -32,13 +32,13 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
         "bundle": lambda folder: _bundle(job, workspace, data, folder),
     }
-    do_steps(job, workspace, steps, teller)
+    do_steps({role: ref.stage for role, ref in job.stages.items()}, workspace, steps, teller)
 
 
-def do_steps(job: ModelJob, workspace: Workspace, steps: Mapping[str, Callable[[Path], None]], teller: Teller) -> None:
-    """Make the stages of `job` that are not there yet, each by the step of its role, in order."""
+def do_steps(stages: Mapping[str, Stage], workspace: Workspace, steps: Mapping[str, Callable[[Path], None]], teller: Teller) -> None:
+    """Make the stages that are not there yet, each by the step of its role, in order."""
     for role, step in steps.items():
-        stage = job.stages[role].stage
+        stage = stages[role]
         if workspace.record(stage) is not None:
             continue
         teller.started(stage.name)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from barmill.market import Bars
 from barmill.models.contract import Window
 from barmill.pipeline.dataset import load_bars
-from barmill.pipeline.ensemble_config import OofConfig
+from barmill.pipeline.ensemble_config import EnsembleConfig, OofConfig
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
@@ -83,6 +83,29 @@ class OutOfFoldJob(BaseModel):
     stages: dict[str, StageRef]
     oof: OofConfig
     folds: dict[int, dict[str, StageRef]]
+    windows: dict[str, Window]
+    volatility: str
+
+
+class EnsembleJob(BaseModel):
+    """Everything that a worker needs to fit and calibrate one ensemble.
+
+    root : the run folder
+    ensemble : as the recipe has it
+    stages : every stage that it reads or writes, by role
+    folds : of each member, its stage in each fold of the training block
+    members : of each member, the stages in which it was fitted on all of train, and calibrated
+    windows : bars that each model sees
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    recipe: Recipe
+    ensemble: EnsembleConfig
+    stages: dict[str, StageRef]
+    folds: dict[str, list[StageRef]]
+    members: dict[str, tuple[StageRef, StageRef]]
     windows: dict[str, Window]
     volatility: str
 

@@ -35,7 +35,7 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
         "bundle": lambda folder: _bundle(job, workspace, data, folder),
     }
-    do_steps(job, workspace, steps, teller)
+    do_steps({role: ref.stage for role, ref in job.stages.items()}, workspace, steps, teller)
 
 
 def _fit(job: ModelJob, workspace: Workspace, data: ExpertData, folder: Path, teller: Teller) -> None:

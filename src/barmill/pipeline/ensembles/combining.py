@@ -1,0 +1,94 @@
+"""From the words of a recipe to a fitted ensemble: which columns tell its regimes, and which fit makes it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from barmill.ensembles.catalogue import ensemble_spec
+from barmill.ensembles.contract import Combiner, FitRows, Member
+from barmill.ensembles.fusion import fit_fusion
+from barmill.ensembles.gating import fit_gating, gate_params, gated_columns
+from barmill.ensembles.out_of_fold import OutOfFold
+from barmill.ensembles.params import FusionParams, RegimeGatingParams, VotingParams
+from barmill.ensembles.regime_gate import regime_columns
+from barmill.ensembles.stacking import fit_stacking
+from barmill.ensembles.voting import fit_voting
+from barmill.labels import Labels
+from barmill.pipeline.ensemble_config import EnsembleConfig
+from barmill.splits import PurgedKFold
+
+USUAL_REGIMES = ("volatility_regime", "trend_regime", "structure_regime")  # of a softmax gate
+BY_FILTER = ("hmm_regime", "markov_switching")
+
+
+class RegimeColumns(NamedTuple):
+    """Features that an ensemble reads at the decision bar: those of its gate, then those of its meta-learner; none twice."""
+
+    gate: tuple[str, ...]
+    meta: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.gate, *self.meta)))
+
+
+def regimes_of(ensemble: EnsembleConfig) -> RegimeColumns:
+    """Raises RecipeError for features that the gate cannot take."""
+    meta = ensemble.regime_features if ensemble.method == "stacking" else ()
+    gating = ensemble.gating
+    if not (ensemble.method == "gating" or gating.enabled) or gating.method == "static":
+        return RegimeColumns((), meta)
+    if gating.method in BY_FILTER:
+        params = gate_params(gating.method, gating.config)
+        assert isinstance(params, RegimeGatingParams)
+        return RegimeColumns(regime_columns(gating.method, params.n_regimes, gating.regime_features), meta)
+    return RegimeColumns(gating.regime_features or USUAL_REGIMES, meta)
+
+
+def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int) -> Combiner:
+    """Fit the ensemble that a recipe names on what its members said out of fold.
+
+    told : with regimes in the order of `regimes_of(ensemble).all`
+    labels : of the whole run, by whose ends inner folds are purged
+    """
+    spec, rows = ensemble_spec(ensemble.kind), told.rows
+    if ensemble.method == "voting":
+        params = VotingParams.model_validate({**ensemble.config, "voting_type": ensemble.voting_type or "soft"})
+        return fit_voting(params, members, rows)
+    if ensemble.method == "gating":
+        gate = gate_params(ensemble.gating.method, ensemble.gating.config)
+        return fit_gating(ensemble.gating.method, gate, members, _only(rows, ensemble, "gate"), seed=seed)
+    folds = purged(ensemble, told, labels)
+    if ensemble.method == "fusion":
+        return fit_fusion(FusionParams.model_validate(dict(ensemble.config)), members, rows, folds)
+    extra = None
+    if ensemble.gating.enabled:
+        gate = gate_params(ensemble.gating.method, ensemble.gating.config)
+        extra = gated_columns(ensemble.gating.method, gate, members, _only(rows, ensemble, "gate"), folds, seed=seed)
+    columns = regimes_of(ensemble)
+    places = {name: columns.all.index(name) for name in columns.meta}
+    params = spec.params.model_validate(dict(ensemble.config))
+    return fit_stacking(str(spec.meta_learner), params, members, rows, seed=seed, extra=extra, regime_columns=places or None, folds=folds)
+
+
+def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels."""
+    oof = ensemble.oof
+    splitter = PurgedKFold(oof.n_folds, purge=oof.purge_bars, embargo=oof.embargo_bars)
+    return [(fold.train.positions(), fold.test.positions()) for fold in splitter.folds(labels.take(told.positions))]
+
+
+def _only(rows: FitRows, ensemble: EnsembleConfig, part: str) -> FitRows:
+    """With the regime columns of the gate alone."""
+    columns = regimes_of(ensemble)
+    wanted = [columns.all.index(name) for name in getattr(columns, part)]
+    return rows._replace(regimes=None if rows.regimes is None or not wanted else np.ascontiguousarray(rows.regimes[:, wanted]))
+
+
+def summary_of(combiner: Combiner) -> Mapping[str, Any]:
+    """How its fit went, plain JSON."""
+    return getattr(combiner, "summary", {})
+
+
+__all__ = ["RegimeColumns", "fit_combiner", "purged", "regimes_of", "summary_of"]

@@ -1,0 +1,100 @@
+"""Worker: fit one ensemble on its members' forecasts out of fold, and calibrate it. `python -m barmill.pipeline.ensembles.fitting JOB`."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from barmill.artefacts import readable_json, without_nan, write_folder, write_new
+from barmill.ensembles.contract import Combiner, Said
+from barmill.ensembles.reading import read_combiner
+from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds
+from barmill.models.contract import RawForecast
+from barmill.pipeline.bundling import fitted_files
+from barmill.pipeline.dataset import Dataset, Positions
+from barmill.pipeline.ensembles.combining import fit_combiner, regimes_of, summary_of
+from barmill.pipeline.ensembles.members import load_member, members_of, said_out_of_fold
+from barmill.pipeline.ensembles.oof_folds import OofFolds
+from barmill.pipeline.ensembles.said import said_by
+from barmill.pipeline.fitting import do_steps
+from barmill.pipeline.job import EnsembleJob
+from barmill.pipeline.model_fit import up_of
+from barmill.pipeline.provenance import provenance_of
+from barmill.pipeline.worker import Teller, work
+from barmill.pipeline.workspace import Workspace
+from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
+
+
+def fit_and_calibrate(raw: dict[str, Any], teller: Teller) -> None:
+    """Do what is not done yet of the stages of one ensemble."""
+    job = EnsembleJob.model_validate(raw)
+    workspace = Workspace(job.root)
+    labels, stages = job.recipe.labels, {role: ref.stage for role, ref in job.stages.items()}
+    data = Dataset.of(workspace, stages, labels.classes, labels.horizon, job.volatility)
+    steps: dict[str, Callable[[Path], None]] = {
+        "fit": lambda folder: _fit(job, workspace, data, folder),
+        "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
+    }
+    do_steps(stages, workspace, steps, teller)
+
+
+def _fit(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
+    members = members_of(job.recipe, job.ensemble)
+    folds = OofFolds.of(data.labels, data.positions["train"], job.ensemble.oof)
+    stages = {label: [ref.stage for ref in refs] for label, refs in job.folds.items()}
+    told = said_out_of_fold(members, stages, folds, data.scaled_data, workspace, _regimes(job, data))
+    combiner = fit_combiner(job.ensemble, members, told, data.labels, seed=job.recipe.seed)
+    write_folder(folder / "weights", combiner.files())
+    summary = {**summary_of(combiner), "out_of_fold": told.to_json()}
+    write_new(folder / "summary.json", readable_json(without_nan(summary)))
+
+
+def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
+    recipe = job.recipe
+    combiner = read_combiner(fitted_files(workspace, job.stages["fit"].stage))
+    held_out, chosen = (data.positions[block] for block in ("ensemble", "selection"))
+    samples = data.samples("ensemble", None, ())
+    raw = _combined(job, workspace, data, combiner, held_out)
+    calibration, quantiles = calibrate_ensemble(raw, samples.y, samples.z, list(recipe.inference.calibrate or ()), recipe.labels.classes)
+    p = calibration.apply(_combined(job, workspace, data, combiner, chosen).logits)
+    y = data.labels.classes(recipe.labels.classes)[chosen]
+    error = expected_calibration_error(up_of(p), (y == recipe.labels.classes - 1).astype(np.int8))
+    low, high = fit_thresholds(up_of(p), recipe.rule)
+    write_new(folder / "calibration.json", readable_json(calibration.to_json()))
+    write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
+    write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
+    selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen)}
+    write_new(folder / "selection.json", readable_json(without_nan(selection)))
+    records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
+    write_new(folder / "provenance.json", readable_json(records))
+
+
+def calibrate_ensemble(
+    raw: RawForecast, y: np.ndarray[Any, Any], z: np.ndarray[Any, Any], methods: list[str], n_classes: int
+) -> tuple[Calibration, ResidualQuantiles]:
+    """What turns an ensemble's scores into probabilities and quantiles, from rows on which neither it nor a member was fitted."""
+    calibration = fit_calibration(methods, raw.logits, y, n_classes)
+    learned = raw.quantiles is not None
+    return calibration, NATIVE if learned else fit_residual_quantiles(raw.expected, raw.logits, z)
+
+
+def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, rows: Positions) -> RawForecast:
+    """What the ensemble says of the labels `rows`, its members fitted on all of train."""
+    said: list[Said] = []
+    for entry in job.recipe.members(job.ensemble):
+        fit, calibrate = (ref.stage for ref in job.members[entry.label])
+        model = load_member(entry, fit, calibrate, workspace)
+        said.append(said_by(model, data.scaled_data.view(rows, job.windows[entry.label], entry.inputs)))
+    regimes = _regimes(job, data)
+    return combiner.combine(said, None if regimes is None else regimes[data.labels.t0[rows]])
+
+
+def _regimes(job: EnsembleJob, data: Dataset) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """The columns of the plan that tell the regime, float64 (n_bars, n_regimes)."""
+    names = regimes_of(job.ensemble).all
+    return np.ascontiguousarray(data.values[:, [data.names.index(name) for name in names]]) if names else None
+
+
+if __name__ == "__main__":
+    work(fit_and_calibrate)
