@@ -12,7 +12,7 @@ from barmill.artefacts import without_nan
 from barmill.errors import ShapeError
 from barmill.evaluation.auc_interval import Interval
 from barmill.evaluation.comparison.band_scores import band_coverage, coverage_band, winkler_score
-from barmill.uncertainty.checked import vector
+from barmill.uncertainty.checked import at_least_one_row, vector
 
 Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -145,7 +145,9 @@ def coverage_report(
     """
     if not (0 < alpha < 1 and overlap >= 1):
         raise ShapeError("coverage_report", f"alpha {alpha}, overlap {overlap}", expected="alpha between 0 and 1, overlap at least 1")
-    rows = _Rows(vector(y, "y"), vector(lower, "lower"), vector(upper, "upper"), alpha, overlap)
+    came = vector(y, "y")
+    at_least_one_row(came.size, "y")
+    rows = _Rows(came, vector(lower, "lower", came.size), vector(upper, "upper", came.size), alpha, overlap)
     regimes = () if regime is None else _regimes(vector(regime, "regime", rows.n))
     deciles = () if volatility is None else _deciles(vector(volatility, "volatility", rows.n))
     overall = rows.figure("all rows", np.ones(rows.n, dtype=bool), CONFIDENCE)
