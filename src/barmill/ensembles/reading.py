@@ -14,6 +14,9 @@ ENSEMBLE_FILE = "ensemble.json"
 # By kind "module:Class", written here by us and never read from a file; what reads an ensemble needs NumPy alone.
 KINDS: Mapping[str, str] = MappingProxyType(
     {
+        "fusion": "barmill.ensembles.fusion:Fusion",
+        "gating": "barmill.ensembles.gating:Gating",
+        "stacking": "barmill.ensembles.stacking:Stacking",
         "voting": "barmill.ensembles.voting:Voting",
     }
 )
