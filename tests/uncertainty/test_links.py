@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_softmax
 from scipy.special import softmax as scipy_softmax
 
-from barmill.uncertainty.links import logits_of, mean_log_loss, probabilities_of, sigmoid, softmax
+from barmill.uncertainty.links import logits_of, mean_log_loss, probabilities_of, scaled_to_one, sigmoid, softmax, sum_of_columns
 
 LOGITS = st.lists(st.floats(-800, 800), min_size=1, max_size=40)
 
@@ -44,3 +44,26 @@ def test_logits_of_probabilities_come_back():
     assert np.isfinite(logits_of(np.array([0.0, 1.0]))).all()
     p = np.array([[0.2, 0.3, 0.5], [0.0, 0.0, 1.0]])
     np.testing.assert_allclose(probabilities_of(logits_of(p)), p, atol=1e-14)
+
+
+@given(st.lists(st.floats(-800, 800), min_size=2, max_size=33))
+def test_one_number_alone_takes_the_same_way_to_the_bit(z):
+    z = np.array(z)
+    p = sigmoid(z)
+    np.testing.assert_array_equal(p, [sigmoid(z[i : i + 1])[0] for i in range(len(z))])
+    np.testing.assert_array_equal(logits_of(p), [logits_of(p[i : i + 1])[0] for i in range(len(z))])
+
+
+@given(st.lists(st.tuples(*[st.floats(0, 1)] * 5), min_size=2, max_size=20), st.integers(1, 5))
+def test_one_row_alone_is_summed_and_scaled_to_the_same_bits(rows, n_classes):
+    values = np.array(rows)[:, :n_classes]
+    otherwise = np.full(values.shape, 1 / n_classes)
+    np.testing.assert_array_equal(sum_of_columns(values), np.concatenate([sum_of_columns(row[None]) for row in values]))
+    together = scaled_to_one(values, otherwise)
+    np.testing.assert_array_equal(together, np.vstack([scaled_to_one(row[None], otherwise[:1]) for row in values]))
+
+
+def test_a_row_of_zeros_is_scaled_to_what_stands_in_for_it():
+    values, otherwise = np.array([[0.0, 0.0], [1.0, 3.0]]), np.array([[0.4, 0.6], [0.5, 0.5]])
+    np.testing.assert_array_equal(scaled_to_one(values, otherwise), [[0.4, 0.6], [0.25, 0.75]])
+    np.testing.assert_array_equal(scaled_to_one(values[:1], otherwise[:1]), [[0.4, 0.6]])

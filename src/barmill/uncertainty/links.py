@@ -1,4 +1,8 @@
-"""Between log-odds and probabilities, without overflow, and each row's result depending on that row alone."""
+"""Between log-odds and probabilities, without overflow, and each row's result depending on that row alone.
+
+A server asks for one row at a time, and the cost of an array operation is then all call and no work: one row takes Python's floats
+where these do the same sums in the same order. Exponentials and logarithms stay NumPy's, whose last bit is not Python's.
+"""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +14,19 @@ SMALLEST = 1e-15  # definitions.md, section 11: probabilities are clipped to [1e
 
 def sigmoid(z: Float64Array) -> Float64Array:
     """1 / (1 + exp(-z)), shape kept."""
+    if z.shape == (1,):
+        at = z.item()
+        decay = float(np.exp(-abs(at)))
+        return np.array([(1.0 if at >= 0 else decay) / (1.0 + decay)])
     decay = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0, decay) / (1.0 + decay)
 
 
 def softmax(z: Float64Array) -> Float64Array:
     """exp(z) / sum(exp(z)) over the last axis of shape (n, K)."""
+    if len(z) == 1:
+        scaled = np.exp(z - max(z[0].tolist()))
+        return scaled / _sum_in_order(scaled)
     scaled = np.exp(z - z.max(axis=1, keepdims=True))
     return scaled / sum_of_columns(scaled)[:, None]
 
@@ -25,6 +36,8 @@ def sum_of_columns(values: Float64Array) -> Float64Array:
 
     The columns are added one by one: NumPy's own sum may choose another order for one row than for many.
     """
+    if len(values) == 1:
+        return np.array([_sum_in_order(values)])
     total = values[:, 0].copy()
     for column in range(1, values.shape[1]):
         total += values[:, column]
@@ -43,12 +56,18 @@ def logits_of(p: Float64Array) -> Float64Array:
 
 def log_odds_of(p: Float64Array) -> Float64Array:
     """ln(p / (1 - p)) of each number, shape kept; clipped likewise."""
-    inside = _clipped(p)
-    return np.log(inside) - np.log1p(-inside)
+    if p.shape == (1,):
+        inside = min(max(p.item(), SMALLEST), 1 - SMALLEST)
+        return np.array([float(np.log(inside)) - float(np.log1p(-inside))])
+    clipped = _clipped(p)
+    return np.log(clipped) - np.log1p(-clipped)
 
 
 def scaled_to_one(values: Float64Array, otherwise: Float64Array) -> Float64Array:
     """Rows of (n, K) that are not negative, divided by their sum; a row of zeros gives that row of `otherwise`."""
+    if len(values) == 1:
+        sum_of_row = _sum_in_order(values)
+        return values / sum_of_row if sum_of_row > 0 else otherwise
     total = sum_of_columns(values)[:, None]
     if (total > 0).all():
         return values / total
@@ -62,6 +81,14 @@ def mean_log_loss(logits: Float64Array, y: npt.NDArray[np.int64]) -> float:
     top = logits.max(axis=1)
     normaliser = top + np.log(np.exp(logits - top[:, None]).sum(axis=1))
     return float(np.mean(normaliser - logits[np.arange(y.size), y]))
+
+
+def _sum_in_order(row: Float64Array) -> float:
+    """Of shape (1, K). Python's own sum compensates for rounding from 3.12 on, which columns added one by one do not."""
+    first, *others = row[0].tolist()
+    for value in others:
+        first += value
+    return first
 
 
 def _clipped(p: Float64Array) -> Float64Array:

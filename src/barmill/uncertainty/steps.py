@@ -46,10 +46,10 @@ class Platt:
     def apply(self, logits: Float64Array) -> Float64Array:
         if logits.ndim == 1:
             a, b = self.lines[0]
-            return sigmoid(-(a * logits + b))
+            return sigmoid(-a * logits - b)
         p = softmax(logits)
         a, b = np.array(self.lines).T
-        return scaled_to_one(sigmoid(-(a * log_odds_of(p) + b)), p)
+        return scaled_to_one(sigmoid(-a * log_odds_of(p) - b), p)
 
     def to_json(self) -> dict[str, Any]:
         return {"method": "platt", "lines": [line._asdict() for line in self.lines]}
@@ -91,9 +91,10 @@ class Isotonic:
         p = probabilities_of(logits)
         if len(self.curves) == 1:
             return self.curves[0].apply(p)
-        raised = np.empty(p.shape)
-        for k, curve in enumerate(self.curves):
-            raised[:, k] = curve.apply(p[:, k])
+        if len(p) == 1:
+            raised = np.array([[curve.at(said) for curve, said in zip(self.curves, p[0].tolist(), strict=True)]])
+        else:
+            raised = np.column_stack([curve.apply(p[:, k]) for k, curve in enumerate(self.curves)])
         return scaled_to_one(raised, p)
 
     def to_json(self) -> dict[str, Any]:
