@@ -1,0 +1,204 @@
+"""What a meta-learner sees of its members: every output that each declares, as columns on one scale.
+
+Axes: k meta-features, n rows; features come first, so that a score is a sum of whole columns.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said
+from barmill.errors import BundleError, ForecastError, LabelError, ShapeError
+
+SUREST = 0.999  # isotonic curves say 0 and 1; log-odds of these would outweigh all other rows
+FARTHEST = 10.0  # scales from the centre beyond which a meta-feature is held: one wild output must not carry a linear sum away
+IQR_TO_SIGMA = 0.7413  # 1 / (2 norm.ppf(0.75))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetaFeatures:
+    """Which columns a meta-learner sees, and the scale of each on the rows that it was fitted on.
+
+    p_up is seen as log-odds, held between those of 0.001 and 0.999; of three classes p_up and p_down are. E_r and quantiles are seen in z,
+    regime columns as they are. Each is then centred on its median, divided by its spread and held within `FARTHEST` spreads.
+
+    members : in the order in which they speak
+    n_classes : int, 2 or 3
+    regimes : (name, column) pairs: the columns of the regimes that are seen too
+    centre, scale : float64 of shape (k,)
+    names : tuple of k str: the log-odds first, such as "lightgbm.p_up", then "tcn.E_r" and the like, then "regime.volatility_regime"
+    """
+
+    members: tuple[Member, ...]
+    n_classes: int
+    regimes: tuple[tuple[str, int], ...]
+    centre: Float64Array
+    scale: Float64Array
+    names: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", _names(self.members, self.n_classes, self.regimes))
+        k = len(self.names)
+        if k == 0:
+            raise ShapeError("meta-features", "there are none", expected="a member that declares an output")
+        if self.centre.shape != (k,) or self.scale.shape != (k,):
+            raise ShapeError("meta-features", f"scales of shape {self.centre.shape} and {self.scale.shape}", expected=f"({k},)")
+        if not (np.isfinite(self.centre).all() and np.isfinite(self.scale).all() and (self.scale > 0).all()):
+            raise ShapeError("meta-features", "a scale is not above 0 or not finite", expected="finite numbers")
+
+    def of(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
+        """The columns of these rows, float64 of shape (k, n); a row's numbers depend on that row alone.
+
+        said : of each member, in the order of `members`
+
+        Raises: ShapeError for other members, a declared output or the regimes missing, or lengths that differ; ForecastError naming the
+        first column and row that is not finite.
+        """
+        return self._standardised(self.raw(said, regimes))
+
+    def raw(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
+        """The same before centre and scale."""
+        x = _raw(self.members, self.n_classes, self.regimes, said, regimes)
+        if not np.isfinite(x).all():
+            column, row = np.argwhere(~np.isfinite(x))[0]
+            raise ForecastError(f"meta-feature '{self.names[column]}' row {row}", f"is {x[column, row]}", expected="a finite number")
+        return x
+
+    def standardised(self, raw: Float64Array) -> Float64Array:
+        """What `raw` gave, on the scale of the fit: a new array."""
+        return self._standardised(raw.copy())
+
+    def scaled_by(self, raw: Float64Array) -> "MetaFeatures":
+        """The same columns, on the scale of rows that `raw` gave (k, n), and of no others.
+
+        The centre is the median. The scale is the distance between the quartiles, made comparable to a standard deviation; where these
+        are equal, the standard deviation; 1 where nothing varies. Raises: ShapeError for no rows.
+        """
+        if raw.shape[1] == 0:
+            raise ShapeError("meta-features", "have no rows", expected="at least one")
+        low, centre, high = np.quantile(raw, (0.25, 0.5, 0.75), axis=1)
+        scale = IQR_TO_SIGMA * (high - low)
+        for column in np.flatnonzero(~(scale > 0)):
+            scale[column] = raw[column].std()
+        varies = (raw.max(axis=1) > raw.min(axis=1)) & (scale > 0)
+        return MetaFeatures(self.members, self.n_classes, self.regimes, centre, np.where(varies, scale, 1.0))
+
+    def _standardised(self, x: Float64Array) -> Float64Array:
+        x -= self.centre[:, None]
+        x /= self.scale[:, None]
+        np.maximum(x, -FARTHEST, out=x)
+        return np.minimum(x, FARTHEST, out=x)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, exact: `from_json` gives the same value to the bit."""
+        return {
+            "members": [{"label": member.label, "outputs": list(member.outputs)} for member in self.members],
+            "n_classes": self.n_classes,
+            "regimes": [[name, column] for name, column in self.regimes],
+            "centre": self.centre.tolist(),
+            "scale": self.scale.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "MetaFeatures":
+        """Read what `to_json` wrote. Raises BundleError where it is something else."""
+        try:
+            members = tuple(Member(str(m["label"]), tuple(str(output) for output in m["outputs"])) for m in value["members"])
+            regimes = tuple((str(name), int(column)) for name, column in value["regimes"])
+            centre, scale = (np.array(value[name], np.float64) for name in ("centre", "scale"))
+            return cls(members, int(value["n_classes"]), regimes, centre, scale)
+        except (KeyError, TypeError, ValueError, ShapeError) as error:
+            raise BundleError("ensemble meta-features", f"cannot be read: {error!r}", mend="Build the bundle again.") from error
+
+
+def meta_features(members: Sequence[Member], n_classes: int, regime_columns: Mapping[str, int] | None = None) -> MetaFeatures:
+    """The meta-features of these members, not yet on a scale.
+
+    regime_columns : name and column of the regimes that are seen too; none of them unless given
+
+    Raises: ShapeError where no member declares an output.
+    """
+    wanted = tuple((regime_columns or {}).items())
+    k = len(_names(members, n_classes, wanted))
+    return MetaFeatures(tuple(members), n_classes, wanted, np.zeros(k), np.ones(k))
+
+
+def classes_of(rows: FitRows) -> int:
+    """The number of classes, 2 or 3. Raises LabelError for a class without a row that counts: nothing can be learned of it."""
+    n_classes = 2 if rows.said[0].p.ndim == 1 else int(rows.said[0].p.shape[1])
+    counts = np.bincount(rows.y, weights=rows.weight, minlength=n_classes)
+    if counts.min() == 0:
+        found = f"no row of class {int(counts.argmin())} among {rows.y.size}"
+        raise LabelError("ensemble rows", found, mend="Take more bars, a longer horizon or nearer barriers.")
+    return n_classes
+
+
+def _names(members: Sequence[Member], n_classes: int, regimes: Sequence[tuple[str, int]]) -> tuple[str, ...]:
+    classes = ("p_up",) if n_classes == 2 else ("p_up", "p_down")
+    odds = [f"{member.label}.{name}" for member in members if "p_up" in member.outputs for name in classes]
+    in_z = [f"{member.label}.{output}" for member in members for output in ("E_r", *QUANTILE_OUTPUTS) if output in member.outputs]
+    return (*odds, *in_z, *(f"regime.{name}" for name, _ in regimes))
+
+
+def _raw(
+    members: Sequence[Member],
+    n_classes: int,
+    wanted: Sequence[tuple[str, int]],
+    said: Sequence[Said],
+    regimes: Float64Array | None,
+) -> Float64Array:
+    """The columns before they are put on a scale, (k, n), in the order of `_names`."""
+    if len(said) != len(members):
+        raise ShapeError("ensemble", f"{len(said)} members speak", expected=f"{len(members)}: {', '.join(m.label for m in members)}")
+    odds: list[Float64Array] = []
+    in_z: list[Float64Array] = []
+    for member, one in zip(members, said, strict=True):
+        if "p_up" in member.outputs:
+            odds.extend(_probabilities(member, one, n_classes))
+        in_z.extend(_in_z(member, one))
+    in_z.extend(_regimes(wanted, regimes))
+    columns = [*odds, *in_z]
+    n = len(columns[0])
+    if any(column.shape != (n,) for column in columns):
+        lengths = {m.label: len(one.p) for m, one in zip(members, said, strict=True)}
+        raise ShapeError("ensemble", f"members speak of {lengths} rows", expected="the same rows from each, and from the regimes")
+    x = np.empty((len(columns), n))
+    for j, column in enumerate(columns):
+        x[j] = column
+    if odds:
+        p = x[: len(odds)]
+        np.maximum(p, 1 - SUREST, out=p)
+        np.minimum(p, SUREST, out=p)
+        x[: len(odds)] = np.log(p) - np.log1p(-p)
+    return x
+
+
+def _probabilities(member: Member, said: Said, n_classes: int) -> tuple[Float64Array, ...]:
+    if n_classes == 2 and said.p.ndim == 1:
+        return (said.p,)
+    if n_classes == 3 and said.p.ndim == 2 and said.p.shape[1] == 3:
+        return said.p[:, 2], said.p[:, 0]
+    raise ShapeError(f"member '{member.label}'", f"probabilities of shape {said.p.shape}", expected=f"{n_classes} classes, as all members")
+
+
+def _in_z(member: Member, said: Said) -> list[Float64Array]:
+    columns: list[Float64Array] = []
+    if "E_r" in member.outputs:
+        if said.expected is None:
+            raise ShapeError(f"member '{member.label}'", "does not say E_r", expected="every output that it declares")
+        columns.append(said.expected)
+    return [*columns, *(said.quantiles[:, level] for level, output in enumerate(QUANTILE_OUTPUTS) if output in member.outputs)]
+
+
+def _regimes(wanted: Sequence[tuple[str, int]], regimes: Float64Array | None) -> list[Float64Array]:
+    if not wanted:
+        return []
+    if regimes is None or regimes.ndim != 2 or regimes.shape[1] <= max(column for _, column in wanted):
+        found = "not given" if regimes is None else f"of shape {regimes.shape}"
+        raise ShapeError("ensemble regimes", found, expected=f"the columns {', '.join(name for name, _ in wanted)}")
+    return [regimes[:, column] for _, column in wanted]
+
+
+__all__ = ["FARTHEST", "SUREST", "MetaFeatures", "classes_of", "meta_features"]
