@@ -38,6 +38,11 @@ def test_ninety_percent(n, k):
     assert conformal_rank(n, 1 - 0.9) == k  # 0.09999999999999998
 
 
+@pytest.mark.parametrize("percent", range(50, 100))
+def test_a_coverage_in_percent_gives_the_k_of_whole_numbers(percent):
+    assert [conformal_rank(n, 1 - percent / 100) for n in range(1000)] == [-(-(n + 1) * percent // 100) for n in range(1000)]
+
+
 def test_a_third_is_a_third():
     assert conformal_rank(2, 1 / 3) == 2
     assert conformal_rank(5, 2 / 3) == 2

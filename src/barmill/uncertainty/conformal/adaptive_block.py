@@ -30,7 +30,7 @@ def adaptive_bands(
     """The bands that a server would have said, had it started from `state`.
 
     Before a decision all outcomes known by then are taken in, in the order in which they became known, of equal ones the earlier decision
-    first. The band at t uses none that is known later.
+    first. The band at t uses none that is known later. Outcomes of decisions that were pending in `state` are the caller's to give before.
 
     Parameters
     ----------
