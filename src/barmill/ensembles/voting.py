@@ -137,9 +137,10 @@ def ballots(p: Float64Array, n_members: int) -> Float64Array:
 def fit_voting(config: VotingParams, members: Sequence[Member], rows: FitRows) -> Voting:
     """Weigh the members: as given, equally, by inverse loss, or by what loses least on these rows.
 
-    The loss is that of the vote itself: log loss where p_up is an output that all share (of the counted votes, if voting is hard), else
-    the pinball loss of the quantiles averaged by level, or the squared error of E_r. Weights found so serve all outputs. Members
-    are taken in the order of their labels, so that theirs in the recipe changes no digit of a weight.
+    The loss is the log loss of the averaged probabilities where p_up is an output that all share, else the pinball loss of the quantiles
+    averaged by level, or the squared error of E_r. Weights found so serve all outputs. They serve hard votes too: a count of
+    votes is too sure of itself, and its own log loss would reward noise for making it less so. Members are taken in the order of
+    their labels, so that theirs in the recipe changes no digit of a weight.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def fit_voting(config: VotingParams, members: Sequence[Member], rows: FitRows) -
     labels, outputs = [member.label for member in members], shared_outputs(members)
     order = sorted(range(len(members)), key=lambda place: labels[place])
     with threadpool_limits(limits=1):
-        loss = _loss(config, outputs, rows, order)
+        loss = _loss(outputs, rows, order)
         alone = dict(zip((labels[place] for place in order), member_losses(loss, len(members)), strict=True))
         weights = given or dict(zip(alone, _weights(config, loss, np.array(list(alone.values()))), strict=True))
         total = sum(weights[label] for label in sorted(weights))
@@ -178,11 +179,10 @@ def fit_voting(config: VotingParams, members: Sequence[Member], rows: FitRows) -
     return Voting(tuple(labels), tuple(shares.values()), outputs, config.voting_type, config.quantiles, summary)
 
 
-def _loss(config: VotingParams, outputs: Sequence[str], rows: FitRows, order: Sequence[int]) -> BlendLoss:
+def _loss(outputs: Sequence[str], rows: FitRows, order: Sequence[int]) -> BlendLoss:
     said = [rows.said[place] for place in order]
     if "p_up" in outputs:
-        p = [member.p if config.voting_type == "soft" else ballots(member.p, len(said)) for member in said]
-        return log_loss_of(p, rows.y, rows.weight)
+        return log_loss_of([member.p for member in said], rows.y, rows.weight)
     if _says_quantiles(outputs):
         return pinball_loss_of([member.quantiles for member in said], rows.z, rows.weight)
     return squared_loss_of([cast(Float64Array, member.expected) for member in said], rows.z, rows.weight)
