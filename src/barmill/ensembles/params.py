@@ -90,7 +90,10 @@ class RegimeGatingParams(EnsembleParams):
 
     n_regimes: int = Field(3, ge=2, le=8, description="regimes; 2 to 8")
     shrinkage: float = Field(
-        100.0, ge=0, le=1e6, description="rows that the pooled weights count for against a regime's own; 0 leaves each regime to itself"
+        10.0,
+        ge=0,
+        le=1e6,
+        description="how far regimes keep to the pooled weights, in rows that leave no doubt of who was right; 0 leaves each to itself",
     )
 
 
@@ -104,7 +107,9 @@ class StaticGatingParams(EnsembleParams):
     """One set of weights, from out-of-sample windows that walk forward."""
 
     n_windows: int = Field(5, ge=2, le=100, description="windows, in time order")
-    shrinkage: float = Field(100.0, ge=0, le=1e6, description="rows that equal weights count for against a window's own")
+    shrinkage: float = Field(
+        10.0, ge=0, le=1e6, description="how far they keep to equal weights, in rows that leave no doubt of who was right"
+    )
 
 
 GatingParams: TypeAlias = RegimeGatingParams | SoftmaxGatingParams | StaticGatingParams
