@@ -59,6 +59,14 @@ def test_a_row_alone_gives_the_same_bits_as_among_others(rows):
     np.testing.assert_array_equal(curve.apply(p), [curve.apply(p[i : i + 1])[0] for i in range(50)])
 
 
+def test_on_a_corner_and_beside_it_a_row_alone_gives_the_same_bits_too():
+    rng = np.random.default_rng(0)
+    for corners in np.sort(rng.uniform(size=(500, 6))):
+        curve = IsotonicCurve(corners[::2], corners[1::2])
+        p = np.concatenate([curve.x, np.nextafter(curve.x, 0), np.nextafter(curve.x, 1), [0.0, 1.0]])
+        np.testing.assert_array_equal(curve.apply(p), [curve.at(value) for value in p.tolist()])
+
+
 @pytest.mark.parametrize(
     ("x", "y"),
     [([0.1, 0.1], [0.0, 1.0]), ([0.1, 0.2], [1.0, 0.0]), ([0.1], [2.0]), ([], []), ([0.1, np.nan], [0.0, 1.0]), ([0.1], [0.0, 1.0])],

@@ -35,9 +35,9 @@ def fit_logistic(columns: Float64Array, target: Float64Array) -> Float64Array:
     penalty = np.append(np.full(columns.shape[1], RIDGE), 0.0)
     loss = _loss(design, target, w, penalty)
     for _ in range(_STEPS):
-        p = sigmoid(design @ w)
-        slope = design.T @ (p - target) + penalty * w
-        curvature = (design.T * (p * (1 - p))) @ design + np.diag(penalty)
+        p = sigmoid(_scores(design, w))
+        slope = np.array([np.sum(column * (p - target)) for column in design.T]) + penalty * w
+        curvature = np.array([[np.sum(p * (1 - p) * one * other) for other in design.T] for one in design.T]) + np.diag(penalty)
         step = np.linalg.lstsq(curvature, slope, rcond=_FLAT)[0]
         for _ in range(_HALVINGS):
             lower = _loss(design, target, w - step, penalty)
@@ -51,8 +51,13 @@ def fit_logistic(columns: Float64Array, target: Float64Array) -> Float64Array:
     return np.append(slopes, w[-1] - slopes @ mean)
 
 
+def _scores(design: Float64Array, w: Float64Array) -> Float64Array:
+    """design @ w, added by NumPy: a product of matrices may round otherwise with another number of threads."""
+    return np.sum([column * weight for column, weight in zip(design.T, w, strict=True)], axis=0)
+
+
 def _loss(design: Float64Array, target: Float64Array, w: Float64Array, penalty: Float64Array) -> float:
-    z = design @ w
+    z = _scores(design, w)
     return float(np.sum(np.logaddexp(0.0, z) - target * z) + (penalty * w) @ w / 2)
 
 
