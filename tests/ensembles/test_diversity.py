@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from barmill.ensembles.contract import Member, Said
-from barmill.ensembles.diversity import LeaveOneOut, diversity, diversity_report, leave_one_out
+from barmill.ensembles.diversity import LeaveOneOut, diversity_report, leave_one_out, pairwise_diversity
 from barmill.ensembles.params import VotingParams
 from barmill.ensembles.voting import fit_voting
 from barmill.errors import ShapeError
@@ -24,7 +24,7 @@ def speaking(*p):
 def test_a_pair_by_hand():
     # ten rows in which up came: both right in 5, only a in 2, only b in 1, neither in 2
     members, said = speaking([0.9] * 7 + [0.1] * 3, [0.8] * 5 + [0.3] * 2 + [0.8] + [0.3] * 2)
-    pair = diversity(members, said, np.ones(10))[0]
+    pair = pairwise_diversity(members, said, np.ones(10))[0]
     assert (pair.first, pair.second) == ("a", "b")
     assert pair.q_statistic == pytest.approx((5 * 2 - 2 * 1) / (5 * 2 + 2 * 1))
     assert pair.disagreement == pytest.approx(0.3)
@@ -34,9 +34,9 @@ def test_a_pair_by_hand():
 def test_members_that_are_the_same_err_together_and_opposites_apart():
     members, rows = planted(skills=(0.5,))
     p = rows.said[0].p
-    same = diversity([members[0], Member("copy", ("p_up",))], [rows.said[0]] * 2, rows.y)[0]
+    same = pairwise_diversity([members[0], Member("copy", ("p_up",))], [rows.said[0]] * 2, rows.y)[0]
     assert same[2:] == (pytest.approx(1.0), 1.0, 0.0)
-    opposite = diversity([members[0], Member("mirror", ("p_up",))], [rows.said[0], rows.said[0]._replace(p=1 - p)], rows.y)[0]
+    opposite = pairwise_diversity([members[0], Member("mirror", ("p_up",))], [rows.said[0], rows.said[0]._replace(p=1 - p)], rows.y)[0]
     assert opposite.q_statistic == -1.0
     assert opposite.disagreement == 1.0
 
@@ -45,7 +45,7 @@ def test_members_that_err_independently_have_figures_near_zero():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 20_000)
     members, said = speaking(rng.random(20_000), rng.random(20_000))
-    pair = diversity(members, said, y)[0]
+    pair = pairwise_diversity(members, said, y)[0]
     assert pair.q_statistic == pytest.approx(0, abs=0.05)
     assert pair.disagreement == pytest.approx(0.5, abs=0.02)
 
@@ -53,7 +53,7 @@ def test_members_that_err_independently_have_figures_near_zero():
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_being_right_is_the_likeliest_class_and_errors_are_those_of_up(n_classes):
     members, rows = planted(n_classes=n_classes)
-    pairs = diversity(members, rows.said, rows.y)
+    pairs = pairwise_diversity(members, rows.said, rows.y)
     assert [(pair.first, pair.second) for pair in pairs][:4] == [("m0", "m1"), ("m0", "m2"), ("m0", "m3"), ("m1", "m2")]
     by_class = [np.column_stack((1 - one.p, one.p)) if n_classes == 2 else one.p for one in rows.said[:2]]
     right = [p.argmax(axis=1) == rows.y for p in by_class]
@@ -66,7 +66,7 @@ def test_being_right_is_the_likeliest_class_and_errors_are_those_of_up(n_classes
 def test_figures_stay_in_their_ranges_and_do_not_know_who_is_first(rows):
     a, b, y = (np.array(column) for column in zip(*rows, strict=True))
     members, said = speaking(a, b)
-    there, back = diversity(members, said, y)[0], diversity(members[::-1], said[::-1], y)[0]
+    there, back = pairwise_diversity(members, said, y)[0], pairwise_diversity(members[::-1], said[::-1], y)[0]
     np.testing.assert_allclose(there[2:], back[2:], rtol=1e-12)
     correlation, q, disagreement = (0.0 if np.isnan(figure) else figure for figure in there[2:])
     assert -1 <= correlation <= 1
@@ -77,7 +77,7 @@ def test_figures_stay_in_their_ranges_and_do_not_know_who_is_first(rows):
 
 def test_what_is_not_defined_is_nan_and_null_in_the_report():
     members, said = speaking([0.9, 0.9], [0.2, 0.8])
-    pairs = diversity(members, said, [1, 1])
+    pairs = pairwise_diversity(members, said, [1, 1])
     assert np.isnan(pairs[0].error_correlation)  # a errs by 0.1 everywhere
     assert np.isnan(pairs[0].q_statistic)  # a is never wrong
     report = diversity_report(pairs)
@@ -106,7 +106,9 @@ def block_bootstrap(series):
 def test_the_member_that_the_ensemble_stands_on_is_told_from_the_noise():
     members, rows = planted(3000, (0.9, 0.0, 0.0), outputs=("p_up",), strength=2.0, seed=4)
     losses = leave_one_out(members, losses_of_votes(rows, 1500))
-    report = json.loads(json.dumps(diversity_report(diversity(members, rows.said, rows.y), losses, block_bootstrap), allow_nan=False))
+    report = json.loads(
+        json.dumps(diversity_report(pairwise_diversity(members, rows.said, rows.y), losses, block_bootstrap), allow_nan=False)
+    )
     good, *noise = report["gains"]
     assert good["member"] == "m0"
     assert 0 < good["low"] <= good["gain"] <= good["high"]
@@ -139,6 +141,6 @@ def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ShapeError, match="losses with all members"):
         leave_one_out(members, lambda _: np.array([np.nan]))
     with pytest.raises(ShapeError, match="diversity"):
-        diversity(members, rows.said, rows.y[:-1])
+        pairwise_diversity(members, rows.said, rows.y[:-1])
     with pytest.raises(ShapeError, match="diversity"):
-        diversity(members, rows.said[:1], rows.y)
+        pairwise_diversity(members, rows.said[:1], rows.y)

@@ -34,7 +34,7 @@ class Pair(NamedTuple):
     disagreement: float
 
 
-def diversity(members: Sequence[Member], said: Sequence[Said], y: npt.ArrayLike) -> list[Pair]:
+def pairwise_diversity(members: Sequence[Member], said: Sequence[Said], y: npt.ArrayLike) -> list[Pair]:
     """Each pair of members on held-out rows, in the order of the members.
 
     Parameters
@@ -132,7 +132,7 @@ def diversity_report(pairs: Sequence[Pair], losses: LeaveOneOut | None = None, i
 
     Parameters
     ----------
-    pairs : of `diversity`
+    pairs : of `pairwise_diversity`
     losses : of `leave_one_out`
     interval : given a series of paired differences in time order gives the ends of an interval of its mean, by a block bootstrap that
         respects labels that overlap; without it nothing is said of chance
@@ -170,4 +170,4 @@ def _sayable(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-__all__ = ["LeaveOneOut", "Pair", "PairedInterval", "diversity", "diversity_report", "leave_one_out"]
+__all__ = ["LeaveOneOut", "Pair", "PairedInterval", "diversity_report", "leave_one_out", "pairwise_diversity"]
