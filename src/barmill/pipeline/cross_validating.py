@@ -11,21 +11,23 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import readable_json, without_nan, write_new
-from barmill.evaluation import Ledger, classification_metrics, sharpe_ratio
+from barmill.evaluation import Ledger, Thresholds, classification_metrics, sharpe_ratio
 from barmill.market import Bars
-from barmill.models.contract import Window
-from barmill.pipeline.dataset import Dataset, Positions, ScaledData, load_bars
+from barmill.pipeline.dataset import Dataset, Positions, load_bars
 from barmill.pipeline.development import Development
+from barmill.pipeline.ensembles.said import said_by, said_tensors
+from barmill.pipeline.ensembles.splitting import SplitEnsembles
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts, stretches_of
-from barmill.pipeline.job import CrossValidationJob, StageRef
-from barmill.pipeline.model_fit import CalibratedModel
+from barmill.pipeline.job import CrossValidationJob, SplitRefs
+from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.recipe import ModelEntry
+from barmill.pipeline.split_forecast import SplitForecast, SplitRows, looks_at
 from barmill.pipeline.trading_path import Float64Array, signal_of
 from barmill.pipeline.tuning.spaces import tuned_entries, tuned_entry
 from barmill.pipeline.tuning.stage import tuning_of
 from barmill.pipeline.tuning.tuner import tune_model
 from barmill.pipeline.worker import Teller, work
-from barmill.pipeline.workspace import Workspace
+from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
 
 
@@ -33,10 +35,9 @@ def cross_validate(raw: dict[str, Any], teller: Teller) -> None:
     """Do what is not done yet of the splits that the job names."""
     job = CrossValidationJob.model_validate(raw)
     folds = _Folds(job)
-    for number, stages in job.splits.items():
-        missing = {label: ref for label, ref in stages.items() if folds.workspace.record(ref.stage) is None}
-        if missing:
-            folds.judge(int(number), missing, teller)
+    for number, refs in job.splits.items():
+        if any(folds.workspace.record(ref.stage) is None for ref in (*refs.models.values(), *refs.ensembles.values())):
+            folds.judge(number, refs, teller)
 
 
 class _Folds:
@@ -54,23 +55,37 @@ class _Folds:
         self.path = self.development.path(self.bars, self.recipe)
         self.tuned = {entry.label for entry in tuned_entries(self.recipe)}
 
-    def judge(self, number: int, stages: dict[str, StageRef], teller: Teller) -> None:
-        """Fit each model on what split `number` lets it learn from, and forecast its test rows."""
+    def judge(self, number: int, refs: SplitRefs, teller: Teller) -> None:
+        """Fit each model on what split `number` lets it learn from, combine them, and forecast its test rows."""
         fold = self.development.folds[number]
-        test = self.development.test(fold)
         parts = fold_parts(self.data.labels, self.development.train(fold), self.recipe, self.development.purge_bars)
-        scaled = fold_data(self.data, parts["fit"], lambda: self.bars)
-        for label, ref in stages.items():
-            began = time.perf_counter()
-            entry = next(entry for entry in self.recipe.base_models if entry.label == label)
-            window = self.job.windows[label]
-            if label in self.tuned:
-                entry = self._tuned(entry, parts["fit"], self.workspace.scratch(ref.stage))
-            model = fit_entry(entry, parts, scaled, self.recipe, window, explained=True)
-            with self.workspace.writing(ref.stage) as folder:
-                self._write(folder, model, scaled, parts, test, window, entry.inputs)
-            self.workspace.drop_scratch(ref.stage)
-            teller.finished(ref.stage.name, time.perf_counter() - began)
+        rows = SplitRows(parts, self.development.test(fold), fold_data(self.data, parts["fit"], lambda: self.bars))
+        for label, ref in refs.models.items():
+            if self.workspace.record(ref.stage) is None:
+                self._fit(label, ref.stage, rows, teller)
+        combining = SplitEnsembles(self.recipe, self.workspace, self.data, rows, self.job.windows, lambda: self.bars)
+        for ensemble in self.recipe.combined:
+            stage, began = refs.ensembles[ensemble.label].stage, time.perf_counter()
+            if self.workspace.record(stage) is None:
+                forecast, fitted_on = combining.forecast(ensemble, refs, teller)
+                with self.workspace.writing(stage) as folder:
+                    self._write(folder, forecast, fitted_on, rows)
+                teller.finished(stage.name, time.perf_counter() - began)
+
+    def _fit(self, label: str, stage: Stage, rows: SplitRows, teller: Teller) -> None:
+        entry = next(entry for entry in self.recipe.base_models if entry.label == label)
+        window, began = self.job.windows[label], time.perf_counter()
+        if label in self.tuned:
+            entry = self._tuned(entry, rows.parts["fit"], self.workspace.scratch(stage))
+        model = fit_entry(entry, rows.parts, rows.scaled, self.recipe, window, explained=True)
+        taught = model.p_up(rows.view("fit", window, entry.inputs))
+        said = {name: said_by(model, rows.view(name, window, entry.inputs)) for name in rows.asked}
+        forecast = SplitForecast(said, model.thresholds, rows.parts["fit"], taught, looks_at(model))
+        seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
+        with self.workspace.writing(stage) as folder:
+            self._write(folder, forecast, seen, rows)
+        self.workspace.drop_scratch(stage)
+        teller.finished(stage.name, time.perf_counter() - began)
 
     def _tuned(self, entry: ModelEntry, train: Positions, scratch: Path) -> ModelEntry:
         """The model with parameters that were looked for among the rows that it is fitted on in this split, and counted."""
@@ -80,53 +95,36 @@ class _Folds:
         found = tune_model(tuning, self.data, self.bars, train, trials=tuning.config.fold_trials, scratch=scratch, ledger=ledger)
         return tuned_entry(entry, dict(found.best.params))
 
-    def _write(
-        self,
-        folder: Path,
-        model: CalibratedModel,
-        scaled: ScaledData,
-        parts: dict[str, Positions],
-        test: Positions,
-        window: Window,
-        inputs: tuple[str, ...],
-    ) -> None:
-        said = model.forecaster.raw(scaled.view(test, window, inputs))
-        p = model.calibration.apply(said.logits)
-        seen = Ranges.of(np.sort(np.concatenate(list(parts.values()))))
-        tensors = {"positions": test, "p": np.ascontiguousarray(p), "fitted_on": seen.bounds}
-        scale = scaled.scale(test)
+    def _write(self, folder: Path, forecast: SplitForecast, fitted_on: Ranges, rows: SplitRows) -> None:
+        said, scale, test = forecast.said["test"], rows.scaled.scale(rows.test), rows.test
+        tensors: dict[str, Any] = {"positions": test, "p": np.ascontiguousarray(said.p), "fitted_on": fitted_on.bounds}
         if said.expected is not None:
             tensors["expected"] = np.ascontiguousarray(said.expected * scale)
-        z = model.quantiles.apply(said.expected, said.logits, said.quantiles)
-        tensors["quantiles"] = np.ascontiguousarray(z * scale[:, None])
-        taught = model.p_up(scaled.view(parts["fit"], window, inputs))
-        y = self.data.labels.classes(scaled.n_classes)[test]
+        tensors["quantiles"] = np.ascontiguousarray(said.quantiles * scale[:, None])
+        if self.recipe.combined:
+            for name, one in forecast.said.items():
+                tensors |= said_tensors(one, f"{name}|")
+        y = self.data.labels.classes(rows.scaled.n_classes)[test]
+        low, high = forecast.thresholds
         summary = {
-            "n": {name: len(rows) for name, rows in {**parts, "test": test}.items()},
-            "thresholds": {"short_below": model.thresholds.low, "long_above": model.thresholds.high},
-            "is_sharpe": self._sharpe(taught, parts["fit"], model),
-            "oos_sharpe": self._sharpe(p if p.ndim == 1 else p[:, 2], test, model),
-            "scores": classification_metrics(p, y),
-            "looks_at": _looks_at(model),
+            "n": {name: len(positions) for name, positions in {**rows.parts, "test": test}.items()},
+            "thresholds": {"short_below": low, "long_above": high},
+            "is_sharpe": self._sharpe(forecast.taught, forecast.taught_on, forecast.thresholds),
+            "oos_sharpe": self._sharpe(up_of(said.p), test, forecast.thresholds),
+            "scores": classification_metrics(said.p, y),
+            "looks_at": forecast.looks_at,
         }
         write_new(folder / "forecasts.safetensors", save_tensors(tensors))
         write_new(folder / "summary.json", readable_json(without_nan(summary)))
 
-    def _sharpe(self, p_up: Float64Array, rows: Positions, model: CalibratedModel) -> float:
+    def _sharpe(self, p_up: Float64Array, rows: Positions, thresholds: Thresholds) -> float:
         """Net Sharpe ratio of trading the forecasts at `rows`, over the bars from the first to the last decision of each stretch."""
         labels = self.data.labels
-        net = self.path.traded(self.path.column(signal_of(p_up, model.thresholds), labels.t0[rows])).net
+        net = self.path.traded(self.path.column(signal_of(p_up, thresholds), labels.t0[rows])).net
         inside = np.zeros(len(net), dtype=np.bool_)
         for first, last in stretches_of(labels, rows):
             inside[first - self.path.first : last + 1 - self.path.first] = True
         return sharpe_ratio(net[inside], self.path.periods)
-
-
-def _looks_at(model: CalibratedModel) -> dict[str, dict[str, float]]:
-    """The share of each feature in what moves p_up, and in the gains of its trees where it has trees."""
-    features = model.explanation["outputs"]["p_up"]["features"]
-    kinds = [kind for kind in ("share", "gain") if all(kind in one for one in features)]
-    return {kind: {one["feature"]: one[kind] for one in features} for kind in kinds}
 
 
 if __name__ == "__main__":

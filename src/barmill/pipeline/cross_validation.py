@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from barmill.artefacts import read_json, readable_json, write_bytes
+from barmill.pipeline.counting import Counting
 from barmill.pipeline.development import Development
-from barmill.pipeline.events import Listener, Plan
+from barmill.pipeline.events import Listener
 from barmill.pipeline.executor import Job, run_jobs
+from barmill.pipeline.fold_stages import SplitStages, split_stages
 from barmill.pipeline.inputs import RunInputs
-from barmill.pipeline.job import CrossValidationJob, StageRef
+from barmill.pipeline.job import CrossValidationJob, SplitRefs, StageRef
 from barmill.pipeline.path_judging import write_judgement
-from barmill.pipeline.plan import Stages, split_stages
+from barmill.pipeline.plan import Stages
 from barmill.pipeline.prepare import dataset_of
-from barmill.pipeline.workspace import Stage, Workspace
+from barmill.pipeline.workspace import Workspace
 
 JOBS_PER_WORKER = 4  # so that the last one to end does not keep the others waiting long
 FEWEST_SPLITS = 3  # of a job: less is not worth a process of its own
@@ -29,10 +31,11 @@ def cross_validate_models(inputs: RunInputs, stages: Stages, workspace: Workspac
     began = time.perf_counter()
     data = dataset_of(inputs, stages, workspace)
     development = Development.of(data.labels, data.positions, inputs.recipe, inputs.bars)
-    splits = split_stages(inputs.recipe, stages, len(development.folds))
+    keys = stages.table.key, stages.splits.key
+    splits = {number: split_stages(inputs.recipe, *keys, number) for number in range(len(development.folds))}
     _fit_splits(inputs, stages, workspace, splits, workers, listener)
     with workspace.writing(whole) as folder:
-        write_judgement(folder, inputs, data, development, {number: _folders(workspace, models) for number, models in splits.items()})
+        write_judgement(folder, inputs, data, development, {number: _folders(workspace, split) for number, split in splits.items()})
     listener.finished(whole.name, time.perf_counter() - began)
 
 
@@ -44,11 +47,11 @@ def cross_validation_section(stages: Stages, workspace: Workspace) -> dict[str, 
 
 
 def _fit_splits(
-    inputs: RunInputs, stages: Stages, workspace: Workspace, splits: dict[int, dict[str, Stage]], workers: int, listener: Listener
+    inputs: RunInputs, stages: Stages, workspace: Workspace, splits: dict[int, SplitStages], workers: int, listener: Listener
 ) -> None:
-    missing = {number: models for number, models in splits.items() if any(workspace.record(stage) is None for stage in models.values())}
-    total = sum(len(models) for models in splits.values())
-    done = total - sum(workspace.record(stage) is None for models in missing.values() for stage in models.values())
+    missing = {number: split for number, split in splits.items() if any(workspace.record(stage) is None for stage in split.judged.values())}
+    total = sum(len(split.all) for split in splits.values())
+    done = total - sum(workspace.record(stage) is None for split in missing.values() for stage in split.all)
     size = max(FEWEST_SPLITS, math.ceil(len(missing) / (workers * JOBS_PER_WORKER)))
     jobs: list[Job] = []
     for first in range(0, len(missing), size):
@@ -57,7 +60,7 @@ def _fit_splits(
             root=workspace.root.absolute(),
             recipe=inputs.recipe,
             stages={role: StageRef.of(stage) for role, stage in stages.prepared.items()},
-            splits={number: {label: StageRef.of(stage) for label, stage in splits[number].items()} for number in numbers},
+            splits={number: SplitRefs.of(splits[number]) for number in numbers},
             windows=inputs.windows,
             volatility=inputs.volatility,
         )
@@ -65,32 +68,8 @@ def _fit_splits(
         file = workspace.root / ".scratch" / f"{name.replace(' ', '-')}.json"
         write_bytes(file, readable_json(job.model_dump(mode="json")))
         jobs.append(Job(name, "barmill.pipeline.cross_validating", file, workspace.root / "logs" / "cross-validation.log"))
-    run_jobs(jobs, workers, _Counting(listener, done, total))
+    run_jobs(jobs, workers, Counting(listener, "cross-validation", done, total))
 
 
-def _folders(workspace: Workspace, models: dict[str, Stage]) -> dict[str, Path]:
-    return {label: workspace.path(stage) for label, stage in models.items()}
-
-
-class _Counting:
-    """Counts the stages that workers finish, instead of telling each of hundreds."""
-
-    def __init__(self, listener: Listener, done: int, total: int) -> None:
-        self._listener, self._done, self._total = listener, done, total
-
-    def planned(self, plan: Plan) -> None:
-        self._listener.planned(plan)
-
-    def said(self, text: str) -> None:
-        self._listener.said(text)
-
-    def started(self, stage: str) -> None:
-        del stage
-
-    def progressed(self, stage: str, done: int, total: int, note: str) -> None:
-        del stage, done, total, note
-
-    def finished(self, stage: str, seconds: float) -> None:
-        del seconds
-        self._done += 1
-        self._listener.progressed("cross-validation", self._done, self._total, stage)
+def _folders(workspace: Workspace, split: SplitStages) -> dict[str, Path]:
+    return {label: workspace.path(stage) for label, stage in split.judged.items()}

@@ -1,5 +1,6 @@
 """What a worker is told: one JSON file, typed on both sides."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from barmill.market import Bars
 from barmill.models.contract import Window
 from barmill.pipeline.dataset import load_bars
 from barmill.pipeline.ensemble_config import EnsembleConfig, OofConfig
+from barmill.pipeline.fold_stages import SplitStages
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
@@ -47,12 +49,29 @@ class ForecastJob(BaseModel):
     forecasts: dict[str, StageRef]
 
 
+class SplitRefs(BaseModel):
+    """The stages of one split: of each model and each ensemble by its name in the run, and of members in inner folds, by `cut_key`."""
+
+    models: dict[str, StageRef]
+    ensembles: dict[str, StageRef]
+    out_of_fold: dict[str, list[dict[str, StageRef]]]
+
+    @classmethod
+    def of(cls, split: SplitStages) -> "SplitRefs":
+        folds = {name: [_refs(stages) for stages in cut.folds] for name, cut in split.out_of_fold.items()}
+        return cls(models=_refs(split.models), ensembles=_refs(split.ensembles), out_of_fold=folds)
+
+
+def _refs(stages: Mapping[str, Stage]) -> dict[str, StageRef]:
+    return {label: StageRef.of(stage) for label, stage in stages.items()}
+
+
 class CrossValidationJob(BaseModel):
     """Splits of the cross-validation that one worker does, one after another.
 
     root : the run folder
     stages : those that it reads, by role
-    splits : number of the split to the stage of each model in it, by the model's name in the run
+    splits : by their numbers
     windows : bars that each model sees
     """
 
@@ -61,7 +80,7 @@ class CrossValidationJob(BaseModel):
     root: Path
     recipe: Recipe
     stages: dict[str, StageRef]
-    splits: dict[int, dict[str, StageRef]]
+    splits: dict[int, SplitRefs]
     windows: dict[str, Window]
     volatility: str
 

@@ -15,6 +15,7 @@ from barmill.market import Bars
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import Window
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
+from barmill.pipeline.ensembles.running import fit_ensembles
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.experts.judging import experts_section, judge_experts
@@ -29,7 +30,8 @@ from barmill.pipeline.leaderboard import LEADERBOARD_FILE, evidence_of, leaderbo
 from barmill.pipeline.leakage import check_leakage, leakage_section
 from barmill.pipeline.luck import luck_section
 from barmill.pipeline.memory_watch import MemoryWatch
-from barmill.pipeline.plan import Stages, plan_run, portable_recipe, recipe_fingerprint, stages_of
+from barmill.pipeline.model_stages import portable_recipe, recipe_fingerprint
+from barmill.pipeline.plan import Stages, plan_run, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import recipe_of
@@ -145,6 +147,8 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         trials = Trials.of(inputs, stages)
         run_jobs(tuning_jobs(inputs, stages.prepared, stages.tuned, workspace), plan.workers, clock)
         _fit_models(inputs, stages, workspace, plan.workers, clock)
+        tuned = tuned_recipe(inputs.recipe, workspace, stages.tuned)
+        fit_ensembles(inputs, tuned, stages, workspace, plan.workers, clock)
         if workspace.record(stages.judgement) is None:
             trials.enter()
             cross_validate_models(inputs, stages, workspace, plan.workers, clock)

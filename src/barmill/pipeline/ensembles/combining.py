@@ -6,15 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from barmill.ensembles.catalogue import ensemble_spec
-from barmill.ensembles.contract import Combiner, FitRows, Member
+from barmill.ensembles.contract import Combiner, FitRows, Float64Array, Member
 from barmill.ensembles.fusion import fit_fusion
-from barmill.ensembles.gating import fit_gating, gate_params, gated_columns
+from barmill.ensembles.gate_rules import METHODS
+from barmill.ensembles.gating import cross_fitted, fit_gating
 from barmill.ensembles.out_of_fold import OutOfFold
-from barmill.ensembles.params import FusionParams, RegimeGatingParams, VotingParams
+from barmill.ensembles.params import EnsembleParams, FusionParams, RegimeGatingParams, VotingParams
 from barmill.ensembles.regime_gate import regime_columns
-from barmill.ensembles.stacking import fit_stacking
+from barmill.ensembles.stacking import Extra, fit_stacking
 from barmill.ensembles.voting import fit_voting
 from barmill.labels import Labels
+from barmill.pipeline.dataset import ScaledData
 from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.splits import PurgedKFold
 
@@ -40,7 +42,7 @@ def regimes_of(ensemble: EnsembleConfig) -> RegimeColumns:
     if not (ensemble.method == "gating" or gating.enabled) or gating.method == "static":
         return RegimeColumns((), meta)
     if gating.method in BY_FILTER:
-        params = gate_params(gating.method, gating.config)
+        params = _gate_params(ensemble)
         assert isinstance(params, RegimeGatingParams)
         return RegimeColumns(regime_columns(gating.method, params.n_regimes, gating.regime_features), meta)
     return RegimeColumns(gating.regime_features or USUAL_REGIMES, meta)
@@ -57,15 +59,14 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
         params = VotingParams.model_validate({**ensemble.config, "voting_type": ensemble.voting_type or "soft"})
         return fit_voting(params, members, rows)
     if ensemble.method == "gating":
-        gate = gate_params(ensemble.gating.method, ensemble.gating.config)
-        return fit_gating(ensemble.gating.method, gate, members, _only(rows, ensemble, "gate"), seed=seed)
+        return fit_gating(ensemble.gating.method, _gate_params(ensemble), members, _of_gate(rows, ensemble), seed=seed)
     folds = purged(ensemble, told, labels)
     if ensemble.method == "fusion":
         return fit_fusion(FusionParams.model_validate(dict(ensemble.config)), members, rows, folds)
     extra = None
     if ensemble.gating.enabled:
-        gate = gate_params(ensemble.gating.method, ensemble.gating.config)
-        extra = gated_columns(ensemble.gating.method, gate, members, _only(rows, ensemble, "gate"), folds, seed=seed)
+        asked = (ensemble.gating.method, _gate_params(ensemble), members, _of_gate(rows, ensemble))
+        extra = Extra("gate", fit_gating(*asked, seed=seed), cross_fitted(*asked, seed=seed, folds=folds))
     columns = regimes_of(ensemble)
     places = {name: columns.all.index(name) for name in columns.meta}
     params = spec.params.model_validate(dict(ensemble.config))
@@ -79,11 +80,32 @@ def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels) -> list[tu
     return [(fold.train.positions(), fold.test.positions()) for fold in splitter.folds(labels.take(told.positions))]
 
 
-def _only(rows: FitRows, ensemble: EnsembleConfig, part: str) -> FitRows:
-    """With the regime columns of the gate alone."""
-    columns = regimes_of(ensemble)
-    wanted = [columns.all.index(name) for name in getattr(columns, part)]
-    return rows._replace(regimes=None if rows.regimes is None or not wanted else np.ascontiguousarray(rows.regimes[:, wanted]))
+def _gate_params(ensemble: EnsembleConfig) -> EnsembleParams:
+    return METHODS[ensemble.gating.method].model_validate(dict(ensemble.gating.config))
+
+
+def _of_gate(rows: FitRows, ensemble: EnsembleConfig) -> FitRows:
+    """With the regime columns of the gate alone, which come first."""
+    n = len(regimes_of(ensemble).gate)
+    return rows._replace(regimes=None if rows.regimes is None or not n else np.ascontiguousarray(rows.regimes[:, :n]))
+
+
+def regime_table(ensemble: EnsembleConfig, data: ScaledData) -> Float64Array | None:
+    """The columns that tell the ensemble's regimes, float64 (n_bars, n_regimes), unscaled; None where it asks for none."""
+    names = regimes_of(ensemble).all
+    return np.ascontiguousarray(data.values[:, [data.names.index(name) for name in names]]) if names else None
+
+
+def shares_of(combiner: Combiner, members: Sequence[Member]) -> dict[str, float]:
+    """How much each member, or of a stacking each meta-feature, weighs in what it says; together 1."""
+    summary = summary_of(combiner)
+    if "importance" in summary:
+        found = {name: abs(value) for name, value in summary["importance"]["p_up"].items()}
+    else:
+        weights = summary["weights"]
+        found = dict(weights) if isinstance(weights, Mapping) else {member.label: w for member, w in zip(members, weights, strict=True)}
+    total = sum(found.values())
+    return {name: value / total if total > 0 else 0.0 for name, value in found.items()}
 
 
 def summary_of(combiner: Combiner) -> Mapping[str, Any]:
@@ -91,4 +113,4 @@ def summary_of(combiner: Combiner) -> Mapping[str, Any]:
     return getattr(combiner, "summary", {})
 
 
-__all__ = ["RegimeColumns", "fit_combiner", "purged", "regimes_of", "summary_of"]
+__all__ = ["RegimeColumns", "fit_combiner", "purged", "regime_table", "regimes_of", "shares_of", "summary_of"]

@@ -13,7 +13,8 @@ from barmill.evaluation import classification_metrics, expected_calibration_erro
 from barmill.models.contract import RawForecast
 from barmill.pipeline.bundling import fitted_files
 from barmill.pipeline.dataset import Dataset, Positions
-from barmill.pipeline.ensembles.combining import fit_combiner, regimes_of, summary_of
+from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
+from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, summary_of
 from barmill.pipeline.ensembles.members import load_member, members_of, said_out_of_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import said_by
@@ -23,7 +24,6 @@ from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
-from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
 
 
 def fit_and_calibrate(raw: dict[str, Any], teller: Teller) -> None:
@@ -43,7 +43,7 @@ def _fit(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) ->
     members = members_of(job.recipe, job.ensemble)
     folds = OofFolds.of(data.labels, data.positions["train"], job.ensemble.oof)
     stages = {label: [ref.stage for ref in refs] for label, refs in job.folds.items()}
-    told = said_out_of_fold(members, stages, folds, data.scaled_data, workspace, _regimes(job, data))
+    told = said_out_of_fold(members, stages, folds, data.scaled_data, workspace, regime_table(job.ensemble, data.scaled_data))
     combiner = fit_combiner(job.ensemble, members, told, data.labels, seed=job.recipe.seed)
     write_folder(folder / "weights", combiner.files())
     summary = {**summary_of(combiner), "out_of_fold": told.to_json()}
@@ -70,15 +70,6 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     write_new(folder / "provenance.json", readable_json(records))
 
 
-def calibrate_ensemble(
-    raw: RawForecast, y: np.ndarray[Any, Any], z: np.ndarray[Any, Any], methods: list[str], n_classes: int
-) -> tuple[Calibration, ResidualQuantiles]:
-    """What turns an ensemble's scores into probabilities and quantiles, from rows on which neither it nor a member was fitted."""
-    calibration = fit_calibration(methods, raw.logits, y, n_classes)
-    learned = raw.quantiles is not None
-    return calibration, NATIVE if learned else fit_residual_quantiles(raw.expected, raw.logits, z)
-
-
 def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, rows: Positions) -> RawForecast:
     """What the ensemble says of the labels `rows`, its members fitted on all of train."""
     said: list[Said] = []
@@ -86,14 +77,8 @@ def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: C
         fit, calibrate = (ref.stage for ref in job.members[entry.label])
         model = load_member(entry, fit, calibrate, workspace)
         said.append(said_by(model, data.scaled_data.view(rows, job.windows[entry.label], entry.inputs)))
-    regimes = _regimes(job, data)
+    regimes = regime_table(job.ensemble, data.scaled_data)
     return combiner.combine(said, None if regimes is None else regimes[data.labels.t0[rows]])
-
-
-def _regimes(job: EnsembleJob, data: Dataset) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """The columns of the plan that tell the regime, float64 (n_bars, n_regimes)."""
-    names = regimes_of(job.ensemble).all
-    return np.ascontiguousarray(data.values[:, [data.names.index(name) for name in names]]) if names else None
 
 
 if __name__ == "__main__":

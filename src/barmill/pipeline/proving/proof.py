@@ -18,7 +18,7 @@ from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
 from barmill.pipeline.inputs import RunInputs, gather_inputs
 from barmill.pipeline.job import StageRef
-from barmill.pipeline.plan import portable_recipe
+from barmill.pipeline.model_stages import portable_recipe
 from barmill.pipeline.proving.certificate import Certificate, certificate, null_summary
 from barmill.pipeline.proving.job import CONTROL, MarketTask, PipelineUnderProof, ProofJob
 from barmill.pipeline.proving.settings import FULL, ProofSettings

@@ -1,0 +1,90 @@
+"""The stages of one model in a run, and the content address of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from barmill.artefacts import canonical_json, sha256
+from barmill.models.catalogue import spec_of
+from barmill.pipeline.fingerprints import code_fingerprint, family_versions, key_of
+from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.recipe import ModelEntry
+from barmill.pipeline.workspace import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStages:
+    """From samples to forecasts of the test block, for one model; `tuned` where the recipe tunes it."""
+
+    tuned: Stage | None
+    fit: Stage
+    calibrate: Stage
+    bundle: Stage
+    forecast: Stage
+
+
+def recipe_fingerprint(inputs: RunInputs) -> str:
+    """Digest of the completed recipe; where the bars lie is left out, what they are has a fingerprint of its own."""
+    return sha256(canonical_json(portable_recipe(inputs)))
+
+
+def portable_recipe(inputs: RunInputs) -> dict[str, Any]:
+    """The completed recipe without paths, as it goes into bundles."""
+    recipe = inputs.recipe.model_dump(mode="json")
+    if isinstance(recipe["bars"], str):
+        recipe["bars"] = None
+    for series in recipe["series"]:
+        series["file"] = Path(series["file"]).name
+    if inputs.recipe.tune is not None:
+        recipe["tune"] = inputs.recipe.tune.portable()
+    recipe["symbol"] = inputs.bars.instrument.symbol
+    recipe["timeframe"] = str(inputs.bars.timeframe)
+    return recipe
+
+
+def model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str, tuned: Stage | None) -> ModelStages:
+    """Of a model that the recipe names.
+
+    scaled, labels : keys of the run's stages; tuned : where its parameters were looked for
+    """
+    recipe, label = inputs.recipe, entry.label
+    family = spec_of(entry.name).family
+    fit = Stage(
+        f"fit {label}",
+        f"models/{label}",
+        key_of(
+            scaled=scaled,
+            labels=labels,
+            entry=entry.model_dump(mode="json"),
+            tuned=tuned.key if tuned else None,
+            seed=recipe.seed,
+            code=code_fingerprint("models", "training", "views", "pipeline"),
+            libraries=family_versions(family),
+        ),
+    )
+    calibrate = Stage(
+        f"calibrate {label}",
+        f"models/{label}-calibrated",
+        key_of(
+            fit=fit.key,
+            inference=recipe.inference.model_dump(mode="json"),
+            rule=recipe.rule.model_dump(mode="json"),
+            seed=recipe.seed,
+            code=code_fingerprint("uncertainty", "evaluation", "pipeline"),
+        ),
+    )
+    return published_stages(inputs, label, fit, calibrate, tuned)
+
+
+def published_stages(inputs: RunInputs, label: str, fit: Stage, calibrate: Stage, tuned: Stage | None) -> ModelStages:
+    """With the stages that follow when a model is fitted and calibrated."""
+    bundle = Stage(
+        f"bundle {label}",
+        f"models/{label}-bundled",
+        key_of(calibrate=calibrate.key, recipe=recipe_fingerprint(inputs), code=code_fingerprint()),
+    )
+    forecast = Stage(f"forecast {label}", f"metrics/forecasts-{label}", key_of(bundle=bundle.key, data=inputs.bars.fingerprint))
+    return ModelStages(tuned, fit, calibrate, bundle, forecast)
+
+
+__all__ = ["ModelStages", "model_stages", "portable_recipe", "published_stages", "recipe_fingerprint"]
