@@ -15,6 +15,8 @@ from barmill.ensembles.contract import FitRows, Float64Array, Member
 from barmill.ensembles.meta_features import meta_features
 
 LEAST_ROWS = 5  # on each side of a border: fewer have no mean to speak of
+SMALL = 0.05  # a p, times the number of columns, below which the words say that chance does not explain a jump
+ROUNDING = 1e-9  # of the largest forecast: less is no jump but the error of running sums
 SPLITS = 10  # of the shortest fold: how many sides of a border fit into it
 
 
@@ -32,8 +34,9 @@ def fold_jumps(members: Sequence[Member], rows: FitRows, fold: npt.NDArray[np.in
     Returns
     -------
     plain JSON: rows_each_side, borders, points, and for each meta-feature of the members `jump` (mean of the absolute jumps at borders
-    over that at points within folds; 1 where a border is a point like any other) and `p` (one-sided Mann-Whitney; small where borders
-    stand out). The smallest p of several is small by chance: it is a hint, and `words` says so. Without enough rows `jumps` is empty.
+    over that at points within folds; 1 where a border is a point like any other, null where there are none within folds) and `p`
+    (one-sided Mann-Whitney; small where borders stand out). The smallest of several p is small by chance, and `words` allows for it.
+    Without enough rows `jumps` is empty.
     """
     from scipy.stats import mannwhitneyu
 
@@ -48,13 +51,13 @@ def fold_jumps(members: Sequence[Member], rows: FitRows, fold: npt.NDArray[np.in
         [np.arange(a + 2 * side, a + length - 2 * side + 1, 2 * side) for a, length in zip(starts, lengths, strict=True)]
     )
     features = meta_features(members, 2 if rows.said[0].p.ndim == 1 else 3)
-    jumps: dict[str, dict[str, float]] = {}
+    jumps: dict[str, dict[str, float | None]] = {}
     for name, column in zip(features.names, features.raw(rows.said, None), strict=True):
         at_borders, elsewhere = _jumps(column, borders, side), _jumps(column, within, side)
         usual = float(elsewhere.mean())
-        if usual > 0:
+        if usual > 0 or at_borders.max() > 0:
             p = float(mannwhitneyu(at_borders, elsewhere, alternative="greater").pvalue)
-            jumps[name] = {"jump": float(at_borders.mean()) / usual, "p": p}
+            jumps[name] = {"jump": float(at_borders.mean()) / usual if usual > 0 else None, "p": p}
     return {
         "rows_each_side": side,
         "borders": int(borders.size),
@@ -66,18 +69,22 @@ def fold_jumps(members: Sequence[Member], rows: FitRows, fold: npt.NDArray[np.in
 
 def _jumps(column: Float64Array, points: npt.NDArray[np.int64], side: int) -> Float64Array:
     """Absolute difference of the means of `side` rows after and before each point."""
-    sums = np.concatenate([[0.0], np.cumsum(column)])
-    return np.abs(sums[points + side] - 2 * sums[points] + sums[points - side]) / side
+    sums = np.concatenate([[0.0], np.cumsum(column - column.mean())])
+    jumps = np.abs(sums[points + side] - 2 * sums[points] + sums[points - side]) / side
+    return np.where(jumps > ROUNDING * np.abs(column).max(), jumps, 0.0)
 
 
-def _words(jumps: dict[str, dict[str, float]]) -> str:
+def _words(jumps: dict[str, dict[str, float | None]]) -> str:
     if not jumps:
-        return "No forecast varies within folds, so nothing can be said of jumps between them."
-    worst = min(jumps, key=lambda name: jumps[name]["p"])
-    told = f"{worst} jumps {jumps[worst]['jump']:.2f} times as far where folds meet as within them (p = {jumps[worst]['p']:.3f})"
-    if jumps[worst]["p"] * len(jumps) < 0.05:
+        return "No forecast varies, so nothing can be said of jumps between folds."
+    likely = {name: found["p"] or 0.0 for name, found in jumps.items()}
+    worst = min(likely, key=lambda name: likely[name])
+    jump = jumps[worst]["jump"]
+    told = f"{worst} jumps {'' if jump is None else f'{jump:.2f} times as far '}where folds meet "
+    told += f"{'and nowhere else' if jump is None else 'as within them'} (p = {likely[worst]:.3f})"
+    if likely[worst] * len(jumps) < SMALL:
         return f"{told}: its forecasts show which fold a row is from."
-    return f"{told}, the most that any of {len(jumps)} columns does: chance alone explains it."
+    return f"{told}, the likeliest of {len(jumps)} columns to show its fold: chance alone explains it."
 
 
 __all__ = ["fold_jumps"]

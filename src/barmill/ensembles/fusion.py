@@ -56,8 +56,9 @@ class Fusion:
             if content["kind"] != KIND or content["format"] != 1:
                 raise ValueError(f"kind {content['kind']!r}, format {content['format']!r}")
             features, head = MetaFeatures.from_json(content["features"]), LinearMeta.from_json(content["head"])
-            if not head.logistic or head.with_returns or head.coefficients.shape[1] != len(features.names):
-                raise ValueError("the head is not one of these meta-features")
+            head.check(features)
+            if not head.logistic or head.with_returns:
+                raise ValueError("the head is no logistic regression of the classes alone")
             return cls(features, head)
         except (KeyError, TypeError, ValueError, ShapeError) as error:
             raise BundleError("ensemble.json", f"cannot be read: {error!r}", mend="Build the bundle again.") from error

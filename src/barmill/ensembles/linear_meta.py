@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.ensembles.contract import Float64Array
+from barmill.ensembles.meta_features import MetaFeatures
 from barmill.ensembles.params import ElasticNetParams, EnsembleParams, LogisticParams, RidgeParams
 from barmill.errors import BundleError, ShapeError
 from barmill.models.contract import RawForecast
@@ -51,6 +52,12 @@ class LinearMeta:
             raise ShapeError("linear meta-learner", found, expected="one score for two classes, three for three, and one of E_r")
         if not (np.isfinite(self.coefficients).all() and np.isfinite(self.intercepts).all()):
             raise ShapeError("linear meta-learner", "holds a coefficient that is not finite", expected="finite numbers")
+
+    def check(self, features: MetaFeatures) -> None:
+        """Raise ShapeError where these are no sums of `features`, or of other classes."""
+        expected = ((1 if features.n_classes == 2 else 3) + self.with_returns, len(features.names))
+        if self.coefficients.shape != expected:
+            raise ShapeError("linear meta-learner", f"has coefficients of shape {self.coefficients.shape}", expected=f"{expected}")
 
     def apply(self, x: Float64Array) -> RawForecast:
         """Logits, and the expected z where it was learned, of meta-features (k, n)."""

@@ -41,6 +41,8 @@ class MetaFeatures:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", _names(self.members, self.n_classes, self.regimes))
         k = len(self.names)
+        if self.n_classes not in (2, 3) or any(column < 0 for _, column in self.regimes):
+            raise ShapeError("meta-features", f"{self.n_classes} classes, regimes {self.regimes}", expected="2 or 3, and columns from 0")
         if k == 0:
             raise ShapeError("meta-features", "there are none", expected="a member that declares an output")
         if self.centre.shape != (k,) or self.scale.shape != (k,):

@@ -87,6 +87,9 @@ def put_together(
     due = np.asarray(outcomes.positions, dtype=np.int64)
     if due.size == 0 or (np.diff(due) <= 0).any():
         raise ShapeError("out-of-fold labels", f"{due.size} positions", expected="at least one, each once, in ascending order")
+    for name in ("y", "z", "weight"):
+        if getattr(outcomes, name).shape != due.shape:
+            raise ShapeError(f"out-of-fold labels, {name}", f"has shape {getattr(outcomes, name).shape}", expected=f"({due.size},)")
     beyond = {member.label: np.asarray((unreached or {}).get(member.label, ()), dtype=np.int64) for member in members}
     faults: list[BarmillError] = []
     parts: list[tuple[Said, Int64Array]] = []
