@@ -14,7 +14,7 @@ from barmill.ensembles.contract import FitRows, Member, Said
 from barmill.ensembles.params import VotingParams
 from barmill.ensembles.reading import read_combiner
 from barmill.ensembles.vote_weights import fitted_weights, inverse_loss_weights, log_loss_of, pinball_loss_of, squared_loss_of
-from barmill.ensembles.voting import Voting, ballots, fit_voting
+from barmill.ensembles.voting import Voting, counted, fit_voting, votes_of
 from barmill.errors import BundleError, EnsembleError, ShapeError, TrainingError
 from barmill.models.contract import LEVELS
 from barmill.uncertainty.links import probabilities_of
@@ -86,9 +86,11 @@ def test_hard_votes_by_hand():
 
 
 def test_what_ties_is_shared_and_told():
-    np.testing.assert_allclose(ballots(np.array([0.5, 0.9]), 2), [0.5, 0.75])
+    np.testing.assert_array_equal(votes_of(np.array([0.5, 0.9, 0.1])), [0.5, 1.0, 0.0])
     # two members, three classes: the two that tie have half a vote each: (2 * 0.5 + 1) / 5, and the other 1 / 5
-    np.testing.assert_allclose(ballots(np.array([[0.4, 0.2, 0.4]]), 2), [[0.4, 0.2, 0.4]])
+    votes = votes_of(np.array([[0.4, 0.2, 0.4]]))
+    np.testing.assert_array_equal(votes, [[0.5, 0.0, 0.5]])
+    np.testing.assert_allclose(counted(votes, 2), [[0.4, 0.2, 0.4]])
     said = [Said(np.array([0.5, 0.9, 0.9, 0.1]), None, np.zeros((4, 3))), Said(np.array([0.9, 0.9, 0.1, 0.1]), None, np.zeros((4, 3)))]
     rows = FitRows(said, np.array([0, 1, 1, 0]), np.zeros(4), None, np.ones(4))
     summary = vote([Member("a", ("p_up",)), Member("b", ("p_up",))], rows, voting_type="hard").summary

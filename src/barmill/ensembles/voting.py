@@ -70,9 +70,10 @@ class Voting:
         """The vote of each row, from that row alone; no regime is looked at. Raises ShapeError where a member is missing."""
         if len(said) != len(self.members):
             raise ShapeError("said", f"holds {len(said)} forecasts", expected=f"one for each of {len(self.members)} members")
-        votes = [member.p for member in said] if self.voting_type == "soft" else [ballots(member.p, len(said)) for member in said]
+        soft = self.voting_type == "soft"
+        p = self._mean([member.p if soft else votes_of(member.p) for member in said])
         return RawForecast(
-            logits_of(self._mean(votes)),
+            logits_of(p if soft else counted(p, len(said))),
             self._mean([self._expected(member, place) for place, member in enumerate(said)]) if "E_r" in self.outputs else None,
             self._quantiles([member.quantiles for member in said]) if _says_quantiles(self.outputs) else None,
         )
@@ -123,15 +124,17 @@ class Voting:
             raise BundleError(ENSEMBLE_FILE, f"holds no voting: {error!r}", mend="Build the bundle again.") from error
 
 
-def ballots(p: Float64Array, n_members: int) -> Float64Array:
-    """One member's vote as the probability that it would have alone: p of shape (n,) or (n, k), and so the result.
-
-    The mean of these over members, by weight, is the probability of the hard vote.
-    """
+def votes_of(p: Float64Array) -> Float64Array:
+    """One member's vote, of the shape of p, (n,) or (n, k): 1 for the class that it holds likeliest, shared among those that tie."""
     if p.ndim == 1:
-        return 0.5 + np.sign(p - 0.5) * (0.5 * n_members / (n_members + 2))
+        return np.heaviside(p - 0.5, 0.5)
     likeliest = p == p.max(axis=1, keepdims=True)
-    return (likeliest * (n_members / np.add.reduce(likeliest, axis=1, keepdims=True)) + 1) / (n_members + p.shape[1])
+    return likeliest / np.add.reduce(likeliest, axis=1, keepdims=True)
+
+
+def counted(share: Float64Array, n_members: int) -> Float64Array:
+    """Probabilities of classes that got these shares of the votes, each as if one member more had voted for it."""
+    return (share * n_members + 1) / (n_members + (2 if share.ndim == 1 else share.shape[1]))
 
 
 def fit_voting(config: VotingParams, members: Sequence[Member], rows: FitRows) -> Voting:
@@ -206,9 +209,9 @@ def _ties(rows: FitRows, labels: Sequence[str], shares: Mapping[str, float]) -> 
         top = by_class.max(axis=1, keepdims=True)
         return float(np.mean(np.count_nonzero(by_class >= top - 1e-12, axis=1) > 1))
 
-    votes = [ballots(member.p, len(labels)) * shares[label] for member, label in zip(rows.said, labels, strict=True)]
+    votes = [votes_of(member.p) * shares[label] for member, label in zip(rows.said, labels, strict=True)]
     members = {label: tied(member.p) for member, label in zip(rows.said, labels, strict=True)}
     return {"members": members, "vote": tied(np.sum(votes, axis=0))}
 
 
-__all__ = ["Voting", "ballots", "fit_voting"]
+__all__ = ["Voting", "counted", "fit_voting", "votes_of"]
