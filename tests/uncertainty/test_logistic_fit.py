@@ -44,7 +44,9 @@ def test_rows_that_separate_stay_finite_in_any_unit(far):
 
 
 def test_the_number_of_threads_changes_no_bit():
-    columns, y = rows(250_001)  # fewer are too few for BLAS to share out
+    rng = np.random.default_rng(0)
+    columns = rng.normal(size=(250_001, 2))  # fewer are too few for BLAS to share out
+    y = (rng.uniform(size=250_001) < 0.4).astype(float)
     found = set()
     for n_threads in (1, 2):
         with threadpool_limits(n_threads):
