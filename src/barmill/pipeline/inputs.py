@@ -16,6 +16,7 @@ from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timefram
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import ModelParams, Window
 from barmill.models.resolutions import history_bars, usual_resolutions
+from barmill.pipeline.ensembles.regime_features import regimes_of
 from barmill.pipeline.family_inputs import check_experts, check_inputs, experts_inputs, features_by_family, inputs_by_family
 from barmill.pipeline.recipe import BarsSource, ExpertEntry, ModelEntry, Recipe
 from barmill.views import MultiResolution, window_ready
@@ -160,11 +161,12 @@ def find_file(path: Path, beside: Path | None) -> Path:
 
 def _planned(recipe: Recipe, bars: Bars) -> tuple[FeaturePlan, Recipe]:
     """The plan of the run, and the recipe with what each model sees of it where that goes by families."""
-    plan = _plan(recipe, bars)
+    regimes = tuple(dict.fromkeys(name for ensemble in recipe.combined for name in regimes_of(ensemble).all))
+    plan = _plan(recipe, bars, regimes)
     entries, sources = recipe.base_models, bars.frame.columns
     if recipe.features.by_family:
         own = plan.names
-        plan = _plan(recipe, bars, features_by_family(entries, bars.timeframe, sources))
+        plan = _plan(recipe, bars, (*regimes, *features_by_family(entries, bars.timeframe, sources)))
         seen = {"base_models": inputs_by_family(entries, plan, own, sources), "experts": experts_inputs(recipe.experts, own)}
         recipe = recipe.model_copy(update=seen)
     check_inputs(recipe.base_models, plan)

@@ -31,14 +31,13 @@ from barmill.evaluation import (
 )
 from barmill.labels import CLASS_NAMES, decision_bars
 from barmill.market import Bars, Calendar, cost_rate
-from barmill.models.catalogue import spec_of
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import Listener
 from barmill.pipeline.facts import facts
 from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.judged import Judged, judged_in
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.prepare import dataset_of
-from barmill.pipeline.recipe import ModelEntry
 from barmill.pipeline.workspace import Workspace
 
 Float64Array = npt.NDArray[np.float64]
@@ -87,11 +86,12 @@ class _Judge:
         equity: dict[str, Float64Array] = {}
         returns: dict[str, Float64Array] = {}
         selected = self._selected()
-        for entry in recipe.base_models:
+        judged = judged_in(recipe)
+        for entry in judged:
             model, result = self._model(entry)
             models.append({**model, "selected": entry.label == selected})
             equity[entry.label], returns[entry.label] = result.equity_at_bars, result.net
-            listener.progressed("judgement", len(models), len(recipe.base_models), entry.label)
+            listener.progressed("judgement", len(models), len(judged), entry.label)
         held = {
             name: backtest(self.bars.open, np.full(len(self.bars), position), self.rate, self.periods)
             for name, position in REFERENCES.items()
@@ -130,8 +130,8 @@ class _Judge:
         }
         return min(losses, key=lambda label: losses[label])
 
-    def _model(self, entry: ModelEntry) -> tuple[dict[str, Any], JudgedPath]:
-        spec, n_classes, label = spec_of(entry.name), self.inputs.recipe.labels.classes, entry.label
+    def _model(self, entry: Judged) -> tuple[dict[str, Any], JudgedPath]:
+        n_classes, label = self.inputs.recipe.labels.classes, entry.label
         calibrated, published = self._folder(label, "calibrate"), read_json(self._folder(label, "bundle") / "published.json")
         thresholds = read_json(calibrated / "thresholds.json")
         forecasts = pl.read_parquet(self._folder(label, "forecast") / "forecasts.parquet")
@@ -146,9 +146,10 @@ class _Judge:
         interval = auc_interval(p_up, up, self._block(), self.inputs.recipe.seed)
         model = {
             "name": label,
-            "model": spec.name,
-            "family": spec.family,
-            "view": entry.view or spec.view,
+            "model": entry.name,
+            "family": entry.family,
+            "view": entry.view,
+            "members": list(entry.members),
             "outputs": [name for name in forecasts.columns if name not in NOT_OUTPUTS],
             "bundle": published["path"],
             "digest": published["digest"],
@@ -167,9 +168,9 @@ class _Judge:
             },
             "forecast": forecast_metrics(at_rows.get("E_r"), at_rows["q05"], at_rows["q50"], at_rows["q95"], self.realised),
             "trading": trading,
-            "importance": read_json(calibrated / "importance.json"),
+            "importance": _kept(calibrated / "importance.json"),
             "fit": read_json(self._folder(label, "fit") / "summary.json"),
-            "explanation": read_json(self._folder(label, "fit") / "explanation.json"),
+            "explanation": _kept(self._folder(label, "fit") / "explanation.json"),
         }
         return model, result
 
@@ -213,6 +214,11 @@ class _Judge:
         auc = classification_scores(known, up).roc_auc
         found = {model["name"]: (model["classification"]["auc"] - 0.5) / (auc - 0.5) if auc > 0.5 else None for model in models}
         return {"auc": auc, "share_found": found}
+
+
+def _kept(file: Path) -> Any:
+    """What a stage told of a model; nothing of an ensemble, whose members tell it."""
+    return read_json(file) if file.exists() else {}
 
 
 def _by_bar(forecasts: pl.DataFrame, bars: Bars) -> dict[str, Float64Array]:

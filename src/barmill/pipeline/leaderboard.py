@@ -20,6 +20,7 @@ from barmill.artefacts import without_nan, write_bytes
 from barmill.evaluation import Comparison, compare_models, coverage_band, label_losses, winkler_score
 from barmill.pipeline.development import Development
 from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.judged import judged_in
 from barmill.pipeline.judging import LEAST_BLOCK
 from barmill.pipeline.path_judging import DECISION, UP
 from barmill.pipeline.plan import Stages
@@ -102,7 +103,7 @@ def leaderboard_section(
     judgement : of the run, with its sections on cross-validation and overfitting
     """
     recipe = inputs.recipe
-    names = tuple(stages.judged)
+    names, judged = tuple(stages.judged), {one.label: one for one in judged_in(recipe)}
     found = compare_evidence(
         evidence, names, horizon=recipe.labels.horizon, every=recipe.labels.every, hold=recipe.hold_bars, seed=recipe.seed
     )
@@ -132,7 +133,7 @@ def leaderboard_section(
                     "paired_log_loss": losses[name],
                     **{key: luck[name][key] for key in ("sharpe", "interval", "dsr")},
                     **figures[name],
-                    "inputs": len(next(entry for entry in recipe.base_models if entry.label == name).inputs) or len(inputs.plan.names),
+                    "inputs": len(judged[name].inputs) or (0 if judged[name].members else len(inputs.plan.names)),
                     "size_bytes": _bundle_bytes(workspace.root / by_name[name]["bundle"]),
                     "beaten_by": list(found.beaten_by(name)),
                 }

@@ -34,6 +34,7 @@ from barmill.pipeline.cutting import folds_told
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
 from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.judged import judged_in
 from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.returns import MEAN, TYPICAL
 from barmill.pipeline.trading_path import Float64Array, signal_of
@@ -106,9 +107,9 @@ def write_judgement(
     curves: dict[str, Float64Array] = {}
     returns: dict[str, Float64Array] = {}
     losses: dict[str, Float64Array] = {}
-    for entry in inputs.recipe.base_models:
+    for entry in judged_in(inputs.recipe):
         results = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
-        told, backtests, losses[entry.label] = judged.model(entry.label, results)
+        told, backtests, losses[entry.label] = judged.model(entry.label, entry.members, results)
         models.append(told)
         curves |= {f"{entry.label}|{number}": result.equity_at_bars for number, result in enumerate(backtests)}
         returns[f"{MEAN}|{entry.label}"] = np.mean([result.net for result in backtests], axis=0)
@@ -134,10 +135,12 @@ class _Paths:
         assert config is not None
         return folds_told(self.development, config.method, self.inputs.bars)
 
-    def model(self, label: str, results: list[SplitResult]) -> tuple[dict[str, Any], list[JudgedPath], Float64Array]:
-        """What is told of one model, the backtest of each of its paths, and what it lost at each label, the mean of the paths."""
+    def model(
+        self, label: str, members: tuple[str, ...], results: list[SplitResult]
+    ) -> tuple[dict[str, Any], list[JudgedPath], Float64Array]:
+        """What is told of one model or of an ensemble of `members`, the backtest of each of its paths, and what it lost at each label, the mean of the paths."""
         paths = self._paths(results)
-        out_of_fold = self._out_of_fold(label, results)
+        out_of_fold = self._out_of_fold(label, members, results)
         backtests = [self._backtest(path) for path in paths]
         rows = [{"path": number, **result.metrics, **self._scores(paths[number])} for number, result in enumerate(backtests)]
         splits = [{"number": number, **result.told} for number, result in enumerate(results)]
@@ -160,7 +163,7 @@ class _Paths:
         walks = cpcv_paths(said, splitter.n_groups, splitter.n_test_groups) if splitter else np.concatenate(said)[np.newaxis]
         return [ForecastPath(self.development.covered, *np.ascontiguousarray(walk.T)) for walk in walks]
 
-    def _out_of_fold(self, label: str, results: list[SplitResult]) -> dict[str, Any]:
+    def _out_of_fold(self, label: str, members: tuple[str, ...], results: list[SplitResult]) -> dict[str, Any]:
         """The proof that no forecast comes from a model that saw its label, and none is missing; raises ProvenanceError."""
         development, labels = self.development, self.data.labels
         splitter = development.combinatorial
@@ -172,8 +175,9 @@ class _Paths:
                 forecast = Ranges.of(development.positions[block.positions()])
                 pieces.append(OofPiece(path, forecast, result.fitted_on, f"{label}, split {number}"))
         lengths = {"purge_bars": development.purge_bars, "embargo_bars": development.embargo_bars}
-        window = self.inputs.windows[label]
-        beyond = out_of_window(labels, development.covered, window if isinstance(window, int) else 1)
+        windows = [self.inputs.windows[member] for member in members or (label,)]
+        longest = max((window for window in windows if isinstance(window, int)), default=1)
+        beyond = out_of_window(labels, development.covered, longest)
         report = check_out_of_fold(labels, development.covered, pieces, out_of_reach=beyond, **lengths)
         return {**report.to_json(), "not_labelled": dict(labels.excluded)}
 

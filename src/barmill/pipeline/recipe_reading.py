@@ -13,6 +13,7 @@ from barmill.errors import RecipeError, nearest
 from barmill.labels.back_labeler_config import OutcomeConfig
 from barmill.models.catalogue import spec_of, view_of, window_of
 from barmill.models.contract import OUTPUTS
+from barmill.pipeline.ensemble_reading import completed_ensembles
 from barmill.pipeline.profiles import drop_profiles, lay_profiles, model_labels
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.tuning.spaces import tuning_problems
@@ -87,7 +88,10 @@ def _complete(document: Document) -> Recipe:
     )
     if problems := problems or tuning_problems(completed, document.where):
         raise RecipeError.gathered(problems)
-    return completed
+    done, problems = completed_ensembles(completed, document, lambda found, path, model: _told(found, document, path, model))
+    if problems:
+        raise RecipeError.gathered(problems)
+    return done
 
 
 def _decided(recipe: Recipe) -> OutcomeConfig:
@@ -153,10 +157,6 @@ def _checked_expert(entry: ExpertEntry, path: Path, document: Document) -> tuple
 def _not_yet(recipe: Recipe, document: Document) -> list[RecipeError]:
     """Parts of a recipe that this version reads but cannot run."""
     problems: list[RecipeError] = []
-    if recipe.ensemble.enabled:
-        what = f"ensembles ({recipe.ensemble.method}) come with a later version"
-        mend = "Set ensemble.enabled: false to train and compare the base models alone."
-        problems.append(RecipeError(document.where(("ensemble", "enabled")), what, mend=mend))
     if recipe.inference.uncertainty is not None:
         what = f"conformal bands ({recipe.inference.uncertainty.method}) come with a later version"
         mend = "Set inference.uncertainty: null; q05, q50 and q95 are forecast without it."

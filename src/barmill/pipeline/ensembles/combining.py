@@ -1,51 +1,23 @@
 """From the words of a recipe to a fitted ensemble: which columns tell its regimes, and which fit makes it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from barmill.ensembles.catalogue import ensemble_spec
 from barmill.ensembles.contract import Combiner, FitRows, Float64Array, Member
 from barmill.ensembles.fusion import fit_fusion
-from barmill.ensembles.gate_rules import METHODS
 from barmill.ensembles.gating import cross_fitted, fit_gating
 from barmill.ensembles.out_of_fold import OutOfFold
-from barmill.ensembles.params import EnsembleParams, FusionParams, RegimeGatingParams, VotingParams
-from barmill.ensembles.regime_gate import regime_columns
+from barmill.ensembles.params import FusionParams, VotingParams
 from barmill.ensembles.stacking import Extra, fit_stacking
 from barmill.ensembles.voting import fit_voting
 from barmill.labels import Labels
 from barmill.pipeline.dataset import ScaledData
 from barmill.pipeline.ensemble_config import EnsembleConfig
+from barmill.pipeline.ensembles.regime_features import gate_params, regimes_of
 from barmill.splits import PurgedKFold
-
-USUAL_REGIMES = ("volatility_regime", "trend_regime", "structure_regime")  # of a softmax gate
-BY_FILTER = ("hmm_regime", "markov_switching")
-
-
-class RegimeColumns(NamedTuple):
-    """Features that an ensemble reads at the decision bar: those of its gate, then those of its meta-learner; none twice."""
-
-    gate: tuple[str, ...]
-    meta: tuple[str, ...]
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.gate, *self.meta)))
-
-
-def regimes_of(ensemble: EnsembleConfig) -> RegimeColumns:
-    """Raises RecipeError for features that the gate cannot take."""
-    meta = ensemble.regime_features if ensemble.method == "stacking" else ()
-    gating = ensemble.gating
-    if not (ensemble.method == "gating" or gating.enabled) or gating.method == "static":
-        return RegimeColumns((), meta)
-    if gating.method in BY_FILTER:
-        params = _gate_params(ensemble)
-        assert isinstance(params, RegimeGatingParams)
-        return RegimeColumns(regime_columns(gating.method, params.n_regimes, gating.regime_features), meta)
-    return RegimeColumns(gating.regime_features or USUAL_REGIMES, meta)
 
 
 def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int) -> Combiner:
@@ -59,14 +31,14 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
         params = VotingParams.model_validate({**ensemble.config, "voting_type": ensemble.voting_type or "soft"})
         return fit_voting(params, members, rows)
     if ensemble.method == "gating":
-        return fit_gating(ensemble.gating.method, _gate_params(ensemble), members, _of_gate(rows, ensemble), seed=seed)
+        return fit_gating(ensemble.gating.method, gate_params(ensemble), members, _of_gate(rows, ensemble), seed=seed)
     folds = purged(ensemble, told, labels)
     if ensemble.method == "fusion":
         return fit_fusion(FusionParams.model_validate(dict(ensemble.config)), members, rows, folds)
     extra = None
     if ensemble.gating.enabled:
-        asked = (ensemble.gating.method, _gate_params(ensemble), members, _of_gate(rows, ensemble))
-        extra = Extra("gate", fit_gating(*asked, seed=seed), cross_fitted(*asked, seed=seed, folds=folds))
+        asked = (ensemble.gating.method, gate_params(ensemble), members, _of_gate(rows, ensemble))
+        extra = Extra("gate", fit_gating(*asked, seed=seed), cross_fitted(*asked, seed=seed, folds=folds), _columns_of_gate(ensemble))
     columns = regimes_of(ensemble)
     places = {name: columns.all.index(name) for name in columns.meta}
     params = spec.params.model_validate(dict(ensemble.config))
@@ -80,14 +52,15 @@ def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels) -> list[tu
     return [(fold.train.positions(), fold.test.positions()) for fold in splitter.folds(labels.take(told.positions))]
 
 
-def _gate_params(ensemble: EnsembleConfig) -> EnsembleParams:
-    return METHODS[ensemble.gating.method].model_validate(dict(ensemble.gating.config))
-
-
 def _of_gate(rows: FitRows, ensemble: EnsembleConfig) -> FitRows:
-    """With the regime columns of the gate alone, which come first."""
-    n = len(regimes_of(ensemble).gate)
-    return rows._replace(regimes=None if rows.regimes is None or not n else np.ascontiguousarray(rows.regimes[:, :n]))
+    """With the regime columns of the gate alone."""
+    columns = _columns_of_gate(ensemble)
+    return rows._replace(regimes=None if rows.regimes is None or not columns else np.ascontiguousarray(rows.regimes[:, columns]))
+
+
+def _columns_of_gate(ensemble: EnsembleConfig) -> tuple[int, ...]:
+    columns = regimes_of(ensemble)
+    return tuple(columns.all.index(name) for name in columns.gate)
 
 
 def regime_table(ensemble: EnsembleConfig, data: ScaledData) -> Float64Array | None:
@@ -113,4 +86,4 @@ def summary_of(combiner: Combiner) -> Mapping[str, Any]:
     return getattr(combiner, "summary", {})
 
 
-__all__ = ["RegimeColumns", "fit_combiner", "purged", "regime_table", "regimes_of", "shares_of", "summary_of"]
+__all__ = ["fit_combiner", "purged", "regime_table", "shares_of", "summary_of"]

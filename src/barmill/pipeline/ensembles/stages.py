@@ -55,7 +55,7 @@ def oof_stages(recipe: Recipe, key: Callable[[str, Mapping[str, Any]], str], pla
                     label: Stage(
                         f"{said_of} {label} {number}",
                         f"{place}/{name}/{label}-{number:02d}",
-                        key(label, {"oof": oof.model_dump(mode="json"), "fold": number, "code": code}),
+                        key(label, {"oof": oof.model_dump(mode="json"), "fold": number, "cut_by": code}),
                     )
                     for label in members
                 }
