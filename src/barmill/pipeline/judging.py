@@ -168,7 +168,7 @@ class _Judge:
             },
             "forecast": forecast_metrics(at_rows.get("E_r"), at_rows["q05"], at_rows["q50"], at_rows["q95"], self.realised),
             "trading": trading,
-            "importance": _kept(calibrated / "importance.json"),
+            "importance": _kept(calibrated / "importance.json") or [],
             "fit": read_json(self._folder(label, "fit") / "summary.json"),
             "explanation": _kept(self._folder(label, "fit") / "explanation.json"),
         }
@@ -217,8 +217,8 @@ class _Judge:
 
 
 def _kept(file: Path) -> Any:
-    """What a stage told of a model; nothing of an ensemble, whose members tell it."""
-    return read_json(file) if file.exists() else {}
+    """What a stage told of a model; None of an ensemble, whose members tell it."""
+    return read_json(file) if file.exists() else None
 
 
 def _by_bar(forecasts: pl.DataFrame, bars: Bars) -> dict[str, Float64Array]:

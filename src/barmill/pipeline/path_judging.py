@@ -138,7 +138,10 @@ class _Paths:
     def model(
         self, label: str, members: tuple[str, ...], results: list[SplitResult]
     ) -> tuple[dict[str, Any], list[JudgedPath], Float64Array]:
-        """What is told of one model or of an ensemble of `members`, the backtest of each of its paths, and what it lost at each label, the mean of the paths."""
+        """What is told of one model, the backtest of each of its paths, and what it lost at each label, the mean of the paths.
+
+        members : of an ensemble, the models that it combines
+        """
         paths = self._paths(results)
         out_of_fold = self._out_of_fold(label, members, results)
         backtests = [self._backtest(path) for path in paths]
