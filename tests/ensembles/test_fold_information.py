@@ -47,6 +47,9 @@ def test_points_within_folds_use_no_row_twice_and_cross_no_border():
     assert found["jumps"]["m0.p_up"]["jump"] is None
     assert found["jumps"]["m0.p_up"]["p"] < 0.001
     assert found["words"].startswith("m0.p_up jumps where folds meet and nowhere else (p = 0.000)")
+    beside = np.arange(1000) % 200  # of a fold of 200 rows, the first and the last 20 stand beside a border and are looked at there alone
+    otherwise = np.where((beside < 20) | (beside >= 180), 0.55, level.said[0].p)
+    assert fold_jumps(members, rows._replace(said=[rows.said[0]._replace(p=otherwise)]), fold)["jumps"] == {}
     silent = rows._replace(said=[rows.said[0]._replace(p=np.full(1000, 0.5))])
     assert fold_jumps(members, silent, fold)["words"].startswith("No forecast varies")
 

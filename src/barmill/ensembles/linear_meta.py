@@ -21,7 +21,7 @@ from barmill.ensembles.meta_features import MetaFeatures
 from barmill.ensembles.params import ElasticNetParams, EnsembleParams, LogisticParams, RidgeParams
 from barmill.errors import BundleError, ShapeError
 from barmill.models.contract import RawForecast
-from barmill.uncertainty.links import logits_of, sum_of_columns
+from barmill.uncertainty.links import sum_of_columns
 
 LEAST = 1e-3  # the least that a score may say of a class: a linear sum knows no bounds, a probability does
 ROWS_AT_ONCE = 65_536  # rows per pass, so that the products of many rows need little memory
@@ -67,7 +67,8 @@ class LinearMeta:
             return RawForecast(classes[0] if len(classes) == 1 else classes.T.copy(), expected)
         p = np.maximum(classes, LEAST)
         if len(p) == 1:
-            return RawForecast(logits_of(np.minimum(p[0], 1 - LEAST)), expected)
+            up = np.minimum(p[0], 1 - LEAST)
+            return RawForecast(np.log(up) - np.log1p(-up), expected)
         shares = p.T.copy()
         return RawForecast(np.log(shares / sum_of_columns(shares)[:, None]), expected)
 

@@ -14,6 +14,7 @@ from barmill.errors import BundleError, ForecastError, LabelError, ShapeError
 
 SUREST = 0.999  # isotonic curves say 0 and 1; log-odds of these would outweigh all other rows
 FARTHEST = 10.0  # scales from the centre beyond which a meta-feature is held: one wild output must not carry a linear sum away
+_LEVELS = {"E_r": None} | {output: level for level, output in enumerate(QUANTILE_OUTPUTS)}
 IQR_TO_SIGMA = 0.7413  # 1 / (2 norm.ppf(0.75))
 
 
@@ -37,8 +38,15 @@ class MetaFeatures:
     centre: Float64Array
     scale: Float64Array
     names: tuple[str, ...] = field(init=False)
+    _odds: tuple[tuple[int, int | None], ...] = field(init=False)  # member, and class, None for p_up of two
+    _in_z: tuple[tuple[int, int | None], ...] = field(init=False)  # member, and level, None for E_r
 
     def __post_init__(self) -> None:
+        classes = (None,) if self.n_classes == 2 else (2, 0)
+        odds = [(i, label) for i, member in enumerate(self.members) if "p_up" in member.outputs for label in classes]
+        in_z = [(i, level) for i, member in enumerate(self.members) for output, level in _LEVELS.items() if output in member.outputs]
+        object.__setattr__(self, "_odds", tuple(odds))
+        object.__setattr__(self, "_in_z", tuple(in_z))
         object.__setattr__(self, "names", _names(self.members, self.n_classes, self.regimes))
         k = len(self.names)
         if self.n_classes not in (2, 3) or any(column < 0 for _, column in self.regimes):
@@ -62,7 +70,12 @@ class MetaFeatures:
 
     def raw(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
         """The same before centre and scale."""
-        x = _raw(self.members, self.n_classes, self.regimes, said, regimes)
+        x = self._gathered(said, regimes)
+        if self._odds:
+            p = x[: len(self._odds)]
+            np.maximum(p, 1 - SUREST, out=p)
+            np.minimum(p, SUREST, out=p)
+            x[: len(self._odds)] = np.log(p) - np.log1p(-p)
         if not np.isfinite(x).all():
             column, row = np.argwhere(~np.isfinite(x))[0]
             raise ForecastError(f"meta-feature '{self.names[column]}' row {row}", f"is {x[column, row]}", expected="a finite number")
@@ -86,6 +99,40 @@ class MetaFeatures:
             scale[column] = raw[column].std()
         varies = (raw.max(axis=1) > raw.min(axis=1)) & (scale > 0)
         return MetaFeatures(self.members, self.n_classes, self.regimes, centre, np.where(varies, scale, 1.0))
+
+    def _gathered(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
+        """The columns as they are said, (k, n). What does not fit is found out about only once it did not: one row must be quick."""
+        try:
+            if len(said) != len(self.members):
+                raise ValueError("other members")
+            columns: list[Any] = [said[i].p if label is None else said[i].p[:, label] for i, label in self._odds]
+            columns += [said[i].expected if level is None else said[i].quantiles[:, level] for i, level in self._in_z]
+            if self.regimes:
+                columns += [np.asarray(regimes)[:, column] for _, column in self.regimes]
+            x = np.array(columns, dtype=np.float64)
+            if x.ndim != 2:
+                raise ValueError(f"columns of {x.ndim} dimensions")
+        except (IndexError, TypeError, ValueError) as error:
+            raise self._misfit(said, regimes) from error
+        return x
+
+    def _misfit(self, said: Sequence[Said], regimes: Float64Array | None) -> ShapeError:
+        """Why these are no columns of one matrix."""
+        if len(said) != len(self.members):
+            return ShapeError(
+                "ensemble", f"{len(said)} members speak", expected=f"{len(self.members)}: {', '.join(m.label for m in self.members)}"
+            )
+        for member, one in zip(self.members, said, strict=True):
+            if "p_up" in member.outputs and one.p.shape[1:] != (() if self.n_classes == 2 else (3,)):
+                found = f"probabilities of shape {one.p.shape}"
+                return ShapeError(f"member '{member.label}'", found, expected=f"{self.n_classes} classes, as all members")
+            if "E_r" in member.outputs and one.expected is None:
+                return ShapeError(f"member '{member.label}'", "does not say E_r", expected="every output that it declares")
+        if self.regimes and (regimes is None or regimes.ndim != 2 or regimes.shape[1] <= max(column for _, column in self.regimes)):
+            found = "not given" if regimes is None else f"of shape {regimes.shape}"
+            return ShapeError("ensemble regimes", found, expected=f"the columns {', '.join(name for name, _ in self.regimes)}")
+        lengths = {member.label: len(one.p) for member, one in zip(self.members, said, strict=True)}
+        return ShapeError("ensemble", f"members speak of {lengths} rows", expected="the same rows from each, and from the regimes")
 
     def _standardised(self, x: Float64Array) -> Float64Array:
         x -= self.centre[:, None]
@@ -140,67 +187,8 @@ def classes_of(rows: FitRows) -> int:
 def _names(members: Sequence[Member], n_classes: int, regimes: Sequence[tuple[str, int]]) -> tuple[str, ...]:
     classes = ("p_up",) if n_classes == 2 else ("p_up", "p_down")
     odds = [f"{member.label}.{name}" for member in members if "p_up" in member.outputs for name in classes]
-    in_z = [f"{member.label}.{output}" for member in members for output in ("E_r", *QUANTILE_OUTPUTS) if output in member.outputs]
+    in_z = [f"{member.label}.{output}" for member in members for output in _LEVELS if output in member.outputs]
     return (*odds, *in_z, *(f"regime.{name}" for name, _ in regimes))
-
-
-def _raw(
-    members: Sequence[Member],
-    n_classes: int,
-    wanted: Sequence[tuple[str, int]],
-    said: Sequence[Said],
-    regimes: Float64Array | None,
-) -> Float64Array:
-    """The columns before they are put on a scale, (k, n), in the order of `_names`."""
-    if len(said) != len(members):
-        raise ShapeError("ensemble", f"{len(said)} members speak", expected=f"{len(members)}: {', '.join(m.label for m in members)}")
-    odds: list[Float64Array] = []
-    in_z: list[Float64Array] = []
-    for member, one in zip(members, said, strict=True):
-        if "p_up" in member.outputs:
-            odds.extend(_probabilities(member, one, n_classes))
-        in_z.extend(_in_z(member, one))
-    in_z.extend(_regimes(wanted, regimes))
-    columns = [*odds, *in_z]
-    n = len(columns[0])
-    if any(column.shape != (n,) for column in columns):
-        lengths = {m.label: len(one.p) for m, one in zip(members, said, strict=True)}
-        raise ShapeError("ensemble", f"members speak of {lengths} rows", expected="the same rows from each, and from the regimes")
-    x = np.empty((len(columns), n))
-    for j, column in enumerate(columns):
-        x[j] = column
-    if odds:
-        p = x[: len(odds)]
-        np.maximum(p, 1 - SUREST, out=p)
-        np.minimum(p, SUREST, out=p)
-        x[: len(odds)] = np.log(p) - np.log1p(-p)
-    return x
-
-
-def _probabilities(member: Member, said: Said, n_classes: int) -> tuple[Float64Array, ...]:
-    if n_classes == 2 and said.p.ndim == 1:
-        return (said.p,)
-    if n_classes == 3 and said.p.ndim == 2 and said.p.shape[1] == 3:
-        return said.p[:, 2], said.p[:, 0]
-    raise ShapeError(f"member '{member.label}'", f"probabilities of shape {said.p.shape}", expected=f"{n_classes} classes, as all members")
-
-
-def _in_z(member: Member, said: Said) -> list[Float64Array]:
-    columns: list[Float64Array] = []
-    if "E_r" in member.outputs:
-        if said.expected is None:
-            raise ShapeError(f"member '{member.label}'", "does not say E_r", expected="every output that it declares")
-        columns.append(said.expected)
-    return [*columns, *(said.quantiles[:, level] for level, output in enumerate(QUANTILE_OUTPUTS) if output in member.outputs)]
-
-
-def _regimes(wanted: Sequence[tuple[str, int]], regimes: Float64Array | None) -> list[Float64Array]:
-    if not wanted:
-        return []
-    if regimes is None or regimes.ndim != 2 or regimes.shape[1] <= max(column for _, column in wanted):
-        found = "not given" if regimes is None else f"of shape {regimes.shape}"
-        raise ShapeError("ensemble regimes", found, expected=f"the columns {', '.join(name for name, _ in wanted)}")
-    return [regimes[:, column] for _, column in wanted]
 
 
 __all__ = ["FARTHEST", "SUREST", "MetaFeatures", "classes_of", "meta_features"]
