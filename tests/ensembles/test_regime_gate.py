@@ -124,12 +124,17 @@ def test_rows_are_worth_their_uniqueness_or_if_less_the_effective_number(weight,
 
 def test_the_columns_that_a_plan_needs_are_features_of_the_catalogue():
     minute = Timeframe.parse("1m")
-    for method, features in (("hmm_regime", ("volatility_regime_20_480", "trend_regime_20")), ("markov_switching", ()), ("hmm_regime", ())):
+    seen = ("log_return_1", "realised_volatility_20")
+    for method, features in (("hmm_regime", seen), ("markov_switching", ()), ("hmm_regime", ())):
         names = regime_columns(method, 3, features)
         assert [feature.name for feature in FeaturePlan(minute, tuple(parse_feature(name, minute) for name in names)).features] == list(
             names
         )
         assert len(names) == 2
+    codes = ("volatility_regime_20_480", "trend_regime_20@5m", "structure_regime_120_5", "rsi_14")
+    measures = "volatility_percentile_20_480,trend_strength_20@5m,variance_ratio_120_5,rsi_14"
+    assert regime_columns("hmm_regime", 2, codes) == (f"hmm_regime_probability_2_0({measures})",)
+    parse_feature(f"hmm_regime_probability_2_0({measures})", minute)
     with pytest.raises(RecipeError, match=r"5 features .* expected at most 4 for hmm_regime\. Name fewer, or use method: softmax"):
         regime_columns("hmm_regime", 3, tuple("abcde"))
     with pytest.raises(RecipeError, match="'softmax' has no regimes of its own; expected hmm_regime or markov_switching"):

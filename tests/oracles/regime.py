@@ -88,6 +88,7 @@ ORACLES = {
     "composite_regime": lambda b, p, first, second: 3 * np.sign(first) + np.sign(second),
     "hmm_probability": lambda b, p, *args, fitted: filtered(p.states, args, fitted)[:, p.state],
     "hmm_expected_state": lambda b, p, *args, fitted: filtered(p.states, args, fitted) @ np.arange(p.states),
+    "hmm_regime_probability": lambda b, p, *args, fitted: filtered(p.states, args, fitted)[:, p.state],
     "markov_switching_probability": lambda b, p, *args, fitted: filtered(p.states, args, fitted)[:, p.state],
     "markov_switching_expected_state": lambda b, p, *args, fitted: filtered(p.states, args, fitted) @ np.arange(p.states),
 }

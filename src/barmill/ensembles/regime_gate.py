@@ -19,8 +19,12 @@ from barmill.ensembles.static_weights import check_shares
 from barmill.errors import RecipeError, ShapeError
 
 FEWEST_ROWS: Final = 30.0  # that a regime is worth; with fewer it has the pooled weights
-USUAL: Final = {"hmm_regime": ("log_return_1", "realised_volatility_20"), "markov_switching": ("log_return_1",)}
-_PROBABILITY: Final = {"hmm_regime": "hmm_probability", "markov_switching": "markov_switching_probability"}
+USUAL: Final = {
+    "hmm_regime": ("volatility_percentile_20_480", "trend_strength_20", "variance_ratio_120_5"),
+    "markov_switching": ("log_return_1",),
+}
+_PROBABILITY: Final = {"hmm_regime": "hmm_regime_probability", "markov_switching": "markov_switching_probability"}
+MEASURES: Final = {"volatility_regime": "volatility_percentile", "trend_regime": "trend_strength", "structure_regime": "variance_ratio"}
 _MOST: Final = {"hmm_regime": 4, "markov_switching": 1}
 _ROUNDING: Final = 1e-3  # by which probabilities that a plan keeps as float32 may miss
 
@@ -82,18 +86,27 @@ class RegimeWeights:
 def regime_columns(method: str, n_regimes: int, features: Sequence[str] = ()) -> tuple[str, ...]:
     """Names of the features that a plan must have for a gate by regime: the probability of each state but the last.
 
-    features : names of what the states are seen in, one to four for `hmm_regime` (features of the plan's catalogue with their parameters,
-        such as "volatility_regime_20_480"), one for `markov_switching`; those of USUAL if none are given
+    features : names, with their parameters, of what the states are seen in, one to four for `hmm_regime`, one for `markov_switching`;
+        those of USUAL if none are given. In place of a code of -1, 0 and 1 the measure is taken from which it is cut, see MEASURES:
+        a normal density of codes has no bound, and two fits seldom find the same states
 
     Raises: RecipeError for another method or too many features.
     """
     if method not in _PROBABILITY:
         raise RecipeError("ensemble.gating.method", f"'{method}' has no regimes of its own", expected=" or ".join(_PROBABILITY))
-    seen = tuple(features) or USUAL[method]
+    seen = tuple(map(_measured, features)) or USUAL[method]
     if len(seen) > _MOST[method]:
         found, mend = f"{len(seen)} features ({', '.join(seen)})", "Name fewer, or use method: softmax, which takes any number."
         raise RecipeError("ensemble.gating.regime_features", found, expected=f"at most {_MOST[method]} for {method}", mend=mend)
     return tuple(f"{_PROBABILITY[method]}_{n_regimes}_{state}({','.join(seen)})" for state in range(n_regimes - 1))
+
+
+def _measured(name: str) -> str:
+    """`trend_regime_20` is cut from `trend_strength_20`: the parameters are the same."""
+    for code, measure in MEASURES.items():
+        if name.startswith(f"{code}_"):
+            return measure + name.removeprefix(code)
+    return name
 
 
 def fit_regimes(params: RegimeGatingParams, loss: GateLoss, regimes: Float64Array) -> tuple[RegimeWeights, dict[str, Any]]:
@@ -153,4 +166,4 @@ def _of_regime(loss: GateLoss, belief: Float64Array, weights: Float64Array, pool
     return {"rows": worth, "weights": by_label(loss, weights), "pooled": not own, "loss": lost(weights), "loss_of_pooled": lost(pooled)}
 
 
-__all__ = ["FEWEST_ROWS", "USUAL", "RegimeWeights", "fit_regimes", "regime_columns"]
+__all__ = ["FEWEST_ROWS", "MEASURES", "USUAL", "RegimeWeights", "fit_regimes", "regime_columns"]

@@ -6,6 +6,7 @@ Codes are -1, 0 and 1, in the order of their meaning; what the cut points are, a
 from functools import partial
 
 from barmill.features.hidden_markov import fit_hmm, n_fitted
+from barmill.features.hmm_regimes import fit_hmm_regimes
 from barmill.features.kernels import hidden_markov, regimes
 from barmill.features.markov_switching import fit_markov_switching
 from barmill.features.params import NoParams, RegimeParams, StateParams, StatesParams, VarianceRatioParams, WindowParams
@@ -183,6 +184,19 @@ FEATURES = (
         output="expected_state",
         unit="0 to states - 1",
         formula=f"sum of k · P(state k | arguments so far), normal within a state; {_FILTERED}",
+    ),
+    _hidden_markov(
+        name="hmm_regime_probability",
+        params=StateParams,
+        usual=StateParams(states=2, state=1),
+        kernel=hidden_markov.hmm_regimes,
+        kernel_params=lambda p: (p.states, p.state),
+        output="probability",
+        usual_args=("trend_strength_20", "realised_volatility_20"),
+        fit=lambda p, observations, starts: fit_hmm_regimes(p.states, observations, starts),
+        unit="0 to 1",
+        formula="P(state `state` of `states` | arguments so far), normal within a state; states by ascending mean of the argument that "
+        "tells them most apart, fitted on training rows; forward filter, never smoothed",
     ),
     _markov_switching(
         name="markov_switching_probability",

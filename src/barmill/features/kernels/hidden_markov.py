@@ -118,9 +118,10 @@ def hidden_markov(params: Float64Array, state: Float64Array, bars: Float64Array,
     state[0] = seen
 
 
-# The same arithmetic under a name of its own: runs of one kernel with the same parameters and arguments are shared, and these two
-# have other numbers fitted.
+# The same arithmetic under names of their own: runs of one kernel with the same parameters and arguments are shared, and these have
+# other numbers fitted.
+hmm_regimes = Kernel("hmm_regimes", hidden_markov.outputs, _state_size, hidden_markov.function)
 markov_switching = Kernel("markov_switching", hidden_markov.outputs, _state_size, hidden_markov.function)
 
-KERNELS = (hidden_markov, markov_switching)
+KERNELS = (hidden_markov, hmm_regimes, markov_switching)
 ROUTINES = (filter_states,)
