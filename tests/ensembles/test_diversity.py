@@ -31,6 +31,11 @@ def test_a_pair_by_hand():
     assert pair.error_correlation == pytest.approx(np.corrcoef(1 - said[0].p, 1 - said[1].p)[0, 1])
 
 
+def test_one_half_is_not_up():
+    members, said = speaking([0.5, 0.9, 0.9, 0.1], [0.4, 0.9, 0.1, 0.9])
+    assert pairwise_diversity(members, said, [0, 1, 1, 1])[0].disagreement == 0.5  # both are right of the first row
+
+
 def test_members_that_are_the_same_err_together_and_opposites_apart():
     members, rows = planted(skills=(0.5,))
     p = rows.said[0].p

@@ -70,7 +70,7 @@ def _right(p: Float64Array, y: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
 def _correlation(a: Float64Array, b: Float64Array) -> float:
     if a.max() == a.min() or b.max() == b.min():
         return math.nan
-    a, b = a - a.mean(), b - b.mean()
+    a, b = (centred / np.abs(centred).max() for centred in (a - a.mean(), b - b.mean()))  # squares of tiny errors would vanish
     return float(np.clip((a * b).sum() / math.sqrt((a * a).sum() * (b * b).sum()), -1.0, 1.0))
 
 
