@@ -37,8 +37,8 @@ def test_the_manifest_has_the_artefact_keys_of_the_charter(value: dict) -> None:
 
 def test_the_manifest_names_no_time_and_no_host(value: dict) -> None:
     assert set(value) == {
-        *PARTS, "weights", "files", "fingerprints", "format", "inference_signature", "model", "name", "reads_with", "schema_hash",
-        "symbol", "timeframe", "version",
+        *PARTS, "weights", "ensemble", "files", "fingerprints", "format", "inference_signature", "model", "name", "reads_with",
+        "schema_hash", "symbol", "timeframe", "version",
     }  # fmt: skip
 
 
@@ -75,8 +75,10 @@ def test_equal_contents_give_equal_digests_whatever_their_order(sealed) -> None:
         (lambda m: m["files"].append({"path": "weights/x", "size": 1, "sha256": "0" * 63}), "sha256 of weights/x is"),
         (lambda m: m["files"].append({"path": "weights/x", "size": 1}), "missing or unknown keys"),
         (lambda m: m["files"].append({"path": "x.so", "size": 1, "sha256": "0" * 64}), "files lists x.so, which belongs to no part"),
+        (lambda m: m["files"].append({"path": "weights/x/y", "size": 1, "sha256": "0" * 64}), "files lists weights/x/y, which belongs to"),
+        (lambda m: m["files"].insert(2, {"path": "ensemble/x", "size": 1, "sha256": "0" * 64}), "files lists ensemble/x, which belongs"),
         (lambda m: m["files"].insert(-1, {"path": "weights/MODEL.json", "size": 1, "sha256": "0" * 64}), "upper and lower case alone"),
-        (lambda m: m.update(files=[]), "files is not a list of 1 to 64 entries"),
+        (lambda m: m.update(files=[]), "files is not a list of 1 to 256 entries"),
     ],
 )
 def test_a_forged_manifest_is_refused_by_what_it_says(value: dict, change, said: str) -> None:

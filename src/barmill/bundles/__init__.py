@@ -1,9 +1,9 @@
 """Bundles: everything needed to forecast from raw bars, in one immutable folder with a digest of every byte.
 
-`assemble` turns a fitted model and what belongs to it into named bytes, `publish` puts them on the disk whole or not at
-all, `Bundle.load` verifies them in memory before anything parses them, and `ForecastPipeline` is the one code that turns
-feature rows into forecasts, in training's judgement as in serving. Imports no torch, no training code and no pickle.
-The format is described in docs/reference/bundle-format.md; what may be added is a part named in `manifest.PARTS`.
+`assemble` turns a fitted model, or an ensemble of some, and what belongs to it into named bytes, `publish` puts them on the disk whole or
+not at all, `Bundle.load` verifies them in memory before anything parses them, and `ForecastPipeline` (of an ensemble, `EnsemblePipeline`)
+is the one code that turns feature rows into forecasts, in training's judgement as in serving. Imports no torch, no training code and no
+pickle. The format is described in docs/reference/bundle-format.md; what may be added is a part named in `manifest.PARTS`.
 """
 
 from importlib import import_module
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
-    from barmill.bundles.contents import BundleContents, assemble
+    from barmill.bundles.contents import BundleContents, EnsembleContents, MemberContents, assemble
+    from barmill.bundles.ensemble_pipeline import EnsembleMember, EnsemblePipeline
     from barmill.bundles.folder import VerifiedFiles, read_bundle
     from barmill.bundles.forecast import Forecast
+    from barmill.bundles.forecast_band import ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
     from barmill.bundles.manifest import Manifest
     from barmill.bundles.publishing import publish
@@ -25,9 +27,14 @@ _PLACES = {
     "Bundle": "bundle",
     "BundleContents": "contents",
     "BundleStream": "stream",
+    "EnsembleContents": "contents",
+    "EnsembleMember": "ensemble_pipeline",
+    "EnsemblePipeline": "ensemble_pipeline",
     "Forecast": "forecast",
+    "ForecastBand": "forecast_band",
     "ForecastPipeline": "forecasting",
     "Manifest": "manifest",
+    "MemberContents": "contents",
     "VerifyReport": "verifying",
     "VerifiedFiles": "folder",
     "Volatility": "forecasting",
@@ -48,9 +55,14 @@ __all__ = [
     "Bundle",
     "BundleContents",
     "BundleStream",
+    "EnsembleContents",
+    "EnsembleMember",
+    "EnsemblePipeline",
     "Forecast",
+    "ForecastBand",
     "ForecastPipeline",
     "Manifest",
+    "MemberContents",
     "VerifiedFiles",
     "VerifyReport",
     "Volatility",

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.first_load import pass_first_load
 from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
-from barmill.bundles.forecasting import ForecastPipeline, SeenBars
 from barmill.bundles.golden import Replay, replay
 from barmill.bundles.manifest import PARTS, Manifest
-from barmill.bundles.parts import read_instrument, read_part, read_pipeline, read_plan
+from barmill.bundles.part_json import read_part
+from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
+from barmill.bundles.seen_bars import SeenBars
 from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
 from barmill.market import Bars, Instrument, Timeframe
@@ -41,7 +43,7 @@ class Bundle:
     manifest: Manifest
     plan: FeaturePlan
     instrument: Instrument
-    pipeline: ForecastPipeline
+    pipeline: Pipeline
     replay: Replay
     _files: Mapping[str, bytes]
 
@@ -105,7 +107,7 @@ class Bundle:
         return self.pipeline.history_bars(self.plan.settled_bars, self.timeframe, settled=True)
 
     def part(self, name: str) -> Any:
-        """The JSON of a part, such as "metrics", "thresholds", "reference_profile", "recipe" or "provenance"."""
+        """The JSON of a part, such as "metrics", "thresholds", "reference_profile", "recipe", "provenance" or "members"."""
         return read_part(self._files, name, str(self.folder))
 
     @property

@@ -14,7 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from barmill.artefacts import sha256
-from barmill.bundles.manifest import MANIFEST, MAX_FILES, MAX_MANIFEST_BYTES, SEAL, WEIGHTS, FileEntry, Manifest, parse_manifest, seal_of
+from barmill.bundles.manifest import (
+    FOLDERS,
+    MANIFEST,
+    MAX_FILES,
+    MAX_MANIFEST_BYTES,
+    SEAL,
+    WEIGHTS,
+    FileEntry,
+    Manifest,
+    parse_manifest,
+    seal_of,
+)
 from barmill.bundles.strict_json import parse_canonical
 from barmill.errors import BundleCorruption, BundleError
 
@@ -123,7 +134,7 @@ def _inspect(folder: Path, root: int) -> Inspection:
 
 
 def _list(folder: Path, root: int) -> tuple[dict[str, int], list[BundleError]]:
-    """Sizes of the plain files by path, and a refusal for every entry of another kind."""
+    """Sizes of the plain files by path, and a refusal for every entry of another kind, a folder without files among them."""
     sizes: dict[str, int] = {}
     strangers: list[BundleError] = []
 
@@ -134,9 +145,12 @@ def _list(folder: Path, root: int) -> tuple[dict[str, int], list[BundleError]]:
                 status = entry.stat(follow_symlinks=False)
                 if len(sizes) + len(strangers) > 4 * MAX_FILES:
                     return
-                if path == WEIGHTS and stat.S_ISDIR(status.st_mode):
-                    with _subfolder(descriptor, path) as inner:
+                if stat.S_ISDIR(status.st_mode) and (path in FOLDERS or prefix == f"{WEIGHTS}/"):  # a member has a folder of its own there
+                    before = len(sizes) + len(strangers)
+                    with _subfolder(descriptor, entry.name) as inner:
                         visit(inner, f"{path}/")
+                    if path != WEIGHTS and len(sizes) + len(strangers) == before:
+                        strangers.append(BundleCorruption(str(folder / path), "is an empty folder", mend=_MEND))
                 elif kind := _kind(status):
                     strangers.append(BundleCorruption(str(folder / path), f"is {kind}", expected="a plain file of its own", mend=_MEND))
                 else:
@@ -207,8 +221,10 @@ def _read(folder: Path, root: int, path: str, size: int, most: int) -> bytes:
         raise BundleCorruption(str(folder / path), f"{size} bytes", expected=f"at most {most}", mend=_MEND)
     try:
         with contextlib.ExitStack() as stack:
-            parent, _, name = path.rpartition("/")
-            inside = stack.enter_context(_subfolder(root, parent)) if parent else root
+            *parents, name = path.split("/")
+            inside = root
+            for parent in parents:  # one by one: a link anywhere on the way is not followed
+                inside = stack.enter_context(_subfolder(inside, parent))
             descriptor = os.open(name, _READ_FLAGS, dir_fd=inside)
             with os.fdopen(descriptor, "rb", buffering=0) as file:
                 if kind := _kind(os.fstat(descriptor)):

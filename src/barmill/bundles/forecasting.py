@@ -1,4 +1,4 @@
-"""The one code that turns feature rows into forecasts, in training's judgement, in replay and in serving alike."""
+"""The one code that turns feature rows into a model's forecasts, in training's judgement, in replay and in serving alike."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,47 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.bundles.bar_scaling import BarScaling
-from barmill.bundles.forecast import forecast_columns
+from barmill.bundles.direction import Columns, Direction, Float64Array, Rows, Volatility, check_rows
+from barmill.bundles.forecast_band import ForecastBand
 from barmill.bundles.guard import guard
 from barmill.bundles.image_scaling import ImageScaling
-from barmill.errors import ForecastError, SchemaError, ShapeError
+from barmill.bundles.seen_bars import SeenBars, SeenByMembers, SeenByOne, StreamOfOne
+from barmill.ensembles.contract import Said
+from barmill.errors import SchemaError, ShapeError
 from barmill.market import Bars, Timeframe
-from barmill.models.contract import AnsweringForecaster, Forecaster, RawForecast, View, Window
+from barmill.models.contract import AnsweringForecaster, Forecaster, View, Window
 from barmill.models.resolutions import history_bars
 from barmill.uncertainty import Calibration, ResidualQuantiles
 from barmill.views import FeatureMatrix, ImageBars, MultiResolution, RobustScaler, WindowTensor, window_ready
 from barmill.views.image_bars import NEEDED_BARS
 
-Float64Array = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
-Columns = dict[str, Float64Array]
 Scaling: TypeAlias = RobustScaler | BarScaling | ImageScaling  # of features, or how a model sees the bars themselves
-SeenBars: TypeAlias = MultiResolution | ImageBars  # bars as such a model sees them, without samples
 
-LEVELS = (0.05, 0.5, 0.95)  # of q05, q50 and q95
 _ROWS_AT_ONCE = 65_536  # so that a choice of columns never copies the whole table
-
-
-@dataclass(frozen=True, slots=True)
-class Volatility:
-    """The unit in which returns are learned: what a label's horizon moves, as known at the decision.
-
-    feature : str, per-bar volatility in the plan
-    horizon : int, bars
-    floor : float, least per-bar volatility, so that bars that stood still do not make a forecast of nothing
-    """
-
-    feature: str
-    horizon: int
-    floor: float
-
-    def per_bar(self, per_bar: Float64Array) -> Float64Array:
-        """Volatility of a bar, float64 like `per_bar`: max(per_bar, floor)."""
-        return np.maximum(per_bar, self.floor)
-
-    def scale(self, per_bar: Float64Array) -> Float64Array:
-        """Volatility of the horizon, float64 like `per_bar`: max(per_bar, floor) sqrt(horizon)."""
-        return self.per_bar(per_bar) * np.sqrt(self.horizon)
 
 
 @dataclass(frozen=True)
@@ -63,6 +39,7 @@ class ForecastPipeline:
         (`AnsweringForecaster`), each in a unit of its own
     window : bars of a window or an image, bars of each timeframe where the model sees several, None for a model that sees one row
     outputs : what a model of direction learned ("p_up", perhaps "E_r"); the quantiles are added to every such model
+    band : conformal band of a model of direction, or None
 
     A row's forecast depends on that row (or window) alone; nothing here is fitted or changed by forecasting.
     """
@@ -77,6 +54,7 @@ class ForecastPipeline:
     window: Window
     n_classes: int
     outputs: tuple[str, ...]
+    band: ForecastBand | None = None
 
     def __post_init__(self) -> None:
         of_bars = None if isinstance(self.scaler, RobustScaler) else self.scaler
@@ -84,7 +62,8 @@ class ForecastPipeline:
             raise SchemaError("scaler", f"does not go with the window {self.window}", mend="Publish the run again.")
         if self.scaler.names != (self.input_names if of_bars else self.names):
             raise SchemaError("scaler", "its features differ from those of the plan", mend="Fit the scaler on the plan's own table.")
-        for name in (*(() if of_bars else self.input_names), *((self.volatility.feature,) if self.volatility else ())):
+        read = (*(() if of_bars else self.input_names), self.volatility and self.volatility.feature, self.band and self.band.regime)
+        for name in (name for name in read if name is not None):
             if name not in self.names:
                 raise SchemaError("forecast pipeline", f"feature '{name}' is not in the plan", mend="Build the plan with it.")
         if self.calibration.n_classes != self.n_classes:
@@ -92,26 +71,46 @@ class ForecastPipeline:
         self._check_answers()
 
     def _check_answers(self) -> None:
-        """Quantiles and their unit are of direction, and of nothing else."""
+        """Quantiles, their unit and a band are of direction, and of nothing else."""
         answers = self._answering is not None
         if (self.quantiles is None, self.volatility is None) != (answers, answers):
             expected = "neither, for a model of another question" if answers else "both, for a model of direction"
             raise SchemaError("quantiles and volatility", "one is missing, or one too many is there", expected=expected)
-        if self.quantiles is not None and self.quantiles.levels != LEVELS:
-            raise SchemaError("quantiles", f"levels {self.quantiles.levels}", expected=f"{LEVELS}", mend="Fit the quantiles at these.")
+        if answers and self.band is not None:
+            raise SchemaError("conformal", "is a band of returns, for a model of another question", expected="none")
+        _ = self.direction  # which checks what it is made of
 
     @cached_property
     def _answering(self) -> AnsweringForecaster | None:
         return self.forecaster if isinstance(self.forecaster, AnsweringForecaster) else None
 
     @cached_property
+    def direction(self) -> Direction | None:
+        """The last steps of a model of direction; None for one of another question."""
+        if self.quantiles is None:
+            return None
+        return Direction(self.n_classes, self.outputs, self.calibration, self.quantiles, self.band)
+
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names of the forecast's columns."""
-        return self._answering.columns if self._answering else forecast_columns(self.n_classes, self.outputs)
+        return self.direction.columns(banded=True) if self.direction else self.model_columns
+
+    @cached_property
+    def model_columns(self) -> tuple[str, ...]:
+        """Those that `forecast` gives: all but the ends of a band."""
+        if self.direction is not None:
+            return self.direction.columns(banded=False)
+        return self._answering.columns if self._answering else ()
 
     @cached_property
     def _tells_all_classes(self) -> bool:
-        return sum(name.startswith("p_") for name in self.columns) == self.n_classes
+        return sum(name.startswith("p_") for name in self.model_columns) == self.n_classes
+
+    @property
+    def sees_bars(self) -> bool:
+        """Whether the model sees the bars themselves, and not features of the plan."""
+        return not isinstance(self.scaler, RobustScaler)
 
     @property
     def depth(self) -> int:
@@ -178,9 +177,13 @@ class ForecastPipeline:
         windows = WindowTensor(base, rows, self.width)
         return windows if isinstance(self.window, int) else MultiResolution.of_windows(windows.gather(slice(None)), self.window)
 
-    def closed(self, bars: Bars) -> SeenBars | None:
+    def closed(self, bars: Bars) -> SeenByOne | None:
         """What each of `bars` knows of the closed bars that the model sees; None for a model that sees features."""
         return None if isinstance(self.scaler, RobustScaler) else self.scaler.closed(bars)
+
+    def stream(self, base: Timeframe, calendar: str) -> StreamOfOne | None:
+        """The same while bars of `base` come in."""
+        return None if isinstance(self.scaler, RobustScaler) else self.scaler.stream(base, calendar)
 
     def ready(self, ready: npt.NDArray[np.bool_], closed: SeenBars | None = None) -> npt.NDArray[np.bool_]:
         """Rows that can be forecast: ready themselves, and with a window full of ready rows, or of closed bars."""
@@ -200,9 +203,20 @@ class ForecastPipeline:
         Returns
         -------
         float64 (n,) per name of `columns`, known at the bar's close. Raises ForecastError rather than give a value that is not
-        finite, a probability outside [0, 1], probabilities of all classes that do not sum to 1, or quantiles that cross.
+        finite, a probability outside [0, 1], probabilities of all classes that do not sum to 1, or quantiles or ends of a band that cross.
         """
-        return self.forecast(self._seen(values, rows, closed), self.scale(values, rows), rows, place=place)
+        view, scale = self._seen(values, rows, closed), self.scale(values, rows)
+        if self.direction is None or self.band is None:
+            return self.forecast(view, scale, rows, place=place)
+        regime = None if self.band.regime is None else _column(values, self.names.index(self.band.regime), rows)
+        return self.direction.forecast(self.forecaster.raw(view), scale, rows, place=place, banded=True, regime=regime)
+
+    def said(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> Said:
+        """What a model of direction says as a member of an ensemble, of the bars `rows` as in `run`: calibrated, and in z."""
+        assert self.direction is not None
+        raw = self.forecaster.raw(self._seen(values, rows, closed))
+        check_rows(raw, rows, place)
+        return self.direction.said(raw)
 
     def inputs(self, values: Float64Array, rows: Rows, closed: MultiResolution) -> npt.NDArray[np.float32]:
         """The windows that a model of several timeframes sees at the bars `rows`, float32 (n, width, n_inputs)."""
@@ -221,36 +235,24 @@ class ForecastPipeline:
         return self.view(self.scaled(values), rows)
 
     def forecast(self, view: View, scale: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
-        """Forecast the samples of `view`, whose returns come in units of `scale` (n,); `rows` names them in an error."""
+        """Forecast the samples of `view`, whose returns come in units of `scale` (n,), without a band; `rows` names them in an error."""
         raw = self.forecaster.raw(view)
-        if len(raw.logits) != len(rows):
-            raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in")
-        p = self.calibration.apply(raw.logits)
-        found = self._answering.table(raw, p) if self._answering else self._direction(raw, p, scale, place)
+        if self.direction is not None:
+            return self.direction.forecast(raw, scale, rows, place=place)
+        assert self._answering is not None
+        check_rows(raw, rows, place)
+        found = self._answering.table(raw, self.calibration.apply(raw.logits))
         checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
         guard(checked, rows, place=place, whole=self._tells_all_classes)
         return checked
-
-    def _direction(self, raw: RawForecast, p: Float64Array, scale: Float64Array, place: str) -> Columns:
-        """Probabilities, and returns in units of `scale`."""
-        assert self.quantiles is not None
-        z = self.quantiles.apply(raw.expected, raw.logits, raw.quantiles)
-        found: Columns = {"p_up": p} if p.ndim == 1 else {"p_up": p[:, 2], "p_down": p[:, 0]}
-        if "E_r" in self.outputs:
-            if raw.expected is None:
-                raise ForecastError(place, "the model gives no E_r, which the bundle declares")
-            found["E_r"] = raw.expected * scale
-        for level, column in enumerate(("q05", "q50", "q95")):
-            found[column] = z[:, level] * scale
-        return found
 
 
 def _column(values: Float64Array, number: int, rows: Rows | None) -> Float64Array:
     return np.ascontiguousarray(values[:, number] if rows is None else values[rows, number])
 
 
-def _known(closed: SeenBars | None) -> SeenBars:
-    if closed is None:
+def _known(closed: SeenBars | None) -> SeenByOne:
+    if closed is None or isinstance(closed, SeenByMembers):
         raise ShapeError("forecast", "no bars are given", expected="the bars of the features, for a model that sees bars")
     return closed
 

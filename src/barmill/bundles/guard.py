@@ -17,7 +17,7 @@ _QUANTILE = re.compile(r"(?:(?P<of>.+)_)?q[0-9.]+")
 
 
 def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str, whole: bool = False) -> None:
-    """Let nothing out but finite values, probabilities in [0, 1] and quantiles in order.
+    """Let nothing out but finite values, probabilities in [0, 1], quantiles in order, and a band whose ends do not cross.
 
     columns : float64 (n,) by name. Names that begin with "p_" are probabilities; q05, or sl_kATR_q70, are quantiles, the lowest first
     rows : int64 (n,), what an error calls the rows
@@ -38,6 +38,8 @@ def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str, whole:
     for (low, of), (high, other) in pairwise(quantiles):
         if of == other:
             _refuse(columns[low] > columns[high], rows, low, columns[low], place, f"at most {high}")
+    if "lower" in columns and "upper" in columns:
+        _refuse(columns["lower"] > columns["upper"], rows, "lower", columns["lower"], place, "at most upper")
 
 
 def _refuse(wrong: npt.NDArray[np.bool_], rows: Rows, name: str, values: Float64Array, place: str, expected: str) -> None:

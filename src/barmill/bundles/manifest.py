@@ -23,13 +23,16 @@ READS_WITH = "0.1.0"  # the first version of Barmill that reads FORMAT; a newer 
 MANIFEST = "manifest.json"
 SEAL = "manifest.sha256"
 
-# Manifest key to file name. `preproc`, `schema`, `metrics`, `calibrator` and `weights` are the charter's artefact keys.
+# Manifest key to file name. `preproc`, `schema`, `metrics`, `calibrator` and `weights` are the charter's artefact keys. Those that it adds
+# for ensembles: `meta_model` and `gating_model` are the files under ENSEMBLE, `oof_preds` stay in the run, which a server does not need.
 PARTS: Mapping[str, str] = MappingProxyType(
     {
         "calibrator": "calibrator.json",
+        "conformal": "conformal.json",
         "features": "features.json",
         "golden": "golden.safetensors",
         "instrument": "instrument.json",
+        "members": "members.json",
         "metrics": "metrics.json",
         "model_card": "model_card.md",
         "preproc": "preproc.json",
@@ -41,9 +44,12 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "thresholds": "thresholds.json",
     }
 )
-WEIGHTS = "weights"
+WEIGHTS = "weights"  # folder of the model's own files; of an ensemble's, of a folder for each member
+ENSEMBLE = "ensemble"  # folder of what an ensemble makes of its members' forecasts: a vote, a meta-learner, a gate
+FOLDERS = (WEIGHTS, ENSEMBLE)
+ENSEMBLE_VIEW = "ensemble"
 
-MAX_FILES = 64
+MAX_FILES = 256
 MAX_FILE_BYTES = 1 << 30
 MAX_TOTAL_BYTES = 2 << 30
 MAX_TEXT_BYTES = 32 << 20  # JSON and Markdown
@@ -51,7 +57,8 @@ MAX_MANIFEST_BYTES = 4 << 20
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
-_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,99})?")
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"  # begins with no dot: neither the folder above nor a hidden file
+_PATH = re.compile(rf"(?:{WEIGHTS}/)?{_PART}(?:/{_PART})?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _KEYS = frozenset(
     {
@@ -67,7 +74,7 @@ _KEYS = frozenset(
         "timeframe",
         "version",
     }
-    | {WEIGHTS}
+    | set(FOLDERS)
     | set(PARTS)
 )
 _MEND = "Publish the run again with this version of Barmill."
@@ -86,10 +93,12 @@ class FileEntry:
 class ModelEntry:
     """Which model the weights belong to, and what goes in and comes out.
 
-    view : "feature_matrix", "window_tensor", "multi_resolution" or "pattern_image"
-    window : int, bars; for several timeframes, bars of each by its name; None for a feature matrix
+    name : as in the catalogue of models; of an ensemble, as in that of ensembles
+    view : "feature_matrix", "window_tensor", "multi_resolution", "pattern_image", or "ensemble", whose members have views of their own
+    window : int, bars; for several timeframes, bars of each by its name; None for a feature matrix and for an ensemble
     classes : 2 or 3 of direction (an entry has 2), 5 patterns, 0 for a model that says nothing of classes
-    inputs : tuple of str, features (of several timeframes and of images, columns of bars) in the order of the model's columns
+    inputs : tuple of str, features (of several timeframes and of images, columns of bars) in the order of the model's columns; of an
+        ensemble all that some member sees or the combiner reads, features in the order of the plan, then columns of bars
     outputs : tuple of str, columns of the forecast
     """
 
@@ -110,6 +119,14 @@ class ModelEntry:
             "window": dict(self.window) if isinstance(self.window, Mapping) else self.window,
         }
 
+    @classmethod
+    def from_json(cls, value: Any, place: str) -> "ModelEntry":
+        """Read what `to_json` wrote. Raises BundleCorruption naming `place` for anything else."""
+        if problem := _model_problem(value):
+            raise BundleCorruption(place, problem, mend=_MEND)
+        names = {key: tuple(value[key]) for key in ("inputs", "outputs")}
+        return cls(name=value["name"], view=value["view"], window=value["window"], classes=value["classes"], **names)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -126,13 +143,22 @@ class Manifest:
 
     @property
     def weights(self) -> tuple[str, ...]:
-        """Paths of the model's own files."""
-        return tuple(entry.path for entry in self.files if entry.path.startswith(f"{WEIGHTS}/"))
+        """Paths of the model's own files, of all members of an ensemble."""
+        return self._below(WEIGHTS)
+
+    @property
+    def ensemble(self) -> tuple[str, ...]:
+        """Paths of what makes one forecast of those of the members; none for a single model."""
+        return self._below(ENSEMBLE)
+
+    def _below(self, folder: str) -> tuple[str, ...]:
+        return tuple(entry.path for entry in self.files if entry.path.startswith(f"{folder}/"))
 
     def to_json(self) -> dict[str, Any]:
         return {
             **PARTS,
             WEIGHTS: list(self.weights),
+            ENSEMBLE: list(self.ensemble),
             "files": [{"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in self.files],
             "fingerprints": dict(self.fingerprints),
             "format": FORMAT,
@@ -187,20 +213,12 @@ def parse_manifest(data: bytes, place: str) -> Manifest:
     _check_format(value, place)
     if problem := _first_problem(value):
         raise BundleCorruption(place, problem, mend=_MEND)
-    model: dict[str, Any] = value["model"]
     manifest = Manifest(
         name=value["name"],
         version=value["version"],
         symbol=value["symbol"],
         timeframe=value["timeframe"],
-        model=ModelEntry(
-            name=model["name"],
-            view=model["view"],
-            window=model["window"],
-            classes=model["classes"],
-            inputs=tuple(model["inputs"]),
-            outputs=tuple(model["outputs"]),
-        ),
+        model=ModelEntry.from_json(value["model"], place),
         schema_hash=value["schema_hash"],
         fingerprints=MappingProxyType(value["fingerprints"]),
         files=tuple(FileEntry(entry["path"], entry["size"], entry["sha256"]) for entry in value["files"]),
@@ -235,7 +253,7 @@ def _first_problem(value: Mapping[str, Any]) -> str:
             return f"{key} is {value[key]!r}"
     if not all(isinstance(value[key], str) for key in ("symbol", "timeframe")) or not isinstance(value["fingerprints"], dict):
         return "symbol, timeframe or fingerprints has a wrong type"
-    return _model_problem(value["model"]) or _files_problem(value["files"])
+    return _model_problem(value["model"]) or _files_problem(value["files"], value["model"]["view"] == ENSEMBLE_VIEW)
 
 
 def _model_problem(model: Any) -> str:
@@ -256,7 +274,7 @@ def _model_problem(model: Any) -> str:
 def _views_of(window: Any) -> tuple[str, ...]:
     """The views that such a window can belong to; none for what is no window."""
     if window is None:
-        return ("feature_matrix",)
+        return ("feature_matrix", ENSEMBLE_VIEW)
     if isinstance(window, dict):
         lengths: dict[str, Any] = window
         return ("multi_resolution",) if lengths and all(_is_length(length) for length in lengths.values()) else ()
@@ -267,7 +285,7 @@ def _is_length(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
-def _files_problem(entries: Any) -> str:
+def _files_problem(entries: Any, of_ensemble: bool) -> str:
     if not isinstance(entries, list) or not 0 < len(entries) <= MAX_FILES:
         return f"files is not a list of 1 to {MAX_FILES} entries"
     paths: list[str] = []
@@ -286,10 +304,10 @@ def _files_problem(entries: Any) -> str:
             return f"sha256 of {path} is {digest!r}"
         paths.append(path)
         total += size
-    return _paths_problem(paths) or (f"files have {total} bytes in all" if total > MAX_TOTAL_BYTES else "")
+    return _paths_problem(paths, of_ensemble) or (f"files have {total} bytes in all" if total > MAX_TOTAL_BYTES else "")
 
 
-def _paths_problem(paths: Sequence[str]) -> str:
+def _paths_problem(paths: Sequence[str], of_ensemble: bool) -> str:
     if list(paths) != sorted(set(paths)):
         return "files are not sorted by path, or one stands twice"
     if len({path.casefold() for path in paths}) < len(paths):
@@ -297,12 +315,27 @@ def _paths_problem(paths: Sequence[str]) -> str:
     expected = set(PARTS.values())
     if missing := sorted(expected - set(paths)):
         return f"files lacks {missing[0]}"
-    if strangers := [path for path in paths if path not in expected and not path.startswith(f"{WEIGHTS}/")]:
+    further = [path for path in paths if path not in expected]
+    if strangers := [path for path in further if not _belongs(path, of_ensemble)]:
         return f"files lists {strangers[0]}, which belongs to no part of a bundle"
-    return "" if len(paths) > len(expected) else "files lists no weights"
+    folders = {path.split("/")[0] for path in further}
+    if WEIGHTS not in folders:
+        return "files lists no weights"
+    return f"files lists nothing under {ENSEMBLE}" if of_ensemble and ENSEMBLE not in folders else ""
+
+
+def _belongs(path: str, of_ensemble: bool) -> bool:
+    """Whether there may be such a file: weights/<file> of a model; weights/<member>/<file> and ensemble/<file> of an ensemble."""
+    folder, *below = path.split("/")
+    if not of_ensemble:
+        return folder == WEIGHTS and len(below) == 1
+    return (folder, len(below)) in ((WEIGHTS, 2), (ENSEMBLE, 1))
 
 
 __all__ = [
+    "ENSEMBLE",
+    "ENSEMBLE_VIEW",
+    "FOLDERS",
     "FORMAT",
     "MANIFEST",
     "MAX_FILES",

@@ -127,7 +127,7 @@ def _write_version(folder: Path, files: Mapping[str, bytes]) -> int:
         with storage_errors(folder):
             staging.parent.mkdir(exist_ok=True)
             staging.mkdir()
-            folders = sorted({(staging / path).parent for path in files} - {staging})
+            folders = sorted({inner for path in files for inner in (staging / path).parents if staging in inner.parents})
             for inner in folders:
                 inner.mkdir()
             for path, data in sorted(files.items()):

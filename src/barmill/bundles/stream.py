@@ -1,4 +1,4 @@
-"""Forecasts bar by bar: the same features, scaler, model and guard as a batch, over a ring of one window."""
+"""Forecasts bar by bar: the same features, scalers, models and guard as a batch, over a ring of the longest window."""
 
 import math
 from typing import TYPE_CHECKING
@@ -10,7 +10,6 @@ from barmill.errors import DataError
 from barmill.features import FeatureStream, FeatureTable
 from barmill.market import Bar, Bars
 from barmill.market.times import PLAUSIBLE_MS
-from barmill.views import RobustScaler
 
 if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
@@ -29,8 +28,7 @@ class BundleStream:
     def __init__(self, bundle: "Bundle") -> None:
         self.bundle = bundle
         self._features = FeatureStream(bundle.plan)
-        scaler = bundle.pipeline.scaler
-        self._closed = None if isinstance(scaler, RobustScaler) else scaler.stream(bundle.timeframe, bundle.plan.calendar)
+        self._closed = bundle.pipeline.stream(bundle.timeframe, bundle.plan.calendar)
         self._window = bundle.pipeline.depth
         self._recent = np.full((self._window, len(bundle.plan.names)), np.nan)  # the last rows of features, oldest first
         self._last: int | None = None
