@@ -282,3 +282,15 @@ def test_weighing_needs_numpy_alone(method, params):
     kept["regimes"] = rows.regimes[:2].tolist()
     said = subprocess.run([sys.executable, "-c", SERVER, json.dumps(kept)], capture_output=True, text=True, check=True).stdout
     assert json.loads(said) == gate.combine(some(rows.said, slice(0, 2)), rows.regimes[:2]).logits.tolist()
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), n_classes=st.sampled_from([2, 3]))
+def test_a_row_alone_gives_the_same_bits_where_only_some_members_declare_an_output(seed, n_classes):
+    outputs = [("p_up",), ("E_r", "q05", "q50", "q95"), ("p_up", "E_r"), ("q05", "q50", "q95")]
+    members, rows = planted(7, n_classes=n_classes, outputs=outputs, seed=seed)
+    gate = Gating("static", tuple(members), StaticWeights(np.array([0.1, 0.2, 0.3, 0.4])))
+    together = gate.combine(rows.said)
+    alone = [gate.combine(some(rows.said, slice(i, i + 1))) for i in range(7)]
+    for name in ("logits", "expected", "quantiles"):
+        np.testing.assert_array_equal(np.concatenate([getattr(one, name) for one in alone]), getattr(together, name))

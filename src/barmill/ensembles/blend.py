@@ -6,6 +6,8 @@ Axes: n rows, m members.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from barmill.ensembles.contract import QUANTILE_OUTPUTS, Float64Array, Member, Said
 from barmill.errors import ShapeError
 from barmill.models.contract import RawForecast
@@ -54,12 +56,27 @@ def _mean(values: Sequence[Float64Array], weights: Float64Array, speaking: Seque
     """
     if len(values) == 1:
         return values[0]
+    if len(weights) == 1:
+        return _mean_of_one_row(values, weights, speaking)
     shares = weights.T if values[0].ndim == 1 else weights.T[:, :, None]
     total, whole = shares[speaking[0]] * values[0], shares[speaking[0]]
     for i, value in zip(speaking[1:], values[1:], strict=True):
         total += shares[i] * value
         whole = whole + shares[i]
     return total if len(values) == len(shares) else total / whole
+
+
+def _mean_of_one_row(values: Sequence[Float64Array], weights: Float64Array, speaking: Sequence[int]) -> Float64Array:
+    """The same products and sums in the same order as plain floats, which give the same bits and are quicker for one row."""
+    shares: list[float] = weights[0].tolist()
+    rows = [value.ravel().tolist() for value in values]
+    total, whole = [shares[speaking[0]] * number for number in rows[0]], shares[speaking[0]]
+    for i, row in zip(speaking[1:], rows[1:], strict=True):
+        total = [so_far + shares[i] * number for so_far, number in zip(total, row, strict=True)]
+        whole += shares[i]
+    if len(values) < len(shares):
+        total = [number / whole for number in total]
+    return np.array(total).reshape(values[0].shape)
 
 
 __all__ = ["Blend"]
