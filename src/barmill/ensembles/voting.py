@@ -55,6 +55,7 @@ class Voting:
     voting_type: str = "soft"
     quantiles: str = "level"
     summary: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
+    _factors: tuple[Float64Array, ...] = field(init=False, repr=False, compare=False)  # NumPy takes arrays of one sooner than floats
 
     def __post_init__(self) -> None:
         weights = np.array(self.member_weights, dtype=np.float64)
@@ -65,6 +66,7 @@ class Voting:
         if self.voting_type not in ("soft", "hard") or self.quantiles not in ("level", "mixture") or not set(self.outputs) <= set(OUTPUTS):
             found = f"is {self.voting_type}, {self.quantiles}, of {list(self.outputs)}"
             raise ShapeError("voting", found, expected="soft or hard, level or mixture, of known outputs")
+        object.__setattr__(self, "_factors", tuple(np.array(weight) for weight in weights))
 
     def combine(self, said: Sequence[Said], regimes: Float64Array | None = None) -> RawForecast:
         """The vote of each row, from that row alone; no regime is looked at. Raises ShapeError where a member is missing."""
@@ -85,9 +87,10 @@ class Voting:
 
     def _mean(self, values: Sequence[Float64Array]) -> Float64Array:
         """Member after member: a product with BLAS would add up one row in another order than a thousand rows."""
-        mean = values[0] * self.member_weights[0]
-        for value, weight in zip(values[1:], self.member_weights[1:], strict=True):
-            mean += value * weight
+        factors = self._factors
+        mean = values[0] * factors[0]
+        for place in range(1, len(factors)):
+            mean += values[place] * factors[place]
         return mean
 
     def _quantiles(self, quantiles: Sequence[Float64Array]) -> Float64Array:
