@@ -112,8 +112,8 @@ def fitted_weights(loss: BlendLoss, n_members: int) -> Weights:
     if n_members == 1:
         return np.ones(1)
     equal = np.full(n_members, 1 / n_members)
-    scale = max(loss.value(equal), np.finfo(np.float64).tiny)
     with threadpool_limits(limits=1):  # several add up in another order
+        scale = max(loss.value(equal), np.finfo(np.float64).tiny)
         found = minimize(
             lambda weights: loss.value(weights) / scale,
             equal,
