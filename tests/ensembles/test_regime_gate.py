@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 
 from barmill.ensembles.gate_loss import LogLoss, PinballLoss, counted_rows, mean_loss
 from barmill.ensembles.params import RegimeGatingParams
-from barmill.ensembles.regime_gate import RegimeWeights, fit_regimes, regime_columns
+from barmill.ensembles.regime_gate import RegimeWeights, fit_regimes, regime_columns, with_parameters
 from barmill.ensembles.shrunk_weights import shrunk_weights
 from barmill.errors import RecipeError, ShapeError
 from barmill.features import FeaturePlan, parse_feature
@@ -135,6 +135,9 @@ def test_the_columns_that_a_plan_needs_are_features_of_the_catalogue():
     measures = "volatility_percentile_20_480,trend_strength_20@5m,variance_ratio_120_5,rsi_14"
     assert regime_columns("hmm_regime", 2, codes) == (f"hmm_regime_probability_2_0({measures})",)
     parse_feature(f"hmm_regime_probability_2_0({measures})", minute)
+    as_the_charter_writes_them = ("volatility_regime", "trend_regime", "structure_regime")
+    assert regime_columns("hmm_regime", 3, as_the_charter_writes_them) == regime_columns("hmm_regime", 3)
+    assert with_parameters(as_the_charter_writes_them) == ("volatility_regime_20_480", "trend_regime_20", "structure_regime_120_5")
     with pytest.raises(RecipeError, match=r"5 features .* expected at most 4 for hmm_regime\. Name fewer, or use method: softmax"):
         regime_columns("hmm_regime", 3, tuple("abcde"))
     with pytest.raises(RecipeError, match="'softmax' has no regimes of its own; expected hmm_regime or markov_switching"):

@@ -86,7 +86,7 @@ class RegimeWeights:
 def regime_columns(method: str, n_regimes: int, features: Sequence[str] = ()) -> tuple[str, ...]:
     """Names of the features that a plan must have for a gate by regime: the probability of each state but the last.
 
-    features : names, with their parameters, of what the states are seen in, one to four for `hmm_regime`, one for `markov_switching`;
+    features : names of what the states are seen in (without parameters: with the usual ones), one to four for `hmm_regime`, one for `markov_switching`;
         those of USUAL if none are given. In place of a code of -1, 0 and 1 the measure is taken from which it is cut, see MEASURES:
         a normal density of codes has no bound, and two fits seldom find the same states
 
@@ -94,11 +94,18 @@ def regime_columns(method: str, n_regimes: int, features: Sequence[str] = ()) ->
     """
     if method not in _PROBABILITY:
         raise RecipeError("ensemble.gating.method", f"'{method}' has no regimes of its own", expected=" or ".join(_PROBABILITY))
-    seen = tuple(map(_measured, features)) or USUAL[method]
+    seen = tuple(map(_measured, with_parameters(features))) or USUAL[method]
     if len(seen) > _MOST[method]:
         found, mend = f"{len(seen)} features ({', '.join(seen)})", "Name fewer, or use method: softmax, which takes any number."
         raise RecipeError("ensemble.gating.regime_features", found, expected=f"at most {_MOST[method]} for {method}", mend=mend)
     return tuple(f"{_PROBABILITY[method]}_{n_regimes}_{state}({','.join(seen)})" for state in range(n_regimes - 1))
+
+
+def with_parameters(features: Sequence[str]) -> tuple[str, ...]:
+    """Names as a plan has them: `trend_regime` alone, as the charter writes it, is `trend_regime_20`, with its usual parameters."""
+    from barmill.features import FEATURES, usual_feature  # here and not above: weighing needs no feature engine
+
+    return tuple(usual_feature(FEATURES[name]).name if name in FEATURES else name for name in features)
 
 
 def _measured(name: str) -> str:
@@ -166,4 +173,4 @@ def _of_regime(loss: GateLoss, belief: Float64Array, weights: Float64Array, pool
     return {"rows": worth, "weights": by_label(loss, weights), "pooled": not own, "loss": lost(weights), "loss_of_pooled": lost(pooled)}
 
 
-__all__ = ["FEWEST_ROWS", "MEASURES", "USUAL", "RegimeWeights", "fit_regimes", "regime_columns"]
+__all__ = ["FEWEST_ROWS", "MEASURES", "USUAL", "RegimeWeights", "fit_regimes", "regime_columns", "with_parameters"]
