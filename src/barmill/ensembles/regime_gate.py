@@ -86,9 +86,9 @@ class RegimeWeights:
 def regime_columns(method: str, n_regimes: int, features: Sequence[str] = ()) -> tuple[str, ...]:
     """Names of the features that a plan must have for a gate by regime: the probability of each state but the last.
 
-    features : names of what the states are seen in (without parameters: with the usual ones), one to four for `hmm_regime`, one for `markov_switching`;
-        those of USUAL if none are given. In place of a code of -1, 0 and 1 the measure is taken from which it is cut, see MEASURES:
-        a normal density of codes has no bound, and two fits seldom find the same states
+    features : names of what the states are seen in, with their parameters or, for the usual ones, without; one to four for `hmm_regime`,
+        one for `markov_switching`; those of USUAL if none are given. In place of a code of -1, 0 and 1 the measure is taken from which it
+        is cut, see MEASURES: a normal density of codes has no bound, and two fits seldom find the same states
 
     Raises: RecipeError for another method or too many features.
     """
