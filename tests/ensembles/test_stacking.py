@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
@@ -12,6 +14,7 @@ from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
 
+import planted_members
 from barmill.ensembles.contract import FitRows, Member, Said
 from barmill.ensembles.gating import cross_fitted, fit_gating
 from barmill.ensembles.linear_meta import fit_linear_meta
@@ -433,6 +436,24 @@ assert not heavy, heavy
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_rows_and_seed_give_the_same_bytes(kind):
     assert fitted(kind).files() == fitted(kind).files()
+
+
+def test_the_number_of_threads_changes_no_byte(tmp_path):
+    code = """
+import sys
+from pathlib import Path
+from barmill.ensembles.params import RidgeParams
+from barmill.ensembles.stacking import fit_stacking
+sys.path.append(sys.argv[2])
+from planted_members import planted
+members, rows = planted(60_000, [1.0, 0.8, 0.6, 0.4, 0.2], seed=1)  # enough rows that BLAS shares them out
+Path(sys.argv[1]).write_bytes(fit_stacking("ridge", RidgeParams(), members, rows, seed=0).files()["ensemble.json"])
+"""
+    tests = str(Path(planted_members.__file__).parent)
+    for threads in ("1", "4"):
+        settings = {f"{library}_NUM_THREADS": threads for library in ("OMP", "OPENBLAS", "MKL")}
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / threads), tests], check=True, env={**os.environ, **settings})
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "4").read_bytes()
 
 
 def test_other_files_are_a_bundle_error():
