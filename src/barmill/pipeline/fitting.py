@@ -11,6 +11,7 @@ from barmill.artefacts import readable_json, without_nan, write_folder, write_ne
 from barmill.evaluation import classification_metrics, expected_calibration_error, permutation_importance
 from barmill.models.contract import FittedModel
 from barmill.pipeline.bundling import direction_parts, fitted_files, publish_bundle
+from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import StageProgress
 from barmill.pipeline.job import ModelJob
@@ -82,10 +83,11 @@ def write_fitted(folder: Path, fitted: FittedModel) -> None:
 def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
     entry, recipe = job.entry, job.recipe
     held_out, chosen = (data.samples(block, job.window, entry.inputs) for block in ("calibration", "selection"))
-    model = calibrate_model(entry, fitted_files(workspace, job.stages["fit"].stage), held_out, chosen, recipe)
+    spans = Spans.of(data.labels, data.positions["calibration"])
+    model = calibrate_model(entry, fitted_files(workspace, job.stages["fit"].stage), held_out, spans, chosen, recipe)
     p = model.probabilities(chosen.view)
     error = expected_calibration_error(up_of(p), (chosen.y == recipe.labels.classes - 1).astype(np.int8))
-    selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen)}
+    selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen), "calibrated_by": model.calibrated_by}
     names = columns_of(entry, job.window, data.names)
     importance = permutation_importance(model.forecaster, chosen, names, recipe.seed, IMPORTANCE_REPEATS)
     low, high = model.thresholds

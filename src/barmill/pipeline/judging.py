@@ -39,6 +39,7 @@ from barmill.pipeline.judged import Judged, judged_in
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.prepare import dataset_of
 from barmill.pipeline.workspace import Workspace
+from barmill.uncertainty import Calibration
 
 Float64Array = npt.NDArray[np.float64]
 REFERENCES = {"buy_and_hold": 1.0, "always_flat": 0.0}
@@ -160,7 +161,7 @@ class _Judge:
                 "class_names": list(CLASS_NAMES[n_classes]),
             },
             "calibration": {
-                "methods": list(self.inputs.recipe.inference.calibrate or ()),
+                "methods": list(Calibration.from_json(read_json(calibrated / "calibration.json")).methods),
                 "ece_before": before.ece,
                 "ece": error.ece,
                 "mce": error.mce,

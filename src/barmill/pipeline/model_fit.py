@@ -14,11 +14,12 @@ from barmill.evaluation import Thresholds, fit_thresholds
 from barmill.models.catalogue import load_forecaster, spec_of
 from barmill.models.contract import FitContext, FittedModel, Forecaster, KeepingForecaster, Samples, View, Window
 from barmill.models.occlusion import with_explanation
+from barmill.pipeline.calibrating import Spans, fit_calibrators
 from barmill.pipeline.inputs import params_of
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.progress import Progress, SilentProgress
 from barmill.training import fit_on_devices
-from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_calibration, fit_residual_quantiles
+from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_residual_quantiles
 from barmill.views import BAR_COLUMNS
 
 Float64Array = npt.NDArray[np.float64]
@@ -31,6 +32,7 @@ class CalibratedModel:
     calibration, quantiles : fitted on the calibration slice
     thresholds : of the trading rule, fitted on the selection slice
     explanation : what the model looks at, where that was asked for; see `FittedModel`
+    calibrated_by : what was tried, where the recipe leaves the choice of calibrators open
     """
 
     forecaster: Forecaster
@@ -38,6 +40,7 @@ class CalibratedModel:
     quantiles: ResidualQuantiles
     thresholds: Thresholds
     explanation: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    calibrated_by: Mapping[str, Any] | None = None
 
     def probabilities(self, view: View) -> Float64Array:
         """Calibrated: float64 of shape (n,) for two classes, (n, 3) for three."""
@@ -101,17 +104,22 @@ def columns_of(entry: ModelEntry, window: Window, names: tuple[str, ...]) -> tup
     return BAR_COLUMNS if isinstance(window, Mapping) else entry.inputs or names
 
 
-def calibrate_model(entry: ModelEntry, files: Mapping[str, bytes], held_out: Samples, chosen: Samples, recipe: Recipe) -> CalibratedModel:
-    """Calibrate a fitted model on `held_out`, and fit the thresholds of the trading rule on `chosen`; weights play no part in either."""
+def calibrate_model(
+    entry: ModelEntry, files: Mapping[str, bytes], held_out: Samples, spans: Spans, chosen: Samples, recipe: Recipe
+) -> CalibratedModel:
+    """Calibrate a fitted model on `held_out`, and fit the thresholds of the trading rule on `chosen`; weights play no part in either.
+
+    spans : of the labels of `held_out`
+    """
     forecaster: Forecaster = load_forecaster(spec_of(entry.name), files)
     if isinstance(forecaster, KeepingForecaster):
         forecaster = forecaster.keeping(cache_folder() / "forecasts")
     raw = forecaster.raw(held_out.view)
-    calibration = fit_calibration(list(recipe.inference.calibrate or ()), raw.logits, held_out.y, recipe.labels.classes)
+    calibration, chosen_by = fit_calibrators(recipe, raw.logits, held_out.y, recipe.labels.classes, spans)
     learned = raw.quantiles is not None
     quantiles = NATIVE if learned else fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
     said = up_of(calibration.apply(forecaster.raw(chosen.view).logits))
-    return CalibratedModel(forecaster, calibration, quantiles, fit_thresholds(said, recipe.rule))
+    return CalibratedModel(forecaster, calibration, quantiles, fit_thresholds(said, recipe.rule), calibrated_by=chosen_by)
 
 
 def up_of(p: Float64Array) -> Float64Array:

@@ -21,6 +21,7 @@ from barmill.pipeline.tuning.config import TuneConfig
 from barmill.splits import CrossValidationConfig, SplitConfig
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+Calibrators = Literal["auto"] | tuple[Literal["temperature_scaling", "platt", "beta", "isotonic"], ...]
 VALIDATION_SLICES = ("early_stopping", "calibration", "ensemble", "conformal", "selection")  # in time order
 BANDS_SHARE = 0.2  # of the validation block, for conformal bands
 
@@ -142,8 +143,9 @@ class UncertaintyConfig(Part):
 class InferenceConfig(Part):
     """What happens between a model and its forecast."""
 
-    calibrate: tuple[Literal["temperature_scaling", "isotonic"], ...] | None = Field(
-        default=("temperature_scaling",), description="calibrators, applied in this order; null for none"
+    calibrate: Calibrators | None = Field(
+        default=("temperature_scaling",),
+        description="calibrators, applied in this order; auto keeps what helps on later rows, or nothing; null for none",
     )
     uncertainty: UncertaintyConfig | None = None
 

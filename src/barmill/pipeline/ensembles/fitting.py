@@ -12,6 +12,7 @@ from barmill.ensembles.reading import read_combiner
 from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds
 from barmill.models.contract import RawForecast
 from barmill.pipeline.bundling import fitted_files
+from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
 from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, summary_of
@@ -56,7 +57,8 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     held_out, chosen = (data.positions[block] for block in ("ensemble", "selection"))
     samples = data.samples("ensemble", None, ())
     raw = _combined(job, workspace, data, combiner, held_out)
-    calibration, quantiles = calibrate_ensemble(raw, samples.y, samples.z, list(recipe.inference.calibrate or ()), recipe.labels.classes)
+    spans = Spans.of(data.labels, held_out)
+    calibration, quantiles, chosen_by = calibrate_ensemble(raw, samples.y, samples.z, spans, recipe)
     p = calibration.apply(_combined(job, workspace, data, combiner, chosen).logits)
     y = data.labels.classes(recipe.labels.classes)[chosen]
     error = expected_calibration_error(up_of(p), (y == recipe.labels.classes - 1).astype(np.int8))
@@ -64,7 +66,7 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     write_new(folder / "calibration.json", readable_json(calibration.to_json()))
     write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
-    selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen)}
+    selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen), "calibrated_by": chosen_by}
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
     records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
     write_new(folder / "provenance.json", readable_json(records))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from barmill.ensembles.gate_rules import METHODS
 from barmill.ensembles.params import EnsembleParams, RegimeGatingParams
-from barmill.ensembles.regime_gate import regime_columns
+from barmill.ensembles.regime_gate import regime_columns, with_parameters
 from barmill.pipeline.ensemble_config import EnsembleConfig
 
 USUAL_REGIMES = ("volatility_regime", "trend_regime", "structure_regime")  # of a softmax gate
@@ -24,7 +24,7 @@ class RegimeColumns(NamedTuple):
 
 def regimes_of(ensemble: EnsembleConfig) -> RegimeColumns:
     """Raises RecipeError for features that the gate cannot take."""
-    meta = ensemble.regime_features if ensemble.method == "stacking" else ()
+    meta = with_parameters(ensemble.regime_features) if ensemble.method == "stacking" else ()
     gating = ensemble.gating
     if not (ensemble.method == "gating" or gating.enabled) or gating.method == "static":
         return RegimeColumns((), meta)
@@ -32,7 +32,7 @@ def regimes_of(ensemble: EnsembleConfig) -> RegimeColumns:
         params = gate_params(ensemble)
         assert isinstance(params, RegimeGatingParams)
         return RegimeColumns(regime_columns(gating.method, params.n_regimes, gating.regime_features), meta)
-    return RegimeColumns(gating.regime_features or USUAL_REGIMES, meta)
+    return RegimeColumns(with_parameters(gating.regime_features or USUAL_REGIMES), meta)
 
 
 def gate_params(ensemble: EnsembleConfig) -> EnsembleParams:

@@ -11,6 +11,7 @@ from barmill.ensembles.contract import Combiner, Float64Array, Said
 from barmill.evaluation import fit_thresholds
 from barmill.market import Bars
 from barmill.models.contract import RawForecast, Window
+from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
@@ -56,10 +57,9 @@ class SplitEnsembles:
 
         heard = [load_tensors(self._forecasts(refs, member.label)) for member in members]
         held_out = rows.scaled.samples(rows.parts["ensemble"], None, ())
-        methods = list(recipe.inference.calibrate or ())
-        calibration, quantiles = calibrate_ensemble(
-            self._combined(combiner, heard, "ensemble", regimes), held_out.y, held_out.z, methods, recipe.labels.classes
-        )
+        spans = Spans.of(self.data.labels, rows.parts["ensemble"])
+        said_before = self._combined(combiner, heard, "ensemble", regimes)
+        calibration, quantiles, _ = calibrate_ensemble(said_before, held_out.y, held_out.z, spans, recipe)
         chosen = up_of(calibration.apply(self._combined(combiner, heard, "selection", regimes).logits))
         raw = self._combined(combiner, heard, "test", regimes)
         z = quantiles.apply(raw.expected, raw.logits, raw.quantiles)

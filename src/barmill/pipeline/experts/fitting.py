@@ -11,6 +11,7 @@ from barmill.artefacts import readable_json, without_nan, write_new
 from barmill.models.catalogue import load_forecaster, spec_of
 from barmill.models.contract import AnsweringForecaster
 from barmill.pipeline.bundling import QuestionParts, fitted_files, publish_bundle
+from barmill.pipeline.calibrating import chain
 from barmill.pipeline.events import StageProgress
 from barmill.pipeline.experts.answers import classes_of
 from barmill.pipeline.experts.bundling import expert_parts
@@ -75,7 +76,7 @@ def _calibrate(job: ModelJob, workspace: Workspace, data: ExpertData, folder: Pa
 
 def _methods(recipe: Recipe, n_classes: int) -> list[str]:
     """The calibrators of the recipe; of patterns, some of which are rare, temperature alone, which is one number for all."""
-    return [method for method in recipe.inference.calibrate or () if n_classes == 2 or method == "temperature_scaling"]
+    return [method for method in chain(recipe) if n_classes == 2 or method == "temperature_scaling"]
 
 
 def _bundle(job: ModelJob, workspace: Workspace, data: ExpertData, folder: Path) -> None:
