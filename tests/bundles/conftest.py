@@ -3,12 +3,13 @@
 import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from barmill.bundles import Bundle, publish
+from barmill.bundles import Bundle, publish, read_bundle
 from barmill.bundles.manifest import MANIFEST, PARTS, SEAL, Manifest, ModelEntry, list_files, parse_manifest, seal_of
 
 Seal = Callable[..., dict[str, bytes]]
@@ -49,14 +50,36 @@ def sealed() -> Seal:
 @pytest.fixture(scope="session")
 def making() -> ModuleType:
     """The module making.py."""
-    name = "barmill_making"
+    return _loaded("making")
+
+
+@pytest.fixture(scope="session")
+def ensembles() -> ModuleType:
+    """The module making_ensembles.py."""
+    return _loaded("making_ensembles")
+
+
+def _loaded(file: str) -> ModuleType:
+    name = f"barmill_{file}"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("making.py"))
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{file}.py"))
         assert spec is not None
         assert spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
     return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def load_ensemble(making: ModuleType, ensembles: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bundle]:
+    """Publishes and loads the bundle of an ensemble, once a session: `load_ensemble("ridge_stacking", ensembles.WIDE)`."""
+
+    @cache
+    def make(kind: str, *labels_and_classes: object) -> Bundle:
+        files = ensembles.files_of(making, kind, *labels_and_classes)
+        return Bundle.from_verified(read_bundle(publish(files, tmp_path_factory.mktemp("ensembles"), kind)))
+
+    return make
 
 
 @pytest.fixture
