@@ -15,8 +15,9 @@ from barmill.market import Bars
 from barmill.models.resolutions import finest_first, history_bars
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.job import ModelJob
+from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.model_card import model_card
-from barmill.pipeline.model_fit import columns_of, learned_outputs
+from barmill.pipeline.model_fit import columns_of
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.uncertainty import Calibration, ResidualQuantiles
@@ -94,8 +95,8 @@ def _contents(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, pa
         reference_profile=reference_profile(data.values, parts.train, data.names),
         fingerprints=job.fingerprints,
         model_card=parts.model_card,
-        provenance=[_timed(record, bars) for record in read_json(calibrated / "provenance.json")],
-        golden_bars=_golden_bars(bars, parts.history, int(parts.train[-1])),
+        provenance=[timed(record, bars) for record in read_json(calibrated / "provenance.json")],
+        golden_bars=golden_bars(bars, parts.history, int(parts.train[-1])),
     )
 
 
@@ -105,7 +106,7 @@ def fitted_files(workspace: Workspace, stage: Stage) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def _timed(record: dict[str, Any], bars: Bars) -> dict[str, Any]:
+def timed(record: dict[str, Any], bars: Bars) -> dict[str, Any]:
     """A provenance record with the times of its bars, ms UTC: whoever has other bars can tell which of them the bundle has seen."""
     first, last = int(bars.open_time[record["first_bar"]]), int(bars.close_time[record["last_bar"]])
     return {**record, "first_time": first, "last_time": last}
@@ -121,7 +122,7 @@ def reference_profile(values: npt.NDArray[np.float64], rows: npt.NDArray[np.int6
     return {"n_rows": len(rows), "levels": list(PROFILE_LEVELS), "features": profile}
 
 
-def _golden_bars(bars: Bars, history: int, last: int) -> Bars:
+def golden_bars(bars: Bars, history: int, last: int) -> Bars:
     """A stretch of the training bars that fills the warm-up and the window, and then some."""
     length = history + GOLDEN_ROWS
     start = max(0, last + 1 - length)

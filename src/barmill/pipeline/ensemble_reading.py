@@ -11,6 +11,7 @@ from barmill.ensembles.contract import Member
 from barmill.ensembles.gate_rules import METHODS
 from barmill.errors import BarmillError, RecipeError, nearest
 from barmill.pipeline.ensemble_config import EnsembleConfig
+from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.yaml_reading import Document, Path
 
@@ -53,7 +54,7 @@ def _checked(
     problems += wrong
     if problems:
         return problems, ensemble
-    members = [Member(entry.label, entry.outputs) for entry in recipe.members(ensemble)]
+    members = [Member(entry.label, learned_outputs(entry)) for entry in recipe.members(ensemble)]
     weights = params["config"].get("weights")
     try:
         check_members(members, ensemble.method, weights=weights if isinstance(weights, Mapping) else None)

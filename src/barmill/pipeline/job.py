@@ -115,6 +115,7 @@ class EnsembleJob(BaseModel):
     folds : of each member, its stage in each fold of the training block
     members : of each member, the stages in which it was fitted on all of train, and calibrated
     windows : bars that each model sees
+    portable_recipe : the completed recipe without paths, for the bundle
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,6 +123,8 @@ class EnsembleJob(BaseModel):
     root: Path
     recipe: Recipe
     ensemble: EnsembleConfig
+    portable_recipe: dict[str, Any]
+    fingerprints: dict[str, Any]
     stages: dict[str, StageRef]
     folds: dict[str, list[StageRef]]
     members: dict[str, tuple[StageRef, StageRef]]

@@ -3,17 +3,36 @@
 from collections.abc import Mapping
 from typing import Any
 
+from barmill.ensembles.catalogue import ensemble_spec
 from barmill.market import Bars
 from barmill.models.admission import lengths_told
 from barmill.models.catalogue import spec_of
 from barmill.models.resolutions import finest_first
 from barmill.pipeline.dataset import Dataset
-from barmill.pipeline.job import ModelJob
+from barmill.pipeline.ensembles.regime_features import regimes_of
+from barmill.pipeline.job import EnsembleJob, ModelJob
+from barmill.pipeline.recipe import Recipe
 
 
 def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:
     """Markdown, a function of the run's content alone (no dates of making, no names of machines)."""
-    spec, labels = spec_of(job.entry.name), job.recipe.labels
+    spec = spec_of(job.entry.name)
+    lead = f"{spec.summary or spec.name} ({spec.family}; {spec.reference})"
+    return _card(job.label, lead, _inputs_told(job, data), job.recipe, bars, data, selection)
+
+
+def ensemble_card(job: EnsembleJob, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:
+    """The same of an ensemble."""
+    spec = ensemble_spec(job.ensemble.kind)
+    members = ", ".join(f"{entry.label} ({entry.name})" for entry in job.recipe.members(job.ensemble))
+    lead = f"{spec.summary[:1].upper()}{spec.summary[1:]} (ensemble). Members: {members}."
+    regimes = regimes_of(job.ensemble).all
+    inputs = f"those of its members{', and ' + ', '.join(regimes) if regimes else ''}"
+    return _card(job.ensemble.label, lead, inputs, job.recipe, bars, data, selection)
+
+
+def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:
+    labels = recipe.labels
     train = data.labels.t0[data.positions["train"]]
     first, last = (bars.frame["open_time"][int(row)] for row in (train[0], train[-1]))
     up = (
@@ -22,15 +41,15 @@ def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, An
         else "the profit target is touched first"
     )
     scores = selection["metrics"]
-    return f"""# {job.label}
+    return f"""# {label}
 
-{spec.summary or spec.name} ({spec.family}; {spec.reference})
+{lead}
 
 - **Instrument** {bars.instrument.symbol}, {bars.timeframe} bars; no other instrument or timeframe.
 - **Question** Long at the next open, {labels.method.replace("_", " ")}, horizon {labels.horizon} bars, net of costs: will it pay?
   `p_up` is the probability that {up}. `E_r`, `q05`, `q50`, `q95` are of the net log return from entry to the label's end.
 - **Fitted on** {len(train):,} samples, bars opening at {first} to {last} (ms UTC).
-- **Inputs** {_inputs_told(job, data)}.
+- **Inputs** {inputs}.
 - **On the selection slice** log loss {scores["log_loss"]:.4f}, AUC {scores["auc"]:.4f}, ECE {selection["ece"]:.4f}
   ({selection["n"]:,} samples that neither fitted nor calibrated it). What the test block said stands in the run's report,
   with the number of trials.

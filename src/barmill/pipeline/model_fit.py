@@ -16,6 +16,7 @@ from barmill.models.contract import FitContext, FittedModel, Forecaster, Keeping
 from barmill.models.occlusion import with_explanation
 from barmill.pipeline.calibrating import Spans, fit_calibrators
 from barmill.pipeline.inputs import params_of
+from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.progress import Progress, SilentProgress
 from barmill.training import fit_on_devices
@@ -91,12 +92,6 @@ def fit_model(
     )
     fitted = fit_on_devices(spec, params_of(entry), train, valid, context)
     return fitted if explain is None else with_explanation(spec, fitted, explain, names, keep=cache_folder() / "forecasts")
-
-
-def learned_outputs(entry: ModelEntry | ExpertEntry) -> tuple[str, ...]:
-    """What the model of `entry` learns itself, out of what is asked of it; an expert learns all that it can."""
-    spec = spec_of(entry.name)
-    return tuple(output for output in entry.outputs if output in spec.outputs) if isinstance(entry, ModelEntry) else spec.outputs
 
 
 def columns_of(entry: ModelEntry, window: Window, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """The stages of one model in a run, and the content address of each."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from barmill.artefacts import canonical_json, sha256
 from barmill.models.catalogue import spec_of
-from barmill.pipeline.fingerprints import code_fingerprint, family_versions, key_of
+from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.recipe import ModelEntry
 from barmill.pipeline.workspace import Stage
@@ -87,4 +88,19 @@ def published_stages(inputs: RunInputs, label: str, fit: Stage, calibrate: Stage
     return ModelStages(tuned, fit, calibrate, bundle, forecast)
 
 
-__all__ = ["ModelStages", "model_stages", "portable_recipe", "published_stages", "recipe_fingerprint"]
+def origins(inputs: RunInputs, families: Iterable[str]) -> dict[str, Any]:
+    """Fingerprints that a bundle carries: equal ones mean equal bytes.
+
+    families : of the models in it
+    """
+    versions = [family_versions(family) for family in sorted(set(families))]
+    return {
+        "data": inputs.bars.fingerprint,
+        "recipe": recipe_fingerprint(inputs),
+        "code": code_fingerprint(),
+        "seed": inputs.recipe.seed,
+        "libraries": {**core_versions(), **{name: version for each in versions for name, version in each.items()}},
+    }
+
+
+__all__ = ["ModelStages", "model_stages", "origins", "portable_recipe", "published_stages", "recipe_fingerprint"]

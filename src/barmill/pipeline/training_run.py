@@ -21,7 +21,7 @@ from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.experts.judging import experts_section, judge_experts
 from barmill.pipeline.experts.labelling import label_questions
 from barmill.pipeline.facts import moment
-from barmill.pipeline.fingerprints import code_fingerprint, core_versions, environment, family_versions
+from barmill.pipeline.fingerprints import code_fingerprint, environment
 from barmill.pipeline.inputs import RunInputs, gather_inputs, params_of
 from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
@@ -30,7 +30,7 @@ from barmill.pipeline.leaderboard import LEADERBOARD_FILE, evidence_of, leaderbo
 from barmill.pipeline.leakage import check_leakage, leakage_section
 from barmill.pipeline.luck import luck_section
 from barmill.pipeline.memory_watch import MemoryWatch
-from barmill.pipeline.model_stages import portable_recipe, recipe_fingerprint
+from barmill.pipeline.model_stages import origins, portable_recipe, recipe_fingerprint
 from barmill.pipeline.plan import Stages, plan_run, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
@@ -216,6 +216,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
         own = {"fit": expert.fit, "calibrate": expert.calibrate, "bundle": expert.bundle}
         window = window_of(spec_of(entry.name), params_of(entry))
         work.append((entry.label, "barmill.pipeline.experts.fitting", {"answers": expert.answers}, own, window))
+    families = {entry.label: spec_of(entry.name).family for entry in (*inputs.recipe.base_models, *inputs.recipe.experts)}
     jobs: list[Job] = []
     for label, worker, read, own, window in work:
         if all(workspace.record(stage) is not None for stage in own.values()):
@@ -225,7 +226,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
             label=label,
             recipe=tuned.recipe,
             portable_recipe=portable_recipe(tuned),
-            fingerprints=_origins(inputs, label),
+            fingerprints=origins(inputs, [families[label]]),
             stages={role: StageRef.of(stage) for role, stage in {**stages.prepared, **read, **own}.items()},
             window=window,
             volatility=inputs.volatility,
@@ -234,19 +235,6 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
         write_bytes(file, readable_json(job.model_dump(mode="json")))
         jobs.append(Job(f"model {label}", worker, file, workspace.root / "logs" / f"{label}.log"))
     return jobs
-
-
-def _origins(inputs: RunInputs, label: str) -> dict[str, Any]:
-    """Fingerprints that a bundle carries: equal ones mean equal bytes."""
-    entries = (*inputs.recipe.base_models, *inputs.recipe.experts)
-    family = next(spec_of(entry.name).family for entry in entries if entry.label == label)
-    return {
-        "data": inputs.bars.fingerprint,
-        "recipe": recipe_fingerprint(inputs),
-        "code": code_fingerprint(),
-        "seed": inputs.recipe.seed,
-        "libraries": {**core_versions(), **family_versions(family)},
-    }
 
 
 def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:

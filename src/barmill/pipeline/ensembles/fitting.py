@@ -1,4 +1,4 @@
-"""Worker: fit one ensemble on its members' forecasts out of fold, and calibrate it. `python -m barmill.pipeline.ensembles.fitting JOB`."""
+"""Worker: fit, calibrate and publish one ensemble. `python -m barmill.pipeline.ensembles.fitting JOB`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +14,7 @@ from barmill.models.contract import RawForecast
 from barmill.pipeline.bundling import fitted_files
 from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset, Positions
+from barmill.pipeline.ensembles.bundling import publish_ensemble
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
 from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, summary_of
 from barmill.pipeline.ensembles.members import load_member, members_of, said_out_of_fold
@@ -27,7 +28,7 @@ from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 
 
-def fit_and_calibrate(raw: dict[str, Any], teller: Teller) -> None:
+def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     """Do what is not done yet of the stages of one ensemble."""
     job = EnsembleJob.model_validate(raw)
     workspace = Workspace(job.root)
@@ -36,6 +37,7 @@ def fit_and_calibrate(raw: dict[str, Any], teller: Teller) -> None:
     steps: dict[str, Callable[[Path], None]] = {
         "fit": lambda folder: _fit(job, workspace, data, folder),
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
+        "bundle": lambda folder: write_new(folder / "published.json", readable_json(publish_ensemble(job, workspace, data))),
     }
     do_steps(stages, workspace, steps, teller)
 
@@ -61,12 +63,13 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     calibration, quantiles, chosen_by = calibrate_ensemble(raw, samples.y, samples.z, spans, recipe)
     p = calibration.apply(_combined(job, workspace, data, combiner, chosen).logits)
     y = data.labels.classes(recipe.labels.classes)[chosen]
+    says = ["p_up", *(["E_r"] if raw.expected is not None else [])]
     error = expected_calibration_error(up_of(p), (y == recipe.labels.classes - 1).astype(np.int8))
     low, high = fit_thresholds(up_of(p), recipe.rule)
     write_new(folder / "calibration.json", readable_json(calibration.to_json()))
     write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
-    selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen), "calibrated_by": chosen_by}
+    selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen), "calibrated_by": chosen_by, "says": says}
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
     records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
     write_new(folder / "provenance.json", readable_json(records))
@@ -84,4 +87,4 @@ def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: C
 
 
 if __name__ == "__main__":
-    work(fit_and_calibrate)
+    work(fit_calibrate_bundle)

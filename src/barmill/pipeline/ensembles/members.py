@@ -15,6 +15,7 @@ from barmill.pipeline.dataset import Positions, ScaledData
 from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.folding import FoldForecast
 from barmill.pipeline.ensembles.oof_folds import OofFolds
+from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.model_fit import CalibratedModel
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
@@ -22,8 +23,8 @@ from barmill.uncertainty import Calibration, ResidualQuantiles
 
 
 def members_of(recipe: Recipe, ensemble: EnsembleConfig) -> list[Member]:
-    """The members of an ensemble, in the recipe's order."""
-    return [Member(entry.label, entry.outputs) for entry in recipe.members(ensemble)]
+    """The members of an ensemble, in the recipe's order, with what they learned: what is read off that tells a meta-learner nothing."""
+    return [Member(entry.label, learned_outputs(entry)) for entry in recipe.members(ensemble)]
 
 
 def load_member(entry: ModelEntry, fit: Stage, calibrate: Stage, workspace: Workspace) -> CalibratedModel:

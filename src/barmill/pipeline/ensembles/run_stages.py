@@ -8,6 +8,7 @@ from barmill.pipeline.ensembles.stages import OofStages, cut_key, oof_stages
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, key_of
 from barmill.pipeline.fold_stages import OF_A_FOLD, fold_model
 from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.model_stages import ModelStages, published_stages
 from barmill.pipeline.workspace import Stage
 
@@ -46,7 +47,7 @@ def ensemble_stages(
         f"models/{label}",
         key_of(
             folds={member: [stage.key for stage in folds.of(member)] for member in members},
-            outputs={entry.label: entry.outputs for entry in recipe.members(ensemble)},
+            outputs={entry.label: learned_outputs(entry) for entry in recipe.members(ensemble)},
             ensemble=ensemble.model_dump(mode="json"),
             seed=recipe.seed,
             code=code_fingerprint("ensembles", "pipeline"),

@@ -1,15 +1,17 @@
 """The parent's side of a run's ensembles: which folds and fits there are to do, and who does them."""
 
 import math
-from typing import Any
+from dataclasses import replace
 
 from barmill.artefacts import readable_json, write_bytes
+from barmill.models.catalogue import spec_of
 from barmill.pipeline.counting import Counting
 from barmill.pipeline.ensembles.stages import OofStages, cut_key
 from barmill.pipeline.events import Listener
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.job import EnsembleJob, OutOfFoldJob, StageRef
+from barmill.pipeline.model_stages import origins, portable_recipe
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.workspace import Workspace
@@ -63,7 +65,7 @@ def _ensemble_jobs(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace:
     jobs: list[Job] = []
     for ensemble in recipe.combined:
         label, own = ensemble.label, stages.ensembles[ensemble.label]
-        written: dict[str, Any] = {"fit": own.fit, "calibrate": own.calibrate}
+        written = {"fit": own.fit, "calibrate": own.calibrate, "bundle": own.bundle}
         if all(workspace.record(stage) is not None for stage in written.values()):
             continue
         members = [entry.label for entry in recipe.members(ensemble)]
@@ -72,6 +74,8 @@ def _ensemble_jobs(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace:
             root=workspace.root.absolute(),
             recipe=recipe,
             ensemble=ensemble,
+            portable_recipe=portable_recipe(replace(inputs, recipe=recipe)),
+            fingerprints=origins(inputs, [spec_of(entry.name).family for entry in recipe.members(ensemble)]),
             stages={role: StageRef.of(stage) for role, stage in {**stages.prepared, **written}.items()},
             folds={member: [StageRef.of(stage) for stage in cut.of(member)] for member in members},
             members={member: (StageRef.of(stages.models[member].fit), StageRef.of(stages.models[member].calibrate)) for member in members},
