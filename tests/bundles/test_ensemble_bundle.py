@@ -183,7 +183,7 @@ assert not [name for name in sys.modules if name.startswith(forbidden)]
 """
 
 
-FITTING = ("torch", "onnx", "sklearn", "pandas", "joblib", "statsmodels", "hmmlearn", "threadpoolctl")
+FITTING = ("torch", "onnx", "sklearn", "pandas", "joblib", "statsmodels", "hmmlearn")
 
 
 @pytest.mark.parametrize(

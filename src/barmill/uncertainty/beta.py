@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from barmill.uncertainty.checked import at_least_one_row, class_indices, probabilities
 from barmill.uncertainty.links import log_odds_of
-from barmill.uncertainty.logistic_fit import fit_logistic
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -48,6 +47,8 @@ def beta_calibration(p: npt.ArrayLike, y: npt.ArrayLike) -> BetaCalibration:
 
 def fit_beta(log_odds: Float64Array, y: npt.NDArray[np.int64]) -> BetaCalibration:
     """`beta_calibration` of log-odds, which lose nothing where p is within 1e-16 of an end."""
+    from barmill.uncertainty.logistic_fit import fit_logistic
+
     ends, target = beta_columns(log_odds), y.astype(np.float64)
     a, b, c = fit_logistic(np.column_stack(ends), target)
     if a < 0:

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.uncertainty.checked import at_least_one_row, class_indices, vector
-from barmill.uncertainty.logistic_fit import fit_logistic
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -36,6 +35,8 @@ def platt_scaling(scores: npt.ArrayLike, y: npt.ArrayLike) -> PlattScaling:
     Raises: ShapeError for lengths that differ, no rows, scores that are not finite.
     Source: Platt (1999); Lin, Lin & Weng (2007), Machine Learning 68.
     """
+    from barmill.uncertainty.logistic_fit import fit_logistic
+
     given = vector(scores, "scores")
     at_least_one_row(given.size, "scores")
     slope, intercept = fit_logistic(given[:, None], _smoothed(class_indices(y, 2, length=given.size)))
