@@ -82,6 +82,11 @@ def test_json_gives_the_scaler_back_to_the_bit(values: np.ndarray):
     assert (again.names, again.clip, again.fitted_on) == (scaler.names, scaler.clip, scaler.fitted_on)
 
 
+def test_a_column_that_varies_by_the_smallest_number_is_taken_for_constant():
+    scaler = RobustScaler.fit(np.array([[5e-324], [0.0], [0.0], [0.0]]), np.arange(4))
+    assert scaler.scale.tolist() == [1.0]
+
+
 def test_one_row_at_a_time_gives_the_bits_of_the_whole_table():
     values = table()
     scaler = RobustScaler.fit(values, np.arange(300))

@@ -85,7 +85,8 @@ class RobustScaler:
     ) -> "RobustScaler":
         """Learn medians and scales of the table's columns from `rows` alone.
 
-        The scale is IQR / 1.349; where the quartiles coincide the population standard deviation, and 1 for a constant column.
+        The scale is IQR / 1.349; where the quartiles coincide the population standard deviation, and 1 for a constant column,
+        or one that varies by the smallest numbers there are.
 
         Parameters
         ----------
@@ -253,11 +254,11 @@ def _center_and_scale(column: Float64Array) -> tuple[float, float]:
         lower, median, upper = (float(value) for value in np.quantile(column, (0.25, 0.5, 0.75), method="linear"))
         if upper > lower:
             return median, (upper - lower) / IQR_TO_SIGMA
-        return median, _deviation(column)
+        return median, _deviation(column) or 1.0
 
 
 def _deviation(column: Float64Array) -> float:
-    """Population standard deviation; not 0 for a column that varies, though the squares of tiny numbers underflow."""
+    """Population standard deviation; of a column that varies 0 only where no number is small enough to say it."""
     deviation = float(column.std(ddof=0))
     if deviation > 0:
         return deviation
