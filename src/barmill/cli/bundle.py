@@ -86,7 +86,7 @@ def _told(view: str, window: "int | Mapping[str, int] | None") -> str:
     from barmill.models.resolutions import finest_first
 
     if window is None:
-        return "one row of features"
+        return "what its members see" if view == "ensemble" else "one row of features"
     if isinstance(window, int):
         return f"images of the last {window} bars" if view == "pattern_image" else f"windows of {window} bars"
     return f"windows of closed bars: {lengths_told(finest_first(window))}"
