@@ -88,7 +88,10 @@ def test_links_strangers_and_empty_folders_among_the_weights_are_refused(making,
     assert f"{version}/ensemble/extra.json: is not in the manifest" in said()
 
 
-def test_a_member_that_is_replaced_by_a_link_while_it_is_read_is_not_followed(making, ensembles, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("swapped_folder", ["weights", "weights/lstm"])
+def test_a_folder_that_becomes_a_link_while_it_is_read_is_not_followed(
+    making, ensembles, tmp_path: Path, monkeypatch, swapped_folder: str
+) -> None:
     version = publish(ensembles.files_of(making, KIND, LABELS), tmp_path, "m")
     from barmill.bundles import folder
 
@@ -96,8 +99,8 @@ def test_a_member_that_is_replaced_by_a_link_while_it_is_read_is_not_followed(ma
 
     def swapped(*args):
         found = listed(*args)
-        (version / "weights" / "lstm").rename(tmp_path / "lstm")
-        (version / "weights" / "lstm").symlink_to(tmp_path / "lstm")
+        (version / swapped_folder).rename(tmp_path / "elsewhere")
+        (version / swapped_folder).symlink_to(tmp_path / "elsewhere")
         return found
 
     monkeypatch.setattr(folder, "_list", swapped)
