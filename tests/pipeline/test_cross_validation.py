@@ -306,8 +306,8 @@ def test_a_forecast_by_a_model_that_saw_its_label_is_caught(run):
     data = Dataset(*stages.values(), 2, 30, "realised_volatility_60")
     judged = _Paths(inputs, data, Development.of(data.labels, data.positions, inputs.recipe, inputs.bars))
     results = [SplitResult.read(folder) for folder in sorted(run.folder.glob("folds/logistic-*"))]
-    judged.model("logistic", results)
+    judged.model("logistic", (), results)
     seen = np.union1d(results[3].fitted_on.positions(), results[3].positions[:1])
     results[3] = replace(results[3], fitted_on=Ranges.of(seen))
     with pytest.raises(ProvenanceError, match=r"logistic, split 3.*fitted on 1 labels"):
-        judged.model("logistic", results)
+        judged.model("logistic", (), results)

@@ -23,7 +23,7 @@ from barmill.pipeline.experts.answers import Answers
 from barmill.pipeline.experts.cutting import cut_answers
 from barmill.pipeline.experts.data import ExpertData
 from barmill.pipeline.experts.labelling import answers_of
-from barmill.pipeline.facts import BLOCKS
+from barmill.pipeline.facts import blocks_in
 from barmill.pipeline.inputs import gather_inputs
 from barmill.pipeline.plan import stages_of
 from barmill.pipeline.prepare import dataset_of
@@ -136,7 +136,8 @@ def test_blocks_begin_where_the_runs_do_and_no_answer_reaches_the_next(run, inpu
     own = load_labels(workspace.path(stages.labels)).t0
     blocks = load_positions(workspace.path(stages.splits))
     answers = data.answers
-    for name, following in zip(BLOCKS, (*BLOCKS[1:], None), strict=True):
+    names = blocks_in(blocks)
+    for name, following in zip(names, (*names[1:], None), strict=True):
         rows = data.positions[name]
         start = int(own[blocks[name][0]])
         assert answers.t0[rows[0]] == start
@@ -152,7 +153,8 @@ def test_blocks_begin_where_the_runs_do_and_no_answer_reaches_the_next(run, inpu
 
 def test_a_block_without_answers_is_refused_by_its_name(inputs):
     t0 = np.arange(0, 600, 4)
-    decided, blocks = np.arange(0, 6000, 4), {name: np.arange(place * 300, place * 300 + 200) for place, name in enumerate(BLOCKS)}
+    names = ("train", "early_stopping", "calibration", "selection", "test")
+    decided, blocks = np.arange(0, 6000, 4), {name: np.arange(place * 300, place * 300 + 200) for place, name in enumerate(names)}
     with pytest.raises(SplitError, match="experts: early_stopping"):
         cut_answers(Answers(t0, t0, np.zeros(len(t0), np.int8), {}, 6000), decided, blocks, inputs.recipe, Timeframe.parse("1m"))
 

@@ -35,14 +35,15 @@ def test_recipes_that_come_with_barmill_can_run(name):
     assert read_recipe(recipe_file(name)).base_models
 
 
-def test_config_2_is_refused_because_stacking_comes_later():
-    with pytest.raises(RecipeError) as error:
-        read_recipe(recipe_file("config-2"))
-    assert str(error.value) == (
-        "config-2.yaml:ensemble.enabled (line 18): ensembles (stacking) come with a later version. "
-        "Set ensemble.enabled: false to train and compare the base models alone."
-    )
-    assert read_recipe(recipe_file("config-2"), ["ensemble.enabled=false"]).base_models[1].name == "lightgbm"
+def test_config_2_reads_with_its_stacking_completed():
+    recipe = read_recipe(recipe_file("config-2"))
+    (stacking,) = recipe.combined
+    assert (stacking.label, stacking.config, stacking.oof.n_folds) == ("ridge_stacking", {"alpha": 1.0}, 5)
+    assert [entry.label for entry in recipe.members(stacking)] == ["xgboost", "lightgbm"]
+    assert list(recipe.validation_shares) == ["early_stopping", "calibration", "ensemble", "selection"]
+    alone = read_recipe(recipe_file("config-2"), ["ensemble.enabled=false"])
+    assert alone.combined == ()
+    assert list(alone.validation_shares) == ["early_stopping", "calibration", "selection"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_config_2_is_refused_because_stacking_comes_later():
         ),
         (
             LEAST + "validation: {early_stopping: 0.5, calibration: 0.5, selection: 0.5}\n",
-            "r.yaml:validation (line 3): the three shares add up to 1.5; make them add up to 1.",
+            "r.yaml:validation (line 3): the shares of early_stopping, calibration, selection add up to 1.5; make them add up to 1.",
         ),
         (
             LEAST + "policy: {enabled: true, algorithm: sac}\n",

@@ -47,9 +47,6 @@ class EnsembleConfig(Part):
     voting_type: Literal["soft", "hard"] | None = Field(default=None, description="of a vote; soft if left out")
     config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters of the meta-learner, the vote or the fusion")
     regime_features: tuple[str, ...] = Field(default=(), description="features that a stacking's meta-learner sees beside the forecasts")
-    on_failure: Literal["error", "drop"] = Field(
-        default="error", description="a member that cannot be fitted ends the run, or is left out, which is recorded and told"
-    )
     oof: OofConfig = Field(default_factory=OofConfig)
     gating: GatingConfig = Field(default_factory=GatingConfig)
 

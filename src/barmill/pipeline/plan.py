@@ -135,6 +135,8 @@ def stages_of(inputs: RunInputs) -> Stages:
             key_of(
                 **fold_parts(recipe, table.key, splits.key),
                 models={label: fold_model(recipe, label) for label in models},
+                ensembles={one.label: one.model_dump(mode="json") for one in recipe.combined},
+                combined_by=code_fingerprint("ensembles") if recipe.combined else None,
                 instrument=instrument,
             ),
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from barmill.market import Fee, Instrument, Slippage, Timeframe
 from barmill.models.catalogue import spec_of
+from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.proving.settings import Caps, ProofSettings
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.splits.config import bars_of
@@ -95,6 +96,9 @@ def small_recipe(recipe: Recipe, instrument: Instrument, timeframe: Timeframe, s
         "series": (),
         "cross_validation": None,
     }
+    if recipe.combined:
+        differing("ensembles", len(recipe.combined), 0, "the members are proved, each alone")
+        changes |= {"ensemble": EnsembleConfig(), "ensembles": ()}
     if recipe.tune is not None:
         trials = differing("tune.trials_in_folds", recipe.tune.fold_trials, min(recipe.tune.fold_trials, settings.caps.trials), "time")
         changes["tune"] = recipe.tune.model_copy(update={"trials_in_folds": trials, "storage": None})

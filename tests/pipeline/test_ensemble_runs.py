@@ -1,0 +1,171 @@
+"""Ensembles in a run: fitted on forecasts out of fold, published, forecast from their bundles, judged as models are, and resumed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+
+import barmill as bm
+from barmill.errors import ProvenanceError, RecipeError
+from barmill.pipeline.dataset import load_labels, load_positions
+from barmill.pipeline.ensemble_config import OofConfig
+from barmill.pipeline.ensembles.folding import FoldForecast
+from barmill.pipeline.ensembles.oof_folds import OofFolds
+from barmill.pipeline.recipe_reading import recipe_from_text
+from barmill.splits import Ranges
+
+pytestmark = pytest.mark.xdist_group("runs with ensembles")  # one process, which makes the run once
+
+MODELS = """
+features: {timeframes: [1m, 5m]}
+labels: {horizon: 30, atr_window: 30, every: 4}
+splits: {embargo: 60}
+base_models:
+  - {name: logistic}
+  - {name: lightgbm, alias: trees, outputs: [p_up], config: {n_estimators: 10, num_leaves: 4}}
+random_signals: 20
+"""
+FOLDS = "oof: {n_folds: 3, purge_bars: 30, embargo_bars: 30}"
+ENSEMBLES = f"""
+ensemble: {{enabled: true, method: stacking, {FOLDS}}}
+ensembles:
+  - {{method: voting, config: {{weights: fitted}}, {FOLDS}}}
+  - {{name: gate, method: gating, gating: {{method: softmax, regime_features: [volatility_regime_20_60]}}, {FOLDS}}}
+"""
+LABELS = ("ridge_stacking", "soft_voting", "gate")
+CPCV = "cross_validation: {method: cpcv, n_groups: 3, n_test_groups: 1, embargo: 60}\n"
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ensembles") / "both.yaml"
+    path.write_text(MODELS + ENSEMBLES + CPCV)
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(recipe):
+    folder = recipe.parent
+    return {"BARMILL_LEDGER": str(folder / "ledger"), "BARMILL_CACHE": str(folder / "cache")}
+
+
+@pytest.fixture(scope="module")
+def bars():
+    return bm.simulate(9_000, seed=5, strength=2.5).bars
+
+
+@pytest.fixture(scope="module")
+def run(recipe, environment, bars):
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return bm.train(recipe, bars=bars, out=recipe.parent / "run")
+
+
+def test_ensembles_are_judged_with_the_models_and_by_the_same_figures(run):
+    judged = {model["name"]: model for model in run.judgement["models"]}
+    assert list(judged) == ["logistic", "trees", *LABELS]
+    for label in LABELS:
+        assert set(judged[label]) == set(judged["logistic"])
+        assert (judged[label]["family"], judged[label]["members"]) == ("ensemble", ["logistic", "trees"])
+        assert judged[label]["classification"]["n"] == judged["logistic"]["classification"]["n"]
+    for section in ("leaderboard", "cross_validation", "overfitting"):
+        assert {model["name"] for model in run.judgement[section]["models"]} == set(judged), section
+    assert run.judgement["ledger"]["trials"] == len(judged)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_what_is_judged_is_what_the_bundle_says_of_raw_bars(run, bars, label):
+    bundle = bm.Bundle.load(run.bundle_paths[label])
+    assert bundle.digest == run.fingerprints["bundles"][label]
+    frame = pl.read_parquet(next(run.folder.glob(f"metrics/forecasts-{label}-*")) / "forecasts.parquet")
+    again = bundle.forecast(bars).frame.filter(pl.col("open_time").is_in(frame["open_time"]))
+    assert frame.select(again.columns).equals(again)
+    assert "Members: logistic (logistic), trees (lightgbm)" in bundle.model_card
+
+
+def test_no_member_saw_a_row_that_the_ensembles_learned_from(run):
+    labels, blocks = (load(next(run.folder.glob(f"data/{name}-*"))) for load, name in ((load_labels, "labels"), (load_positions, "splits")))
+    oof = OofConfig(n_folds=3, purge_bars=30, embargo_bars=30)
+    folds = OofFolds.of(labels, blocks["train"], oof)
+    found = [FoldForecast.read(folder) for folder in sorted(run.folder.glob("oof/*/trees-*"))]
+    np.testing.assert_array_equal(np.concatenate([one.positions for one in found]), blocks["train"])
+    folds.check("trees", [one.fitted_on for one in found])
+    late = Ranges.of(np.union1d(found[1].fitted_on.positions(), found[1].positions[:1]))
+    with pytest.raises(ProvenanceError, match="trees, fold 1: fitted on 1 labels"):
+        folds.check("trees", [found[0].fitted_on, late, found[2].fitted_on])
+
+
+def test_ensembles_share_the_folds_and_their_calibration_has_a_slice_of_its_own(run):
+    assert len(list(run.folder.glob("oof/*/*"))) == 3 * 2  # folds times members, and not times ensembles
+    assert len(list(run.folder.glob("folds/oof-*/*/*"))) == 3 * 3 * 2
+    blocks = {block["name"]: block for block in run.judgement["splits"]["blocks"]}
+    assert list(blocks) == ["train", "early_stopping", "calibration", "ensemble", "selection", "test"]
+    assert blocks["calibration"]["last_bar"] < blocks["ensemble"]["first_bar"]
+    told = {record["what"]: record["fitted_on"] for record in run.judgement["provenance"]}
+    assert (told["calibration"], told["ensembles"], told["calibration of ensembles"]) == ("calibration", "train", "ensemble")
+
+
+def test_in_a_split_nothing_of_an_ensemble_saw_a_row_that_judges(run):
+    labels = load_labels(next(run.folder.glob("data/labels-*")))
+    for folder in sorted(run.folder.glob("folds/ridge_stacking-*")):
+        tensors = load_file(folder / "forecasts.safetensors")
+        seen, test = Ranges(tensors["fitted_on"]).positions(), tensors["positions"]
+        first, last = labels.t0[test].min(), labels.t1[test].max()
+        assert ((labels.t1[seen] < first) | (labels.t0[seen] > last)).all()
+
+
+def test_an_ensemble_more_leaves_models_and_folds_alone(run, recipe, environment, bars, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    before = {path: path.stat().st_mtime_ns for kind in ("oof", "folds", "models") for path in run.folder.glob(f"{kind}/**/*.*")}
+    more = recipe.parent / "more.yaml"
+    more.write_text(recipe.read_text().replace("ensembles:", f"ensembles:\n  - {{method: fusion, {FOLDS}}}"))
+    again = bm.train(more, bars=bars, out=run.folder)
+    assert "fusion" in {model["name"] for model in again.judgement["models"]}
+    kept = {path: path.stat().st_mtime_ns for path in before if "bundled" not in str(path)}
+    assert kept == {path: before[path] for path in kept}
+
+
+def test_a_run_killed_among_its_ensembles_resumes_to_the_identical_result(recipe, environment, bars, tmp_path):
+    short = tmp_path / "short.yaml"
+    short.write_text(MODELS + ENSEMBLES)
+    bars.write(tmp_path / "bars.parquet")
+    command = [sys.executable, "-m", "barmill.cli", "train", str(short), "--bars", str(tmp_path / "bars.parquet"), "--symbol", "SIM"]
+    given = {**os.environ, **environment, "BARMILL_LEDGER": str(tmp_path / "ledger")}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([*command, "--out", str(whole)], env=given, check=True, capture_output=True, timeout=300)
+    with subprocess.Popen([*command, "--out", str(cut)], env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 200
+        while not list(cut.glob("oof/*/trees-01-*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+    assert not (cut / "fingerprints.json").exists()
+    subprocess.run([*command, "--out", str(cut), "--resume"], env=given, check=True, capture_output=True, timeout=300)
+    first, second = (json.loads((folder / "fingerprints.json").read_text()) for folder in (whole, cut))
+    assert first["results"] == second["results"]
+    assert first["bundles"] == second["bundles"]
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "message"),
+    [
+        ("{enabled: true, meta_learner: ridge, config: {alpha: 0.01}}", "0.01 is out of range; expected a number at least 0.1"),
+        ("{enabled: true, meta_learner: lightgbm_meta, config: {max_depth: 4}}", "4 is out of range; expected a number at most 3"),
+        ("{enabled: true, members: [logistic, tree]}", "the recipe has no model 'tree'. Did you mean 'trees'?"),
+        ("{enabled: true, name: trees}", "'trees' stands twice in the run. Give each ensemble a `name` of its own."),
+        ("{enabled: true, method: voting, config: {weights: {logistic: 0.7, trees: 0.7}}}", "the weights sum to 1.4"),
+        ("{enabled: true, members: [logistic]}", "1 members (logistic); expected at least 2"),
+    ],
+)
+def test_an_ensemble_that_cannot_be_is_refused_when_the_recipe_is_read(ensemble, message):
+    with pytest.raises(RecipeError) as error:
+        recipe_from_text(MODELS + f"ensemble: {ensemble}\n", "r.yaml")
+    assert message in str(error.value)
