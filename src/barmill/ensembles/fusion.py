@@ -77,7 +77,7 @@ def fit_fusion(params: FusionParams, members: Sequence[Member], rows: FitRows, f
 
     Returns
     -------
-    Fusion; its `summary` has rows, meta_features, C, cv (each candidate's C and its log loss over all folds and on each), importance by
+    Fusion; its `summary` has rows, meta_features, C, cv (each candidate's C and its log loss over all folds and on each), importance by output and
     meta-feature, and the scores of `cross_fitted_scores` for the C chosen.
 
     Raises: SplitError for folds that cannot be used, or none that has every class to learn from; else as `check_rows`.
@@ -112,7 +112,7 @@ def fit_fusion(params: FusionParams, members: Sequence[Member], rows: FitRows, f
         "rows": n,
         "meta_features": list(plain.names),
         "cv": [{"C": one["C"], "log_loss": one["log_loss"]["out_of_fold"], "folds": one["by_fold"]} for _, one in tried],
-        "importance": dict(zip(plain.names, fusion.head.importance()["p_up"].tolist(), strict=True)),
+        "importance": {"p_up": dict(zip(plain.names, fusion.head.importance()["p_up"].tolist(), strict=True))},
         **best,
     }
     return replace(fusion, summary=summary)
