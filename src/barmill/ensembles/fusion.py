@@ -77,8 +77,8 @@ def fit_fusion(params: FusionParams, members: Sequence[Member], rows: FitRows, f
 
     Returns
     -------
-    Fusion; its `summary` has rows, meta_features, C, cv (each candidate's C and its log loss over all folds and on each), importance by output and
-    meta-feature, and the scores of `cross_fitted_scores` for the C chosen.
+    Fusion; its `summary` has rows, meta_features, C, cv (each candidate's C and its log loss over all folds and on each), importance by
+    output and meta-feature, and the scores of `cross_fitted_scores` for the C chosen.
 
     Raises: SplitError for folds that cannot be used, or none that has every class to learn from; else as `check_rows`.
     """
