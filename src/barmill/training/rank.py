@@ -71,7 +71,7 @@ def main() -> None:
     try:
         work(folder, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     except _Learned:
-        return
+        leave()
     except BarmillError as error:
         from barmill.training.processes import PeerLost
 
@@ -83,6 +83,14 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - the last rim of the process: standard error gets the traceback
         traceback.print_exc()
         sys.exit(1)
+    leave()
+
+
+def leave() -> None:
+    """End at once, with all that was said: threads of a process group may abort a process that takes itself apart around them."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
