@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -69,9 +70,8 @@ def main() -> None:
     threading.Thread(target=end_with_input, args=(folder,), daemon=True).start()
     sys.stdout = sys.stderr  # what a library prints is no event
     try:
-        work(folder, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-    except _Learned:
-        leave()
+        with suppress(_Learned):
+            work(folder, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     except BarmillError as error:
         from barmill.training.processes import PeerLost
 
