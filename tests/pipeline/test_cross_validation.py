@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,12 +190,13 @@ def test_a_run_killed_before_it_told_its_outcomes_tells_them_when_it_goes_on(run
 def test_another_model_leaves_the_folds_of_the_others_alone(run, tmp_path, monkeypatch):
     run, _ = run
     monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
-    before = {folder.name for folder in run.folder.glob("folds/*-*")}
+    folder = shutil.copytree(run.folder, tmp_path / "run")  # the others look at the run as it was
+    before = {stage.name for stage in folder.glob("folds/*-*")}
     recipe = tmp_path / "folds.yaml"
     entry = "  - {name: logistic, alias: flat, outputs: [p_up], config: {C: 0.001}}\nrandom_signals"
     recipe.write_text((run.folder.parent / "folds.yaml").read_text().replace("random_signals", entry))
-    bm.train(recipe, bars=bars_of(), out=run.folder)
-    after = {folder.name for folder in run.folder.glob("folds/*-*")}
+    bm.train(recipe, bars=bars_of(), out=folder)
+    after = {stage.name for stage in folder.glob("folds/*-*")}
     assert before < after
     assert {name.rsplit("-", 2)[0] for name in after - before} == {"flat"}
 

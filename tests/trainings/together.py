@@ -22,6 +22,7 @@ from barmill.models.heads import ForecastNetwork
 from barmill.models.network_loss import ForecastLoss
 from barmill.models.recurrent.lstm import fit_lstm
 from barmill.training import TrainedNetwork, train_network
+from barmill.training.rank import leave
 from trainings.small import LAYOUT, Small
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -154,3 +155,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    leave()

@@ -76,10 +76,10 @@ def backtest(
 
 
 def _print(done: "BundleBacktest", out: Path | None) -> None:
-    import sys
 
-    from rich.console import Console
     from rich.table import Table
+
+    from barmill.cli.terminal import output_console
 
     whole = done.whole
     title = f"{done.bundle} on {whole.symbol} {whole.timeframe}, {whole.raw_rows:,} bars, account {whole.config.account_size:,.0f}"
@@ -89,7 +89,7 @@ def _print(done: "BundleBacktest", out: Path | None) -> None:
         table.add_column(f"{part.name}\n{part.first_time}\nto {part.last_time}", justify="right")
     for name, key, form in _ROWS:
         table.add_row(name, *(_figure(part, key, form) for part in done.parts))
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = output_console(120)
     console.print(table)
     console.print(_groups(f"{done.judged.name}, by regime and hour (UTC) of the decision", (*done.regimes, *done.hours)))
     console.print(_costs(done.sensitivity))

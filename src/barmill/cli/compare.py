@@ -29,15 +29,10 @@ def compare(
 
 
 def _print(board: dict[str, Any]) -> None:
-    import sys
-
-    from rich.console import Console
-
-    from barmill.cli.terminal import AS_WIDE_AS_NEEDED
+    from barmill.cli.terminal import output_console
     from barmill.console import leaderboard_notes
 
-    console = Console(width=None if sys.stdout.isatty() else AS_WIDE_AS_NEEDED, highlight=False)
-    console.print(_table(board))
+    output_console().print(_table(board))
     for note in leaderboard_notes(board):
         print(note)
 

@@ -295,11 +295,9 @@ def _text(value: Any) -> str:
 
 
 def _print(table: Any) -> None:
-    import sys
+    from barmill.cli.terminal import output_console
 
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(table)
+    output_console(160).print(table)
 
 
 def _say(text: str) -> None:

@@ -19,6 +19,11 @@ SAID_AGAIN = 60.0  # seconds between two lines on a stage that goes on, where th
 AS_WIDE_AS_NEEDED = 1000  # columns of a table that goes to a file or a pipe: nothing in it is cut off
 
 
+def output_console(piped: int = AS_WIDE_AS_NEEDED) -> Console:
+    """Standard output, as wide as the terminal, or `piped` columns where it goes to a file or a pipe."""
+    return Console(width=None if sys.stdout.isatty() else piped, highlight=False)
+
+
 class Terminal:
     """A `Listener` on standard error; results go to standard output."""
 
@@ -87,7 +92,7 @@ class Terminal:
             table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
         for model in run.judgement["models"]:
             table.add_row(*_row(model))
-        Console(width=None if sys.stdout.isatty() else AS_WIDE_AS_NEEDED, highlight=False).print(table)
+        output_console().print(table)
         print(verdict_on(Judgement.model_validate(run.judgement)).text)
         print(f"report   {run.report}")
         print(f"bundle   {run.bundle_path}")

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -69,9 +70,8 @@ def main() -> None:
     threading.Thread(target=end_with_input, args=(folder,), daemon=True).start()
     sys.stdout = sys.stderr  # what a library prints is no event
     try:
-        work(folder, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
-    except _Learned:
-        return
+        with suppress(_Learned):
+            work(folder, int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     except BarmillError as error:
         from barmill.training.processes import PeerLost
 
@@ -83,6 +83,14 @@ def main() -> None:
     except Exception:  # noqa: BLE001 - the last rim of the process: standard error gets the traceback
         traceback.print_exc()
         sys.exit(1)
+    leave()
+
+
+def leave() -> None:
+    """End at once, with all that was said: threads of a process group may abort a process that takes itself apart around them."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ class _SharedNorm(_BatchNorm):
         mean_C = told[:-1] / n
         centred = x - mean_C.view(shape)
         variance_C = self._total(centred.square().sum(dim=axes)) / n
-        self._remember(mean_C.detach(), variance_C.detach(), float(n))
+        self._remember(mean_C.detach(), variance_C.detach(), float(n.detach()))
         scaled = centred * torch.rsqrt(variance_C + self.eps).view(shape)
         if self.affine:
             scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
