@@ -189,6 +189,7 @@ def test_the_publisher_imports_nothing_heavy(source: Path, tmp_path: Path) -> No
         "barmill.bundles",
         "barmill.bundles.folder",
         "barmill.bundles.manifest",
+        "barmill.bundles.manifest_rules",
         "barmill.bundles.publishing",
         "barmill.bundles.strict_json",
         "barmill.errors",

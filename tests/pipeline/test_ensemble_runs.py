@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,13 +123,15 @@ def test_in_a_split_nothing_of_an_ensemble_saw_a_row_that_judges(run):
         assert ((labels.t1[seen] < first) | (labels.t0[seen] > last)).all()
 
 
-def test_an_ensemble_more_leaves_models_and_folds_alone(run, recipe, environment, bars, monkeypatch):
+def test_an_ensemble_more_leaves_models_and_folds_alone(run, recipe, environment, bars, tmp_path, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    before = {path: path.stat().st_mtime_ns for kind in ("oof", "folds", "models") for path in run.folder.glob(f"{kind}/**/*.*")}
-    more = recipe.parent / "more.yaml"
+    monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
+    folder = shutil.copytree(run.folder, tmp_path / "run")  # the others look at the run as it was
+    before = {path: path.stat().st_mtime_ns for kind in ("oof", "folds", "models") for path in folder.glob(f"{kind}/**/*.*")}
+    more = tmp_path / recipe.name
     more.write_text(recipe.read_text().replace("ensembles:", f"ensembles:\n  - {{method: fusion, {FOLDS}}}"))
-    again = bm.train(more, bars=bars, out=run.folder)
+    again = bm.train(more, bars=bars, out=folder)
     assert "fusion" in {model["name"] for model in again.judgement["models"]}
     kept = {path: path.stat().st_mtime_ns for path in before if "bundled" not in str(path)}
     assert kept == {path: before[path] for path in kept}
