@@ -31,6 +31,8 @@ from barmill.evaluation import (
 )
 from barmill.labels import CLASS_NAMES, decision_bars
 from barmill.market import Bars, Calendar, cost_rate
+from barmill.pipeline.bands.fitting import read_band_of
+from barmill.pipeline.bands.judging import ENDS, BandJudge, overlap_of
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import Listener
 from barmill.pipeline.facts import facts
@@ -141,7 +143,7 @@ class _Judge:
         p_up = at_rows["p_up"]
         p = p_up if n_classes == 2 else np.column_stack((at_rows["p_down"], 1 - at_rows["p_down"] - p_up, p_up))
         up = (self.y == n_classes - 1).astype(np.int8)
-        curve = reliability_curve(p_up, up, CURVE_BINS, overlap=self._overlap())
+        curve = reliability_curve(p_up, up, CURVE_BINS, overlap=overlap_of(self.data.labels, self.inputs.recipe.labels.every))
         before, error = (expected_calibration_error(at_rows[name], up) for name in ("p_up_uncalibrated", "p_up"))
         result, trading = self._trading(at_bars["p_up"], thresholds)
         interval = auc_interval(p_up, up, self._block(), self.inputs.recipe.seed)
@@ -167,6 +169,7 @@ class _Judge:
                 "mce": error.mce,
                 "reliability": {name: getattr(curve, name).tolist() for name in ("mean_p", "share", "low", "high", "count")},
             },
+            "band": self._band(label, at_rows),
             "forecast": forecast_metrics(at_rows.get("E_r"), at_rows["q05"], at_rows["q50"], at_rows["q95"], self.realised),
             "trading": trading,
             "importance": _kept(calibrated / "importance.json") or [],
@@ -175,14 +178,18 @@ class _Judge:
         }
         return model, result
 
+    def _band(self, label: str, at_rows: dict[str, Float64Array]) -> dict[str, Any] | None:
+        """Whether the band that was served holds on the test block; None in a run without bands."""
+        config, band = self.inputs.recipe.inference.uncertainty, read_band_of(self._folder(label, "calibrate"))
+        if config is None or band is None:
+            return None
+        rows, every = self.data.positions["test"], self.inputs.recipe.labels.every
+        judge = BandJudge(config, self.data.scaled_data, self.inputs.bars, rows, every)
+        return judge.told([band], [np.column_stack([at_rows[end] for end in ENDS])])
+
     def _block(self) -> int:
         """Samples in a bootstrap block: at least as many as a label overlaps."""
         return max(1, self.inputs.recipe.labels.horizon // self.inputs.recipe.labels.every)
-
-    def _overlap(self) -> float:
-        """Samples that share one outcome, on average: what widens an interval made for independent rows."""
-        labels, every = self.data.labels, self.inputs.recipe.labels.every
-        return max(1.0, float((labels.t1 - labels.t0).mean()) / every)
 
     def _trading(self, p_up: Float64Array, thresholds: dict[str, float]) -> tuple[JudgedPath, dict[str, Any]]:
         recipe = self.inputs.recipe
