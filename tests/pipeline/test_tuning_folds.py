@@ -11,11 +11,17 @@ import barmill as bm
 from barmill.errors import LabelError, SplitError
 from barmill.evaluation import Ledger
 from barmill.pipeline.dataset import Dataset, load_bars
+from barmill.pipeline.ensemble_config import OofConfig
+from barmill.pipeline.ensembles.folding import forecast_fold
+from barmill.pipeline.ensembles.oof_folds import OofFolds
+from barmill.pipeline.events import Silence
 from barmill.pipeline.recipe_reading import recipe_from_text
 from barmill.pipeline.tuning import TuneConfig
+from barmill.pipeline.tuning.in_fold import TunedInFold
 from barmill.pipeline.tuning.inner_folds import InnerFolds, inner_folds
 from barmill.pipeline.tuning.tuner import Tuning, tune_model
 from barmill.pipeline.tuning.tuning_run import tune_recipe
+from barmill.pipeline.workspace import Stage, Workspace
 
 pytest.importorskip("optuna")
 
@@ -160,6 +166,40 @@ def test_a_tuning_that_is_given_one_later_row_is_caught(world):
     train, leaked = data.positions["train"], np.append(data.positions["train"], data.positions["test"][5])
     here = tune_model(tuning, data, bars, leaked)
     assert not _same(here, tune_model(tuning, *_changed(data, bars, train, np.random.default_rng(1)), leaked))
+
+
+def test_a_member_in_a_fold_is_tuned_on_the_rows_that_fit_it_there_and_they_meet_nothing_that_it_forecasts(world, tmp_path):
+    tuning, data, bars, _ = world
+    folds = OofFolds.of(data.labels, data.positions["train"], OofConfig(n_folds=3, purge_bars=20, embargo_bars=40))
+    asked = {}
+
+    def entry_for(label, train, scratch):
+        asked[label] = train
+        return tuning.entry
+
+    known = Workspace(tmp_path / "run"), data, tuning.recipe, {"lightgbm": None}
+    stage = Stage("out of fold", "oof/one", "key")
+    forecast_fold(1, folds, entry_for, {"lightgbm": stage}, *known, lambda: bars, Silence())
+    labels, train, held_out = data.labels, asked["lightgbm"], folds.test(1)
+    assert np.isin(train, folds.train(1)).all()
+    first, last = labels.t0[held_out].min(), labels.t1[held_out].max()
+    assert not ((labels.t0[train] <= last + 40) & (labels.t1[train] >= first)).any()
+
+
+def test_parameters_in_a_fold_are_a_function_of_its_own_rows_and_their_trials_are_counted(world, tmp_path, monkeypatch):
+    tuning, data, bars, _ = world
+    monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
+    stages = {name: Stage(name, f"data/{name}", name) for name in ("features", "labels")}
+    train = data.positions["train"][:-20]
+
+    def tuned(data, bars):
+        return TunedInFold(tuning.recipe, data, {"lightgbm": None}, stages, lambda: bars).entry("lightgbm", train, None)
+
+    here = tuned(data, bars)
+    assert Ledger.of(bars.fingerprint).counts().trials == tuning.config.fold_trials
+    assert here == tuned(*_changed(data, bars, train, np.random.default_rng(1))) != tuning.entry
+    untuned = tuning.recipe.model_copy(update={"tune": None})
+    assert TunedInFold(untuned, data, {"lightgbm": None}, stages, lambda: bars).entry("lightgbm", train, None) == tuning.entry
 
 
 def test_a_fold_is_judged_by_what_its_own_rows_taught(world):

@@ -4,7 +4,8 @@ A split and a model make one stage: what is there is not done again, in whatever
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from safetensors.numpy import save as save_tensors
 from barmill.artefacts import readable_json, without_nan, write_new
 from barmill.bundles import ForecastBand
 from barmill.ensembles.contract import Said
-from barmill.evaluation import Ledger, Thresholds, classification_metrics, sharpe_ratio
+from barmill.evaluation import Thresholds, classification_metrics, sharpe_ratio
 from barmill.market import Bars
 from barmill.pipeline.bands.applying import apply_band
 from barmill.pipeline.bands.checking import check_band_rows
@@ -30,9 +31,7 @@ from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.recipe import ModelEntry
 from barmill.pipeline.split_forecast import SplitForecast, SplitRows, looks_at
 from barmill.pipeline.trading_path import Float64Array, signal_of
-from barmill.pipeline.tuning.spaces import tuned_entries, tuned_entry
-from barmill.pipeline.tuning.stage import tuning_of
-from barmill.pipeline.tuning.tuner import tune_model
+from barmill.pipeline.tuning.in_fold import TunedInFold
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
@@ -60,7 +59,7 @@ class _Folds:
         self.bars: Bars = load_bars(self.workspace.path(stages["bars"]))
         self.development = Development.of(self.data.labels, self.data.positions, self.recipe, self.bars)
         self.path = self.development.path(self.bars, self.recipe)
-        self.tuned = {entry.label for entry in tuned_entries(self.recipe)}
+        self.tuned = TunedInFold(self.recipe, self.data, job.windows, stages, lambda: self.bars)
 
     def judge(self, number: int, refs: SplitRefs, teller: Teller) -> None:
         """Fit each model on what split `number` lets it learn from, combine them, and forecast its test rows."""
@@ -68,12 +67,15 @@ class _Folds:
         parts = fold_parts(self.data.labels, self.development.train(fold), self.recipe, self.development.purge_bars)
         check_band_rows(self.recipe, len(parts.get("conformal", ())), f"the conformal part of split {number}")
         rows = SplitRows(parts, self.development.test(fold), fold_data(self.data, parts["fit"], lambda: self.bars))
-        combining = SplitEnsembles(self.recipe, self.workspace, self.data, rows, self.job.windows, lambda: self.bars)
+        entry = self._entries(parts["fit"], refs)
+        known = self.recipe, self.workspace, self.data, rows, self.job.windows
+        combining = SplitEnsembles(*known, lambda: self.bars, entry, self.tuned.entry)
         oof = self.recipe.band_folds
         in_folds = None if oof is None else combining.in_folds(oof, refs, teller)
         for label, ref in refs.models.items():
             if self.workspace.record(ref.stage) is None:
-                self._fit(label, ref.stage, rows, in_folds, teller)
+                teller.started(ref.stage.name)
+                self._fit(entry(label), ref.stage, rows, in_folds, teller)
         for ensemble in self.recipe.combined:
             stage, began = refs.ensembles[ensemble.label].stage, time.perf_counter()
             if self.workspace.record(stage) is None:
@@ -82,22 +84,27 @@ class _Folds:
                     self._write(folder, forecast, fitted_on, rows)
                 teller.finished(stage.name, time.perf_counter() - began)
 
-    def _fit(self, label: str, stage: Stage, rows: SplitRows, in_folds: InFolds | None, teller: Teller) -> None:
-        teller.started(stage.name)
-        entry = next(entry for entry in self.recipe.base_models if entry.label == label)
-        window, began = self.job.windows[label], time.perf_counter()
-        if label in self.tuned:
-            entry = self._tuned(entry, rows.parts["fit"], self.workspace.scratch(stage))
+    def _fit(self, entry: ModelEntry, stage: Stage, rows: SplitRows, in_folds: InFolds | None, teller: Teller) -> None:
+        window, began = self.job.windows[entry.label], time.perf_counter()
         model = fit_entry(entry, rows.parts, rows.scaled, self.recipe, window, explained=True)
         taught = model.p_up(rows.view("fit", window, entry.inputs))
         said = {name: said_by(model, rows.view(name, window, entry.inputs)) for name in rows.asked}
-        band = self._band(label, said, rows, in_folds)
+        band = self._band(entry.label, said, rows, in_folds)
         forecast = SplitForecast(said, model.thresholds, rows.parts["fit"], taught, looks_at(model), band)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         with self.workspace.writing(stage) as folder:
             self._write(folder, forecast, seen, rows)
         self.workspace.drop_scratch(stage)
         teller.finished(stage.name, time.perf_counter() - began)
+
+    def _entries(self, train: Positions, refs: SplitRefs) -> Callable[[str], ModelEntry]:
+        """The model of a label as it is fitted on the rows `train` of a split: tuned there where the recipe tunes it, once."""
+
+        @cache
+        def entry(label: str) -> ModelEntry:
+            return self.tuned.entry(label, train, self.workspace.scratch(refs.models[label].stage))
+
+        return entry
 
     def _band(self, label: str, said: Mapping[str, Said], rows: SplitRows, in_folds: InFolds | None) -> ForecastBand | None:
         config = self.recipe.inference.uncertainty
@@ -107,14 +114,6 @@ class _Folds:
             return band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
         folds, stages = in_folds
         return band_of_folds(config, label, [fold[label] for fold in stages], folds, rows.scaled, self.workspace)
-
-    def _tuned(self, entry: ModelEntry, train: Positions, scratch: Path) -> ModelEntry:
-        """The model with parameters that were looked for among the rows that it is fitted on in this split, and counted."""
-        prepared = {role: ref.stage for role, ref in self.job.stages.items()}
-        tuning = tuning_of(self.recipe, entry, self.bars.timeframe, self.job.windows[entry.label], prepared)
-        ledger = Ledger.of(self.bars.fingerprint)
-        found = tune_model(tuning, self.data, self.bars, train, trials=tuning.config.fold_trials, scratch=scratch, ledger=ledger)
-        return tuned_entry(entry, dict(found.best.params))
 
     def _write(self, folder: Path, forecast: SplitForecast, fitted_on: Ranges, rows: SplitRows) -> None:
         said, scale, test = forecast.said["test"], rows.scaled.scale(rows.test), rows.test

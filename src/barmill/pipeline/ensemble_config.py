@@ -16,6 +16,11 @@ class OofConfig(Part):
     n_folds: int = Field(default=5, ge=2, le=100, description="contiguous folds, in time order")
     purge_bars: int = Field(default=60, ge=0, description="bars that a label is taken to span at least")
     embargo_bars: int = Field(default=1440, ge=0, description="bars after a fold whose labels teach nothing of it")
+    tune: Literal["each_fold", "once"] = Field(
+        default="each_fold",
+        description="of models that `tune` names: look for their parameters in each fold, on what it may learn from; or take those found "
+        "on all rows that teach, the fold's own among them, which is cheaper and flatters",
+    )
 
 
 class GatingConfig(Part):

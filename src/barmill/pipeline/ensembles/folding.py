@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors.numpy import load as load_tensors
@@ -24,6 +24,8 @@ from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
+
+EntryFor: TypeAlias = Callable[[str, Positions, Path], ModelEntry]  # of a label, the rows that fit it, and a folder for what is thrown away
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class FoldForecast:
 def forecast_fold(
     number: int,
     folds: OofFolds,
-    entries: Mapping[str, ModelEntry],
+    entry_for: EntryFor,
     stages: Mapping[str, Stage],
     workspace: Workspace,
     data: Dataset,
@@ -62,6 +64,8 @@ def forecast_fold(
 ) -> None:
     """Make the stages of fold `number` that are not there yet; what is scaled for one member serves the others.
 
+    entry_for : gives the model as it is fitted in the fold, and is asked for those that are missing alone
+
     Raises: TrainingError for a member whose fit goes wrong, or whose forecasts nothing can learn from.
     """
     missing = {label: stage for label, stage in stages.items() if workspace.record(stage) is None}
@@ -71,14 +75,16 @@ def forecast_fold(
     scaled, test = fold_data(data, parts["fit"], read_bars), folds.test(number)
     for label, stage in missing.items():
         listener.started(stage.name)
-        entry, window, began = entries[label], windows[label], time.perf_counter()
+        window, began = windows[label], time.perf_counter()
+        entry = entry_for(label, parts["fit"], workspace.scratch(stage))
         model = fit_entry(entry, parts, scaled, recipe, window)
         said = said_by(model, scaled.view(test, window, entry.inputs))
         surviving([said], [Member(label, learned_outputs(entry))], "error")
         seen = Ranges.of(np.sort(np.concatenate(list(parts.values()))))
         with workspace.writing(stage) as folder:
             FoldForecast(test, said, seen).write(folder)
+        workspace.drop_scratch(stage)
         listener.finished(stage.name, time.perf_counter() - began)
 
 
-__all__ = ["FoldForecast", "forecast_fold"]
+__all__ = ["EntryFor", "FoldForecast", "forecast_fold"]

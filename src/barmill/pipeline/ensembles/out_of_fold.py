@@ -3,12 +3,14 @@
 A fold and a member make one stage: what is there is not done again.
 """
 
+from functools import partial
 from typing import Any
 
 from barmill.pipeline.dataset import Dataset, load_bars
-from barmill.pipeline.ensembles.folding import forecast_fold
+from barmill.pipeline.ensembles.folding import EntryFor, forecast_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.job import OutOfFoldJob
+from barmill.pipeline.tuning.in_fold import TunedInFold
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 
@@ -21,18 +23,21 @@ def forecast_out_of_fold(raw: dict[str, Any], teller: Teller) -> None:
     labels = job.recipe.labels
     data = Dataset.of(workspace, stages, labels.classes, labels.horizon, job.volatility)
     folds = OofFolds.of(data.labels, data.positions["train"], job.oof)
-    entries = {entry.label: entry for entry in job.recipe.base_models}
+    read_bars = partial(load_bars, workspace.path(stages["bars"]))
+    tuned = TunedInFold(job.recipe, data, job.windows, stages, read_bars)
+    given = {entry.label: entry for entry in job.recipe.base_models}
+    entry_for: EntryFor = tuned.entry if job.oof.tune == "each_fold" else lambda label, _train, _scratch: given[label]
     for number, members in job.folds.items():
         forecast_fold(
             number,
             folds,
-            entries,
+            entry_for,
             {label: ref.stage for label, ref in members.items()},
             workspace,
             data,
             job.recipe,
             job.windows,
-            lambda: load_bars(workspace.path(stages["bars"])),
+            read_bars,
             teller,
         )
 

@@ -69,7 +69,7 @@ def _forecast_folds(
         numbers = missing[first : first + size]
         job = OutOfFoldJob(
             root=workspace.root.absolute(),
-            recipe=recipe,
+            recipe=recipe if cut.oof.tune == "once" else inputs.recipe,
             stages={role: StageRef.of(stage) for role, stage in stages.prepared.items()},
             oof=cut.oof,
             folds={number: {label: StageRef.of(stage) for label, stage in cut.folds[number].items()} for number in numbers},

@@ -18,7 +18,7 @@ from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensemble_config import EnsembleConfig, OofConfig
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
 from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, shares_of
-from barmill.pipeline.ensembles.folding import forecast_fold
+from barmill.pipeline.ensembles.folding import EntryFor, forecast_fold
 from barmill.pipeline.ensembles.members import members_of, said_out_of_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import said_from, said_of
@@ -26,7 +26,7 @@ from barmill.pipeline.ensembles.stages import cut_key
 from barmill.pipeline.events import Listener
 from barmill.pipeline.job import SplitRefs
 from barmill.pipeline.model_fit import up_of
-from barmill.pipeline.recipe import Recipe
+from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.split_forecast import SplitForecast, SplitRows
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
@@ -36,7 +36,10 @@ InFolds: TypeAlias = tuple[OofFolds, list[dict[str, Stage]]]  # folds among rows
 
 @dataclass(frozen=True, slots=True)
 class SplitEnsembles:
-    """What the ensembles of one split share. Its models are fitted, and their stages written."""
+    """What the ensembles of one split share. Its models are fitted, and their stages written.
+
+    entry : the model of a label as the split fits it; entry_for : as a fold of what the split may learn from fits it
+    """
 
     recipe: Recipe
     workspace: Workspace
@@ -44,14 +47,17 @@ class SplitEnsembles:
     rows: SplitRows
     windows: Mapping[str, Window]
     read_bars: Callable[[], Bars]
+    entry: Callable[[str], ModelEntry]
+    entry_for: EntryFor
 
     def in_folds(self, oof: OofConfig, refs: SplitRefs, listener: Listener) -> InFolds:
         """The folds among the rows that teach, and the stage of each model in each of them, which is made if it is not there."""
         folds = OofFolds.of(self.data.labels, self.rows.parts["fit"], oof)
         stages = [{label: ref.stage for label, ref in fold.items()} for fold in refs.out_of_fold[cut_key(oof)]]
-        entries, known = {entry.label: entry for entry in self.recipe.base_models}, (self.workspace, self.data, self.recipe, self.windows)
+        entry_for: EntryFor = self.entry_for if oof.tune == "each_fold" else lambda label, _train, _scratch: self.entry(label)
+        known = self.workspace, self.data, self.recipe, self.windows
         for number, fold in enumerate(stages):
-            forecast_fold(number, folds, entries, fold, *known, self.read_bars, listener)
+            forecast_fold(number, folds, entry_for, fold, *known, self.read_bars, listener)
         return folds, stages
 
     def forecast(self, ensemble: EnsembleConfig, refs: SplitRefs, listener: Listener) -> tuple[SplitForecast, Ranges]:
