@@ -26,9 +26,9 @@ random_signals: 20
 cross_validation: {method: purged_kfold, n_splits: 2, purge: 10, embargo: 20}
 base_models:
 """
-LABELS = ("first", "second", "killed", "raises", "late")
+LABELS = ("first", "second", "killed", "raises")
 OOF = "oof: {n_folds: 2, purge_bars: 10, embargo_bars: 10}"
-WEIGHTS = "{first: 0.1, second: 0.3, killed: 0.2, raises: 0.2, late: 0.2}"
+WEIGHTS = "{first: 0.1, second: 0.3, killed: 0.4, raises: 0.2}"
 
 # Every worker imports this before anything else: it ends at the stages that PLANTED names as it says there.
 PLANTED = """
@@ -59,7 +59,7 @@ def text(labels=LABELS, further=""):
 def train(tmp_path_factory):
     folder, bars = tmp_path_factory.mktemp("dropped"), bm.simulate(4_000, seed=5, strength=2.5).bars
     (folder / "sitecustomize.py").write_text(PLANTED)
-    (folder / "five.yaml").write_text(text())
+    (folder / "four.yaml").write_text(text())
 
     def train(planted):
         with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +67,7 @@ def train(tmp_path_factory):
             patch.setenv("BARMILL_CACHE", str(folder / "cache"))
             patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
             patch.setenv("PLANTED", json.dumps(planted))
-            return bm.train(folder / "five.yaml", bars=bars, out=folder / "run")
+            return bm.train(folder / "four.yaml", bars=bars, out=folder / "run")
 
     return train
 
@@ -75,7 +75,7 @@ def train(tmp_path_factory):
 @pytest.fixture(scope="module")
 def degraded(train):
     """Judgement, report and bundle as they stood before the run went on."""
-    run = train({"fit killed": "kill", "out of fold raises 1": "raise", "split 1 late": "raise"})
+    run = train({"fit killed": "kill", "split 1 out of fold raises 1": "raise"})
     return run.judgement, run.report.read_text(), bm.Bundle.load(run.bundle_paths["soft_voting"])
 
 
@@ -84,8 +84,7 @@ def test_every_member_that_failed_is_recorded_with_its_stage_reason_and_log(degr
     found = [(one["member"], one["stage"], one["reason"], one["log"]) for one in degraded[0]["degradations"]]
     assert found == [
         ("killed", "fit killed", "its process was ended by SIGKILL", "logs/killed.log"),
-        ("raises", "out of fold raises 1", singular, "logs/out-of-fold.log"),
-        ("late", "split 1 late", singular, "logs/cross-validation.log"),
+        ("raises", "split 1 out of fold raises 1", singular, "logs/cross-validation.log"),
     ]
     assert all((one["what"], one["ensembles"]) == ("failed", ["soft_voting"]) for one in degraded[0]["degradations"])
 
@@ -98,14 +97,15 @@ def test_the_ensemble_is_fitted_published_and_judged_on_those_that_are_left_with
     voting = judgement["models"][-1]
     assert voting["members"] == ["first", "second"]
     assert voting["fit"]["weights"] == pytest.approx({"first": 0.25, "second": 0.75})
-    assert "**Degraded**: it goes without 'killed', which failed; 'raises', which failed; 'late', which failed." in bundle.model_card
-    assert [one["member"] for one in bundle.metrics["dropped"]] == ["killed", "raises", "late"]
+    assert "**Degraded**: it goes without 'killed', which failed; 'raises', which failed." in bundle.model_card
+    metrics = json.loads((bundle.folder / "metrics.json").read_text())
+    assert [one["member"] for one in metrics["dropped"]] == ["killed", "raises"]
 
 
 def test_the_report_says_it_at_its_head(degraded):
     page = degraded[1]
     head = page[page.index('<h1 id="title">') : page.index('class="headline"')]
-    assert "soft_voting: without late, which failed at “split 1 late”" in head
+    assert "soft_voting: without raises, which failed at “split 1 out of fold raises 1”" in head
     assert "What it said is in logs/killed.log. The same command tries it again." in head
 
 
@@ -117,7 +117,7 @@ def test_the_same_command_tries_failed_members_again_and_is_then_as_if_nothing_h
 
 
 def inputs_of(further=""):
-    recipe = recipe_from_text(text(further=further), "five.yaml")
+    recipe = recipe_from_text(text(further=further), "four.yaml")
     return gather_inputs(recipe, bm.simulate(4_000, seed=5).bars, None, None)
 
 
@@ -138,9 +138,9 @@ def test_fewer_than_two_that_are_left_are_an_error_that_names_all_that_failed():
 
 def test_a_loss_leaves_the_keys_of_all_that_does_not_depend_on_it():
     inputs = inputs_of()
-    left = without(inputs, [lost("late", "split 1 late")], Path("run"))
+    left = without(inputs, [lost("raises", "split 1 raises")], Path("run"))
     before, after = stages_of(inputs), stages_of(left)
-    assert after.models == {label: stages for label, stages in before.models.items() if label != "late"}
+    assert after.models == {label: stages for label, stages in before.models.items() if label != "raises"}
     assert after.shared == before.shared
     assert after.ensembles["soft_voting"].fit.key != before.ensembles["soft_voting"].fit.key
     assert recipe_fingerprint(left) == recipe_fingerprint(inputs)
@@ -151,7 +151,7 @@ def test_a_model_may_fail_only_where_every_ensemble_that_it_is_in_says_so():
     inputs = inputs_of(other)
     stages = stages_of(inputs)
     spared = spared_models(inputs.recipe, {label: [f"fit {label}"] for label in stages.models})
-    assert set(spared) == {"fit killed", "fit raises", "fit late"}
+    assert set(spared) == {"fit killed", "fit raises"}
     for name, cut in stages.out_of_fold.items():
         found = {one.label for one in spared_folds(inputs.recipe, name, cut.folds).values()}
         assert found == (set() if cut.oof.n_folds == 3 else set(LABELS))

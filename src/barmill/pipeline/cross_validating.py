@@ -16,6 +16,7 @@ from barmill.market import Bars
 from barmill.pipeline.bands.applying import apply_band
 from barmill.pipeline.bands.checking import check_band_rows
 from barmill.pipeline.bands.fitting import band_on, write_band
+from barmill.pipeline.calibrating import regimes_at
 from barmill.pipeline.dataset import Dataset, Positions, load_bars
 from barmill.pipeline.development import Development
 from barmill.pipeline.ensembles.said import said_by, said_tensors
@@ -83,8 +84,9 @@ class _Folds:
         if label in self.tuned:
             entry = self._tuned(entry, rows.parts["fit"], self.workspace.scratch(stage))
         model = fit_entry(entry, rows.parts, rows.scaled, self.recipe, window, explained=True)
-        taught = model.p_up(rows.view("fit", window, entry.inputs))
-        said = {name: said_by(model, rows.view(name, window, entry.inputs)) for name in rows.asked}
+        regimes = {name: regimes_at(self.recipe, rows.scaled, rows.positions(name)) for name in ("fit", *rows.asked)}
+        taught = model.p_up(rows.view("fit", window, entry.inputs), regimes["fit"])
+        said = {name: said_by(model, rows.view(name, window, entry.inputs), regimes[name]) for name in rows.asked}
         config = self.recipe.inference.uncertainty
         band = None if config is None else band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
         forecast = SplitForecast(said, model.thresholds, rows.parts["fit"], taught, looks_at(model), band)

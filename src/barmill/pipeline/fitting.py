@@ -12,7 +12,7 @@ from barmill.evaluation import classification_metrics, expected_calibration_erro
 from barmill.models.contract import FittedModel
 from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.bundling import direction_parts, fitted_files, publish_bundle
-from barmill.pipeline.calibrating import Spans
+from barmill.pipeline.calibrating import HeldOut, regimes_at
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensembles.said import said_by
 from barmill.pipeline.events import StageProgress
@@ -85,9 +85,10 @@ def write_fitted(folder: Path, fitted: FittedModel) -> None:
 def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
     entry, recipe = job.entry, job.recipe
     held_out, chosen = (data.samples(block, job.window, entry.inputs) for block in ("calibration", "selection"))
-    spans = Spans.of(data.labels, data.positions["calibration"])
-    model = calibrate_model(entry, fitted_files(workspace, job.stages["fit"].stage), held_out, spans, chosen, recipe)
-    p = model.probabilities(chosen.view)
+    rows, scaled = data.positions, data.scaled_data
+    files, regime = fitted_files(workspace, job.stages["fit"].stage), regimes_at(recipe, scaled, rows["selection"])
+    model = calibrate_model(entry, files, held_out, HeldOut.of(recipe, scaled, rows["calibration"]), chosen, regime, recipe)
+    p = model.probabilities(chosen.view, regime)
     error = expected_calibration_error(up_of(p), (chosen.y == recipe.labels.classes - 1).astype(np.int8))
     selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen), "calibrated_by": model.calibrated_by}
     names = columns_of(entry, job.window, data.names)
@@ -99,9 +100,9 @@ def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path)
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
     config = recipe.inference.uncertainty
     if config is not None:
-        rows = data.positions["conformal"]
-        said = said_by(model, data.scaled_data.view(rows, job.window, entry.inputs))
-        write_band(folder, band_on(config, said, data.scaled_data, rows))
+        banded = rows["conformal"]
+        said = said_by(model, scaled.view(banded, job.window, entry.inputs), regimes_at(recipe, scaled, banded))
+        write_band(folder, band_on(config, said, scaled, banded))
     write_new(folder / "importance.json", readable_json(importance))
     records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
     write_new(folder / "provenance.json", readable_json(records))

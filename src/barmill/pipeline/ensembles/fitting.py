@@ -13,7 +13,7 @@ from barmill.evaluation import classification_metrics, expected_calibration_erro
 from barmill.models.contract import RawForecast
 from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.bundling import fitted_files
-from barmill.pipeline.calibrating import Spans
+from barmill.pipeline.calibrating import HeldOut, regimes_at
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.ensembles.bundling import publish_ensemble
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
@@ -60,9 +60,9 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     held_out, chosen = (data.positions[block] for block in ("ensemble", "selection"))
     samples = data.samples("ensemble", None, ())
     raw = _combined(job, workspace, data, combiner, held_out)
-    spans = Spans.of(data.labels, held_out)
-    calibration, quantiles, chosen_by = calibrate_ensemble(raw, samples.y, samples.z, spans, recipe)
-    p = calibration.apply(_combined(job, workspace, data, combiner, chosen).logits)
+    scaled = data.scaled_data
+    calibration, quantiles, chosen_by = calibrate_ensemble(raw, samples.y, samples.z, HeldOut.of(recipe, scaled, held_out), recipe)
+    p = calibration.apply(_combined(job, workspace, data, combiner, chosen).logits, regimes_at(recipe, scaled, chosen))
     y = data.labels.classes(recipe.labels.classes)[chosen]
     says = ["p_up", *(["E_r"] if raw.expected is not None else [])]
     error = expected_calibration_error(up_of(p), (y == recipe.labels.classes - 1).astype(np.int8))
@@ -72,8 +72,8 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     config = recipe.inference.uncertainty
     if config is not None:
         rows = data.positions["conformal"]
-        said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles)
-        write_band(folder, band_on(config, said, data.scaled_data, rows))
+        said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles, regimes_at(recipe, scaled, rows))
+        write_band(folder, band_on(config, said, scaled, rows))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen), "calibrated_by": chosen_by, "says": says}
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
@@ -87,7 +87,8 @@ def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: C
     for entry in job.recipe.members(job.ensemble):
         fit, calibrate = (ref.stage for ref in job.members[entry.label])
         model = load_member(entry, fit, calibrate, workspace)
-        said.append(said_by(model, data.scaled_data.view(rows, job.windows[entry.label], entry.inputs)))
+        view = data.scaled_data.view(rows, job.windows[entry.label], entry.inputs)
+        said.append(said_by(model, view, regimes_at(job.recipe, data.scaled_data, rows)))
     regimes = regime_table(job.ensemble, data.scaled_data)
     return combiner.combine(said, None if regimes is None else regimes[data.labels.t0[rows]])
 
