@@ -17,7 +17,8 @@ from barmill.models.contract import Window
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
 from barmill.pipeline.ensembles.dropping import degradation_lines, degradations
 from barmill.pipeline.ensembles.losing import Loss, losses, spared_models, without
-from barmill.pipeline.ensembles.running import fit_ensembles
+from barmill.pipeline.ensembles.running import fit_ensembles, forecast_for_bands
+from barmill.pipeline.ensembles.stages import stages_of_band
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.experts.judging import experts_section, judge_experts
@@ -177,10 +178,13 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
 
 def _fit(inputs: RunInputs, stages: Stages, workspace: Workspace, trials: Trials, workers: int, listener: Listener) -> list[Loss]:
     """Everything that is fitted, as far as that is not done, or who was lost on the way; what comes after them is not done then."""
-    lost = _tune_models(inputs, stages, workspace, workers, listener) or _fit_models(inputs, stages, workspace, workers, listener)
-    if lost:
+    if lost := _tune_models(inputs, stages, workspace, workers, listener):
         return lost
     tuned = tuned_recipe(inputs.recipe, workspace, stages.tuned)
+    if lost := forecast_for_bands(inputs, tuned, stages, workspace, workers, listener):
+        return lost
+    if lost := _fit_models(inputs, stages, workspace, workers, listener):
+        return lost
     lost = fit_ensembles(inputs, tuned, stages, workspace, workers, listener)
     if lost or workspace.record(stages.judgement) is not None:
         return lost
@@ -232,6 +236,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
         window = window_of(spec_of(entry.name), params_of(entry))
         work.append((entry.label, "barmill.pipeline.experts.fitting", {"answers": expert.answers}, own, window))
     families = {entry.label: spec_of(entry.name).family for entry in (*inputs.recipe.base_models, *inputs.recipe.experts)}
+    folds = {label: stages_of_band(inputs.recipe, label, stages.out_of_fold) for label in stages.models}
     jobs: list[Job] = []
     for label, worker, read, own, window in work:
         if all(workspace.record(stage) is not None for stage in own.values()):
@@ -245,6 +250,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
             stages={role: StageRef.of(stage) for role, stage in {**stages.prepared, **read, **own}.items()},
             window=window,
             volatility=inputs.volatility,
+            folds=tuple(StageRef.of(stage) for stage in folds.get(label, ())),
         )
         file = workspace.root / ".scratch" / f"fitting-{label}.json"
         write_bytes(file, readable_json(job.model_dump(mode="json")))

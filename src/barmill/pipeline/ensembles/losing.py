@@ -46,9 +46,10 @@ def spared_models(recipe: Recipe, names: Mapping[str, Iterable[str]]) -> SparedS
 
 
 def spared_folds(recipe: Recipe, cut: str, folds: Iterable[Mapping[str, Stage]]) -> SparedStages:
-    """Of the members in the folds of one cut, stages by label."""
+    """Of the members in the folds of one cut, stages by label. Where bands are made of these folds, the model itself is lost with one."""
+    lost_in = None if recipe.band_folds is not None and cut_key(recipe.band_folds) == cut else cut
     each = [(label, stage) for fold in folds for label, stage in fold.items()]
-    return {stage.name: Spared(label, cut) for label, stage in each if _may_fail(recipe, label, cut)}
+    return {stage.name: Spared(label, lost_in) for label, stage in each if _may_fail(recipe, label, lost_in)}
 
 
 def _may_fail(recipe: Recipe, label: str, cut: str | None) -> bool:
