@@ -63,7 +63,7 @@ def test_the_error_of_each_regime_falls_on_rows_that_calibration_did_not_see_whe
         mine = told == one["regime"]
         assert one["own"]
         assert one["n"] == mine.sum()
-        assert one["ece"] < 0.03 < 0.08 < expected_calibration_error(pooled[mine], came[mine]).ece
+        assert one["ece"] < 0.05 < 0.08 < expected_calibration_error(pooled[mine], came[mine]).ece
         assert one["ece_before"] == expected_calibration_error(plain[mine], came[mine]).ece
     rare = found["regimes"][2]
     assert (rare["regime"], rare["own"], rare["n_fitted"]) == (2, False, 30)

@@ -96,7 +96,7 @@ def _band(
     if not config.has_slice:
         members, told = _told(job, workspace, data)
         regime = regimes_at(job.recipe, scaled, told.positions)
-        return band_of_combined(config, job.ensemble, members, told, scaled, calibration, quantiles, regime, job.recipe.seed)
+        return band_of_combined(config, job.ensemble, members, told, data.labels, calibration, quantiles, regime, job.recipe.seed)
     rows = data.positions["conformal"]
     said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles, regimes_at(job.recipe, scaled, rows))
     return band_on(config, said, scaled, rows)

@@ -80,7 +80,7 @@ class SplitEnsembles:
         elif config.has_slice:
             band = band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
         else:
-            band = band_of_combined(config, ensemble, members, told, rows.scaled, calibration, quantiles, learned, recipe.seed)
+            band = band_of_combined(config, ensemble, members, told, self.data.labels, calibration, quantiles, learned, recipe.seed)
         taught = calibration.apply(combiner.combine(told.rows.said, told.rows.regimes).logits, learned)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         thresholds = fit_thresholds(chosen, recipe.rule)
