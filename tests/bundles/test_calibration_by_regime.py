@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from barmill.bundles import Bundle, assemble, publish, read_bundle
+from barmill.bundles import Bundle, BundleContents, assemble, publish, read_bundle
 from barmill.errors import BundleError, ForecastError, SchemaError
+from barmill.features import FeaturePlan
 from barmill.uncertainty import Calibration, FeatureCalibration, RegimeCalibration, read_calibrator
 from barmill.uncertainty.calibration import Temperature
 from barmill.uncertainty.conditional import RegimeRows
+from barmill.views import RobustScaler
 
 FEATURE = "volatility_regime_20_60"
 TEMPERATURES = {0: 0.5, 1: 4.0}
@@ -21,6 +23,16 @@ BY_REGIME = FeatureCalibration(
         500,
     ),
 )
+
+
+def seeing_regimes(making, contents):
+    """The same on a plan that tells the regime, which no model sees."""
+    plan = FeaturePlan.build(base="1m", timeframes=("1m", "5m"), set="core", add=(FEATURE,))
+    table = plan.compute(making.walk(4000, 7))
+    scaler = RobustScaler.fit(table.values, np.flatnonzero(table.ready)[:2000], names=plan.names)
+    if isinstance(contents, BundleContents):
+        return replace(contents, plan=plan, scaler=scaler)
+    return replace(contents, plan=plan, members=[replace(one, scaler=scaler) for one in contents.members])
 
 
 def logits(p):
@@ -42,7 +54,7 @@ def temperatures(bundle, bars, frame):
 
 @pytest.mark.parametrize("model", ["logistic", "lstm"])
 def test_each_row_goes_by_the_regime_of_its_bar_at_once_and_live(making, tmp_path, model):
-    contents, bars = making.contents_of(model), making.walk(500, 3)
+    contents, bars = seeing_regimes(making, making.contents_of(model)), making.walk(500, 3)
     plain = made(replace(contents, calibration=Calibration(2)), tmp_path).forecast(bars).frame
     bundle = made(replace(contents, calibration=BY_REGIME), tmp_path)
     frame = bundle.forecast(bars).frame
@@ -57,12 +69,15 @@ def test_each_row_goes_by_the_regime_of_its_bar_at_once_and_live(making, tmp_pat
 
 
 def test_an_ensemble_and_its_members_each_go_by_their_own_calibration(making, ensembles, tmp_path):
-    contents, bars = ensembles.contents_of(making, "soft_voting"), making.walk(500, 3)
+    contents, bars = seeing_regimes(making, ensembles.contents_of(making, "soft_voting")), making.walk(500, 3)
     weights = contents.combiner.weights(None, 1)[0]
     first, second = contents.members
     members = [replace(first, calibration=BY_REGIME), second]
     said = [
-        made(replace(making.contents_of(one.label), calibration=one.calibration), tmp_path).forecast(bars).frame["p_up"].to_numpy()
+        made(replace(seeing_regimes(making, making.contents_of(one.label)), calibration=one.calibration), tmp_path)
+        .forecast(bars)
+        .frame["p_up"]
+        .to_numpy()
         for one in members
     ]
     bundle = made(replace(contents, members=members, calibration=BY_REGIME), tmp_path)

@@ -52,9 +52,9 @@ def test_by_regime_each_regime_is_calibrated_by_its_own_rows_and_a_rare_one_by_a
 
 
 def test_the_error_of_each_regime_falls_on_rows_that_calibration_did_not_see_where_pooling_leaves_it():
-    logits, y, regime = rows()
+    logits, y, regime = rows(n=30_000)
     fitted, _ = fit_calibrators(recipe(BY_REGIME), logits, y, 2, held_out(regime))
-    new, came, told = rows(seed=1)
+    new, came, told = rows(n=30_000, seed=1)
     plain = probabilities_of(new)
     found = errors_by_regime(fitted, fitted.apply(new, told), plain, came, told)
     assert (found["feature"], found["least_rows"]) == (FEATURE, 400)
@@ -63,7 +63,7 @@ def test_the_error_of_each_regime_falls_on_rows_that_calibration_did_not_see_whe
         mine = told == one["regime"]
         assert one["own"]
         assert one["n"] == mine.sum()
-        assert one["ece"] < 0.05 < 0.08 < expected_calibration_error(pooled[mine], came[mine]).ece
+        assert 2 * one["ece"] < expected_calibration_error(pooled[mine], came[mine]).ece
         assert one["ece_before"] == expected_calibration_error(plain[mine], came[mine]).ece
     rare = found["regimes"][2]
     assert (rare["regime"], rare["own"], rare["n_fitted"]) == (2, False, 30)
