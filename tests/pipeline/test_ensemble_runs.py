@@ -37,6 +37,7 @@ FOLDS = "oof: {n_folds: 3, purge_bars: 30, embargo_bars: 30}"
 BY_REGIME = "{calibrate_by: regime, calibrate_regime: volatility_regime_20_60, calibrate_regime_rows: 20}"
 ENSEMBLES = f"""
 inference: {BY_REGIME}
+validation: {{early_stopping: 0.15, calibration: 0.35, ensemble: 0.35, selection: 0.15}}
 ensemble: {{enabled: true, method: stacking, {FOLDS}}}
 ensembles:
   - {{method: voting, config: {{weights: fitted}}, {FOLDS}}}
