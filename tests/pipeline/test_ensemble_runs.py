@@ -34,7 +34,10 @@ base_models:
 random_signals: 20
 """
 FOLDS = "oof: {n_folds: 3, purge_bars: 30, embargo_bars: 30}"
+BY_REGIME = "{calibrate_by: regime, calibrate_regime: volatility_regime_20_60, calibrate_regime_rows: 20}"
 ENSEMBLES = f"""
+inference: {BY_REGIME}
+validation: {{early_stopping: 0.15, calibration: 0.35, ensemble: 0.35, selection: 0.15}}
 ensemble: {{enabled: true, method: stacking, {FOLDS}}}
 ensembles:
   - {{method: voting, config: {{weights: fitted}}, {FOLDS}}}
@@ -90,6 +93,18 @@ def test_what_is_judged_is_what_the_bundle_says_of_raw_bars(run, bars, label):
     again = bundle.forecast(bars).frame.filter(pl.col("open_time").is_in(frame["open_time"]))
     assert frame.select(again.columns).equals(again)
     assert "Members: logistic (logistic), trees (lightgbm)" in bundle.model_card
+
+
+def test_models_and_ensembles_are_calibrated_by_regime_in_bundles_and_splits_and_judged_by_it(run):
+    for model in run.judgement["models"]:
+        by = model["calibration"]["by"]
+        assert (by["feature"], by["least_rows"]) == ("volatility_regime_20_60", 20)
+        assert sum(one["n"] for one in by["regimes"]) == model["classification"]["n"]
+        assert [one["own"] for one in by["regimes"] if one["n_fitted"] < 20] == [False] * sum(one["n_fitted"] < 20 for one in by["regimes"])
+        assert any(one["own"] for one in by["regimes"])
+    members = bm.Bundle.load(run.bundle_paths["soft_voting"]).part("members")["members"]
+    alone = [bm.Bundle.load(run.bundle_paths[one["label"]]).part("calibrator") for one in members]
+    assert [one["calibrator"] for one in members] == alone
 
 
 def test_no_member_saw_a_row_that_the_ensembles_learned_from(run):

@@ -32,7 +32,7 @@ from barmill.errors import SchemaError
 from barmill.features import FeaturePlan
 from barmill.market import Bars, Instrument, Timeframe
 from barmill.models import Window, view_of
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 from barmill.views import RobustScaler
 
 
@@ -62,7 +62,7 @@ class _Contents:
     timeframe: Timeframe
     n_classes: int
     outputs: Sequence[str]
-    calibration: Calibration
+    calibration: Calibrator
     quantiles: ResidualQuantiles | None
     volatility: Volatility | None
     golden_bars: Bars
@@ -114,7 +114,7 @@ class MemberContents:
     input_names: Sequence[str]
     window: Window
     outputs: Sequence[str]
-    calibration: Calibration
+    calibration: Calibrator
     quantiles: ResidualQuantiles
 
     @property

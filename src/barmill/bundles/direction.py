@@ -1,6 +1,7 @@
 """The last steps of every forecast of direction, a model's as an ensemble's: calibration, quantiles, unit, band and guard."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from barmill.bundles.guard import guard
 from barmill.ensembles.contract import Said
 from barmill.errors import ForecastError, SchemaError
 from barmill.models.contract import RawForecast
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -51,7 +52,7 @@ class Direction:
 
     n_classes: int
     outputs: tuple[str, ...]
-    calibration: Calibration
+    calibration: Calibrator
     quantiles: ResidualQuantiles
     band: ForecastBand | None
 
@@ -65,21 +66,23 @@ class Direction:
         """Names of the forecast's columns."""
         return forecast_columns(self.n_classes, self.outputs, banded=banded and self.band is not None)
 
-    def said(self, raw: RawForecast) -> Said:
-        """Calibrated probabilities, and returns in z."""
+    def said(self, raw: RawForecast, regime: Float64Array | None = None) -> Said:
+        """Calibrated probabilities, and returns in z. regime : float64 (n,), where calibration goes by it."""
         quantiles = self.quantiles.apply(raw.expected, raw.logits, raw.quantiles)
-        return Said(self.calibration.apply(raw.logits), raw.expected, quantiles)
+        return Said(self.calibration.apply(raw.logits, regime), raw.expected, quantiles)
 
     def forecast(
-        self, raw: RawForecast, scale: Float64Array, rows: Rows, *, place: str, banded: bool = False, regime: Float64Array | None = None
+        self, raw: RawForecast, scale: Float64Array, rows: Rows, *, place: str, banded: bool = False, regimes: "Regimes | None" = None
     ) -> Columns:
         """The columns, returns in units of `scale` (n,), once the guard has seen them.
 
         rows : what an error calls the rows
-        banded : with the band, where there is one; regime : float64 (n,), where the band is by regime
+        banded : with the band, where there is one
+        regimes : where calibration or the band goes by them
         """
         check_rows(raw, rows, place)
-        said = self.said(raw)
+        told = regimes or Regimes()
+        said = self.said(raw, told.calibration)
         p = said.p
         found: Columns = {"p_up": p} if p.ndim == 1 else {"p_up": p[:, 2].copy(), "p_down": p[:, 0].copy()}
         if "E_r" in self.outputs:
@@ -89,10 +92,17 @@ class Direction:
         for level, column in enumerate(("q05", "q50", "q95")):
             found[column] = said.quantiles[:, level] * scale
         if banded and self.band is not None:
-            bounds = self.band.of(said, regime)
+            bounds = self.band.of(said, told.band)
             found["lower"], found["upper"] = bounds.lower * scale, bounds.upper * scale
         guard(found, rows, place=place)
         return found
+
+
+class Regimes(NamedTuple):
+    """The regimes of rows, float64 (n,), as the features of a calibration and of a band tell them; None where none does."""
+
+    calibration: Float64Array | None = None
+    band: Float64Array | None = None
 
 
 def check_rows(raw: RawForecast, rows: Rows, place: str) -> None:
@@ -101,4 +111,4 @@ def check_rows(raw: RawForecast, rows: Rows, place: str) -> None:
         raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in")
 
 
-__all__ = ["LEVELS", "Columns", "Direction", "Float64Array", "Rows", "Volatility", "check_rows"]
+__all__ = ["LEVELS", "Columns", "Direction", "Float64Array", "Regimes", "Rows", "Volatility", "check_rows"]

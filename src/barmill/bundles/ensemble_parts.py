@@ -17,11 +17,11 @@ from barmill.ensembles.catalogue import ENSEMBLES
 from barmill.ensembles.contract import Combiner
 from barmill.ensembles.reading import read_combiner
 from barmill.errors import BarmillError, BundleCorruption, BundleError
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles, read_calibrator
 
 
 def read_ensemble(
-    shared: Shared, model: ModelEntry, said: Any, *, calibration: Calibration, quantiles: ResidualQuantiles, band: ForecastBand | None
+    shared: Shared, model: ModelEntry, said: Any, *, calibration: Calibrator, quantiles: ResidualQuantiles, band: ForecastBand | None
 ) -> EnsemblePipeline:
     place = f"{shared.place}/{PARTS['members']}"
     if model.name not in ENSEMBLES:
@@ -64,7 +64,7 @@ def ensemble_inputs(plan: Iterable[str], regimes: Iterable[str], members: Iterab
     return tuple(dict.fromkeys([*(name for name in plan if name in features), *bars]))
 
 
-def member_json(label: str, entry: ModelEntry, scaler: Scaling, calibration: Calibration, quantiles: ResidualQuantiles) -> dict[str, Any]:
+def member_json(label: str, entry: ModelEntry, scaler: Scaling, calibration: Calibrator, quantiles: ResidualQuantiles) -> dict[str, Any]:
     """What `members.json` says of a member; its weights lie in a folder of its name."""
     return {
         "label": label,
@@ -83,7 +83,7 @@ def _read_member(shared: Shared, said: Mapping[str, Any]) -> EnsembleMember:
             if set(said) != {"label", "model", "preproc", "calibrator", "quantiles"}:
                 raise ValueError(f"keys {', '.join(said)}")
             entry = ModelEntry.from_json(said["model"], place)
-            calibration, quantiles = Calibration.from_json(said["calibrator"]), ResidualQuantiles.from_json(said["quantiles"])
+            calibration, quantiles = read_calibrator(said["calibrator"]), ResidualQuantiles.from_json(said["quantiles"])
         parts = ModelParts(entry, said["preproc"], calibration, quantiles, place)
         pipeline = model_pipeline(shared, parts, f"{WEIGHTS}/{label}")
     except BarmillError as error:

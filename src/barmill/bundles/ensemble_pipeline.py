@@ -8,14 +8,14 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from barmill.bundles.direction import Columns, Direction, Float64Array, Rows, Volatility
+from barmill.bundles.direction import Columns, Direction, Float64Array, Regimes, Rows, Volatility
 from barmill.bundles.forecast_band import ForecastBand
 from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.seen_bars import SeenBars, SeenByMembers, SeenByOne, StreamOfMembers
 from barmill.ensembles.contract import Combiner, Said
 from barmill.errors import BarmillError, SchemaError, ShapeError
 from barmill.market import Bars, Timeframe
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 
 _MEND = "Build the ensemble's bundle again from its run."
 
@@ -47,7 +47,7 @@ class EnsemblePipeline:
     members: tuple[EnsembleMember, ...]
     combiner: Combiner
     regimes: tuple[str, ...]
-    calibration: Calibration
+    calibration: Calibrator
     quantiles: ResidualQuantiles
     volatility: Volatility
     n_classes: int
@@ -60,8 +60,8 @@ class EnsemblePipeline:
             raise SchemaError("ensemble", f"has the members {labels}", expected="at least one, each named once", mend=_MEND)
         for member in self.members:
             _check_member(member, self)
-        for name in (*self.regimes, self.volatility.feature, *((self.band.regime,) if self.band and self.band.regime else ())):
-            if name not in self.names:
+        for name in (*self.regimes, self.volatility.feature, self.band and self.band.regime, self.calibration.feature):
+            if name is not None and name not in self.names:
                 raise SchemaError("ensemble", f"feature '{name}' is not in the plan", mend="Build the plan with it.")
         if self.calibration.n_classes != self.n_classes:
             raise SchemaError("calibrator", f"of {self.calibration.n_classes} classes", expected=f"{self.n_classes}", mend="Fit it again.")
@@ -71,7 +71,7 @@ class EnsemblePipeline:
         """Ask it once of a row of which every member says nothing in particular: what it needs and gives shows at once."""
         regimes = np.full((1, len(self.regimes)), 1 / max(len(self.regimes), 1)) if self.regimes else None
         try:
-            said = self.direction.said(self.combiner.combine([_nothing(member) for member in self.members], regimes))
+            said = self.direction.said(self.combiner.combine([_nothing(member) for member in self.members], regimes), np.zeros(1))
         except BarmillError as error:
             place = f"combiner of {', '.join(member.label for member in self.members)}"
             raise SchemaError(place, f"{error.place}: {error.found}", expected=error.expected, mend=_MEND) from error
@@ -152,8 +152,9 @@ class EnsemblePipeline:
     def combined(self, said: Sequence[Said], values: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
         """The ensemble's forecast of the bars `rows`, of which its members said `said`."""
         raw = self.combiner.combine(said, self._regimes(values, rows))
-        regime = None if self.band is None or self.band.regime is None else values[rows, self.names.index(self.band.regime)]
-        return self.direction.forecast(raw, self.scale(values, rows), rows, place=place, banded=True, regime=regime)
+        features = self.calibration.feature, self.band and self.band.regime
+        told = Regimes(*(None if name is None else values[rows, self.names.index(name)] for name in features))
+        return self.direction.forecast(raw, self.scale(values, rows), rows, place=place, banded=True, regimes=told)
 
     def weights(self, values: Float64Array, rows: Rows) -> Float64Array | None:
         """How far each member counts at the bars `rows`, float64 (n, n_members) with rows that sum to 1; None where nothing is weighed."""

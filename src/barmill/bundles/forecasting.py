@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.bundles.bar_scaling import BarScaling
-from barmill.bundles.direction import Columns, Direction, Float64Array, Rows, Volatility, check_rows
+from barmill.bundles.direction import Columns, Direction, Float64Array, Regimes, Rows, Volatility, check_rows
 from barmill.bundles.forecast_band import ForecastBand
 from barmill.bundles.guard import guard
 from barmill.bundles.image_scaling import ImageScaling
@@ -19,7 +19,7 @@ from barmill.errors import SchemaError, ShapeError
 from barmill.market import Bars, Timeframe
 from barmill.models.contract import AnsweringForecaster, Forecaster, View, Window
 from barmill.models.resolutions import history_bars
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 from barmill.views import FeatureMatrix, ImageBars, MultiResolution, RobustScaler, WindowTensor, window_ready
 from barmill.views.image_bars import NEEDED_BARS
 
@@ -48,7 +48,7 @@ class ForecastPipeline:
     input_names: tuple[str, ...]
     scaler: Scaling
     forecaster: Forecaster
-    calibration: Calibration
+    calibration: Calibrator
     quantiles: ResidualQuantiles | None
     volatility: Volatility | None
     window: Window
@@ -62,8 +62,8 @@ class ForecastPipeline:
             raise SchemaError("scaler", f"does not go with the window {self.window}", mend="Publish the run again.")
         if self.scaler.names != (self.input_names if of_bars else self.names):
             raise SchemaError("scaler", "its features differ from those of the plan", mend="Fit the scaler on the plan's own table.")
-        read = (*(() if of_bars else self.input_names), self.volatility and self.volatility.feature, self.band and self.band.regime)
-        for name in (name for name in read if name is not None):
+        read = (self.volatility and self.volatility.feature, self.band and self.band.regime, self.calibration.feature)
+        for name in (*(() if of_bars else self.input_names), *(name for name in read if name is not None)):
             if name not in self.names:
                 raise SchemaError("forecast pipeline", f"feature '{name}' is not in the plan", mend="Build the plan with it.")
         if self.calibration.n_classes != self.n_classes:
@@ -206,17 +206,23 @@ class ForecastPipeline:
         finite, a probability outside [0, 1], probabilities of all classes that do not sum to 1, or quantiles or ends of a band that cross.
         """
         view, scale = self._seen(values, rows, closed), self.scale(values, rows)
+        regime = self.regime(values, rows)
         if self.direction is None or self.band is None:
-            return self.forecast(view, scale, rows, place=place)
-        regime = None if self.band.regime is None else _column(values, self.names.index(self.band.regime), rows)
-        return self.direction.forecast(self.forecaster.raw(view), scale, rows, place=place, banded=True, regime=regime)
+            return self.forecast(view, scale, rows, place=place, regime=regime)
+        of_band = None if self.band.regime is None else _column(values, self.names.index(self.band.regime), rows)
+        told = Regimes(regime, of_band)
+        return self.direction.forecast(self.forecaster.raw(view), scale, rows, place=place, banded=True, regimes=told)
+
+    def regime(self, values: Float64Array, rows: Rows) -> Float64Array | None:
+        """What the calibration goes by at the bars `rows`, float64 (n,); None where it is the same for all."""
+        return None if self.calibration.feature is None else _column(values, self.names.index(self.calibration.feature), rows)
 
     def said(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> Said:
         """What a model of direction says as a member of an ensemble, of the bars `rows` as in `run`: calibrated, and in z."""
         assert self.direction is not None
         raw = self.forecaster.raw(self._seen(values, rows, closed))
         check_rows(raw, rows, place)
-        return self.direction.said(raw)
+        return self.direction.said(raw, self.regime(values, rows))
 
     def inputs(self, values: Float64Array, rows: Rows, closed: MultiResolution) -> npt.NDArray[np.float32]:
         """The windows that a model of several timeframes sees at the bars `rows`, float32 (n, width, n_inputs)."""
@@ -234,14 +240,19 @@ class ForecastPipeline:
             return self.view(self.scaled(values, rows), np.arange(len(rows), dtype=np.int64))
         return self.view(self.scaled(values), rows)
 
-    def forecast(self, view: View, scale: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
-        """Forecast the samples of `view`, whose returns come in units of `scale` (n,), without a band; `rows` names them in an error."""
+    def forecast(
+        self, view: View, scale: Float64Array, rows: Rows, *, place: str = "forecast", regime: Float64Array | None = None
+    ) -> Columns:
+        """Forecast the samples of `view`, whose returns come in units of `scale` (n,), without a band; `rows` names them in an error.
+
+        regime : float64 (n,), where calibration goes by it
+        """
         raw = self.forecaster.raw(view)
         if self.direction is not None:
-            return self.direction.forecast(raw, scale, rows, place=place)
+            return self.direction.forecast(raw, scale, rows, place=place, regimes=Regimes(regime))
         assert self._answering is not None
         check_rows(raw, rows, place)
-        found = self._answering.table(raw, self.calibration.apply(raw.logits))
+        found = self._answering.table(raw, self.calibration.apply(raw.logits, regime))
         checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
         guard(checked, rows, place=place, whole=self._tells_all_classes)
         return checked

@@ -1,8 +1,9 @@
 """Golden samples: inputs with the forecasts that they gave when the bundle was made, replayed whenever it is loaded.
 
 Two kinds. Model inputs (scaled float32 rows, or windows over them; of several timeframes, whole windows one after another; of
-images, the bars that they are drawn from): the first ready rows, the extremes of each input, rows that were clipped, rows spread
-over the bars, and rows held at zero and at either clip; another runtime can be tested on them alone.
+images, the bars that they are drawn from; with the regime, where calibration goes by it): the first ready rows, the extremes of
+each input, rows that were clipped, rows spread over the bars, and rows held at zero and at either clip; another runtime can be tested
+on them alone.
 And a stretch of bars that warms up the plan, with the features and forecasts of its last bars: from raw bars to the end.
 
 An ensemble has the bars alone, and more of them. What its members see differs from one to the other, and the bundle of each member that
@@ -87,8 +88,10 @@ def _golden_inputs(pipeline: ForecastPipeline, table: FeatureTable, bars: Bars) 
     base, seen, rows = chosen_inputs(pipeline, table.values, np.flatnonzero(pipeline.ready(table.ready, closed)), closed)
     scale = pipeline.scale(table.values, rows)
     unit = np.concatenate((scale, np.repeat(np.median(scale), 3)))
-    found = pipeline.forecast(pipeline.view(base, seen), unit, seen, place="golden inputs")
-    return {"inputs": base, "input_rows": seen, "input_scale": unit, "input_forecast": _matrix(found)}
+    regime = pipeline.regime(table.values, rows)
+    told: Tensors = {} if regime is None else {"input_regime": np.concatenate((regime, np.repeat(np.median(np.unique(regime)).round(), 3)))}
+    found = pipeline.forecast(pipeline.view(base, seen), unit, seen, place="golden inputs", regime=told.get("input_regime"))
+    return {"inputs": base, "input_rows": seen, "input_scale": unit, **told, "input_forecast": _matrix(found)}
 
 
 def _golden_bars(pipeline: Pipeline, plan: FeaturePlan, bars: Bars, n_rows: int) -> Tensors:
@@ -140,7 +143,8 @@ def replay(data: bytes, pipeline: Pipeline, plan: FeaturePlan, instrument: Instr
 def _replay_inputs(golden: Mapping[str, npt.NDArray[Any]], pipeline: ForecastPipeline, place: str) -> tuple[int, float]:
     """How many golden inputs there are, and how far their forecasts come out from those that they gave."""
     inputs, seen, unit = golden["inputs"], golden["input_rows"], golden["input_scale"]
-    found = pipeline.forecast(pipeline.view(inputs, seen), unit, seen, place=f"{place}: golden inputs")
+    regime = golden.get("input_regime")
+    found = pipeline.forecast(pipeline.view(inputs, seen), unit, seen, place=f"{place}: golden inputs", regime=regime)
     apart = _apart(found, golden["input_forecast"], unit, pipeline)
     _refuse(apart, FORECAST_TOLERANCE, place, "forecasts of its golden inputs")
     return len(seen), apart
@@ -170,7 +174,8 @@ def _kinds(pipeline: Pipeline) -> dict[str, Any]:
     if not isinstance(pipeline, ForecastPipeline):
         return dict(_BAR_KINDS)
     of_images = {"inputs": (np.float64, 2)} if isinstance(pipeline.scaler, ImageScaling) else {}
-    return {**_BAR_KINDS, **_INPUT_KINDS, **of_images}
+    by_regime = {} if pipeline.calibration.feature is None else {"input_regime": (np.float64, 1)}
+    return {**_BAR_KINDS, **_INPUT_KINDS, **of_images, **by_regime}
 
 
 def _fits(golden: Mapping[str, npt.NDArray[Any]], pipeline: Pipeline, plan: FeaturePlan) -> bool:
@@ -189,6 +194,7 @@ def _fits(golden: Mapping[str, npt.NDArray[Any]], pipeline: Pipeline, plan: Feat
             "inputs": (n_base, len(pipeline.input_names)),
             "input_scale": (n_seen,),
             "input_forecast": (n_seen, len(pipeline.model_columns)),
+            **({} if pipeline.calibration.feature is None else {"input_regime": (n_seen,)}),
         }
         inside["input_rows"] = (pipeline.width - 1, n_base)
     return all(golden[name].shape == shape for name, shape in shapes.items()) and all(

@@ -15,7 +15,7 @@ from barmill.errors import BarmillError, BundleCorruption, BundleError, SchemaEr
 from barmill.features import FeaturePlan
 from barmill.models import MODELS, load_forecaster
 from barmill.models.contract import Forecaster
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 from barmill.views import RobustScaler
 
 
@@ -33,7 +33,7 @@ class ModelParts(NamedTuple):
 
     entry: ModelEntry
     scaler: Any
-    calibration: Calibration
+    calibration: Calibrator
     quantiles: ResidualQuantiles | None
     place: str
 

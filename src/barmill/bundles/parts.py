@@ -14,7 +14,7 @@ from barmill.bundles.part_json import MEND, read_part, reading
 from barmill.errors import BundleCorruption, SchemaError
 from barmill.features import FeaturePlan
 from barmill.market import Instrument
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles, read_calibrator
 
 
 def read_plan(files: Mapping[str, bytes], schema_hash: str, place: str) -> FeaturePlan:
@@ -70,9 +70,9 @@ def read_pipeline(files: Mapping[str, bytes], model: ModelEntry, plan: FeaturePl
     return model_pipeline(Shared(files, plan, volatility, place), parts, WEIGHTS, band)
 
 
-def _read_calibration(files: Mapping[str, bytes], place: str) -> Calibration:
+def _read_calibration(files: Mapping[str, bytes], place: str) -> Calibrator:
     with reading(f"{place}/{PARTS['calibrator']}"):
-        return Calibration.from_json(read_part(files, "calibrator", place))
+        return read_calibrator(read_part(files, "calibrator", place))
 
 
 def _read_quantiles(files: Mapping[str, bytes], place: str) -> ResidualQuantiles | None:

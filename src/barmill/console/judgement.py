@@ -145,6 +145,23 @@ class CalibrationChoice(Part):
     tried: tuple[TriedCalibration, ...] = ()
 
 
+class RegimeError(Part):
+    """Rows of the test block in one regime; `own` where its calibrator was fitted on its rows alone."""
+
+    regime: int
+    own: bool = False
+    n_fitted: int = 0
+    n: int = 0
+    ece: Number = None
+
+
+class ByRegime(Part):
+    """Calibration by the regime that a feature tells."""
+
+    feature: str
+    regimes: tuple[RegimeError, ...] = ()
+
+
 class Calibration(Part):
     """How far probabilities can be taken at their word, on the test block; `ece_before` is that of uncalibrated ones."""
 
@@ -156,6 +173,7 @@ class Calibration(Part):
     rmsce_debiased: Number = None
     brier_parts: BrierParts = BrierParts()
     gain: CalibrationGain | None = None
+    by: ByRegime | None = None
     chosen_by: CalibrationChoice | None = None
     reliability: Reliability = Reliability()
 

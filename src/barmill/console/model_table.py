@@ -165,6 +165,7 @@ ALL_FIGURES: tuple[tuple[str, tuple[tuple[str, Figure], ...]], ...] = (
             ("ECE, bins of equal width", lambda m: fixed(m.calibration.ece, 4)),
             ("ECE, bins of equal mass", lambda m: fixed(m.calibration.ece_equal_mass, 4)),
             ("Root mean square error, bias removed", lambda m: fixed(m.calibration.rmsce_debiased, 4)),
+            ("ECE by regime", lambda m: _by_regime(m)),
             ("Largest calibration gap (MCE)", lambda m: fixed(m.calibration.mce, 3)),
             ("Reliability, of the Brier score (0 is honest)", lambda m: fixed(m.calibration.brier_parts.reliability, 5)),
             ("Resolution (0 tells nothing apart)", lambda m: fixed(m.calibration.brier_parts.resolution, 5)),
@@ -206,6 +207,15 @@ ALL_FIGURES: tuple[tuple[str, tuple[tuple[str, Figure], ...]], ...] = (
 def _threshold(value: float | None, unreachable: float) -> str:
     """No probability lies beyond `unreachable`: such a threshold says that this side is never taken."""
     return "never" if value == unreachable else fixed(value, 3)
+
+
+def _by_regime(model: ModelResult) -> str:
+    """The error in each regime, and which of them the calibrator of all rows serves."""
+    by = model.calibration.by
+    if by is None:
+        return NOT_AVAILABLE
+    each = [f"{one.regime}: {fixed(one.ece, 4)}{'' if one.own else ' (pooled)'}" for one in by.regimes]
+    return f"{by.feature} {', '.join(each)}"
 
 
 def _pinball(model: ModelResult, level: str) -> str:

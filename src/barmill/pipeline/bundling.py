@@ -21,7 +21,7 @@ from barmill.pipeline.model_card import model_card
 from barmill.pipeline.model_fit import columns_of
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry
 from barmill.pipeline.workspace import Stage, Workspace
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import ResidualQuantiles, read_calibrator
 from barmill.views import RobustScaler
 
 GOLDEN_ROWS = 512  # of which the golden samples take at least 256, edge cases among them
@@ -90,7 +90,7 @@ def _contents(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, pa
         window=job.window,
         n_classes=parts.n_classes,
         outputs=learned_outputs(parts.entry),
-        calibration=Calibration.from_json(read_json(calibrated / "calibration.json")),
+        calibration=read_calibrator(read_json(calibrated / "calibration.json")),
         quantiles=parts.quantiles,
         volatility=parts.volatility,
         band=parts.band,

@@ -14,6 +14,9 @@ from barmill.evaluation import (
     expected_calibration_error,
     reliability_band,
 )
+from barmill.uncertainty import Calibrator, FeatureCalibration
+
+Float64Array = npt.NDArray[np.float64]
 
 CURVE_BINS = 10
 
@@ -49,4 +52,32 @@ def calibration_judgement(
     }
 
 
-__all__ = ["calibration_judgement"]
+def errors_by_regime(
+    calibration: Calibrator, p_up: Float64Array, uncalibrated: Float64Array, up: npt.NDArray[Any], regime: Float64Array | None
+) -> dict[str, Any] | None:
+    """The error of each regime that calibration knows or that judges, plain JSON, NaN where no row judges; None where it goes by none.
+
+    p_up, uncalibrated, up : as in `calibration_judgement`
+    regime : float64 of shape (n,), of the same rows, known at the decision
+    """
+    if not isinstance(calibration, FeatureCalibration) or regime is None:
+        return None
+    fitted = {rows.regime: rows for rows in calibration.by_regime.regimes}
+    told: list[dict[str, Any]] = []
+    for one in sorted({*fitted, *(int(value) for value in np.unique(regime))}):
+        rows, known = regime == one, fitted.get(one)
+        errors = [expected_calibration_error(said[rows], up[rows]).ece if rows.any() else math.nan for said in (uncalibrated, p_up)]
+        told.append(
+            {
+                "regime": one,
+                "n_fitted": 0 if known is None else known.n_rows,
+                "own": known is not None and known.calibration is not None,
+                "n": int(rows.sum()),
+                "ece_before": errors[0],
+                "ece": errors[1],
+            }
+        )
+    return {"feature": calibration.feature, "least_rows": calibration.by_regime.least_rows, "regimes": told}
+
+
+__all__ = ["calibration_judgement", "errors_by_regime"]

@@ -21,6 +21,7 @@ from barmill.pipeline.bands.applying import apply_band
 from barmill.pipeline.bands.checking import check_band_rows
 from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.bands.out_of_fold import band_of_folds
+from barmill.pipeline.calibrating import regimes_at
 from barmill.pipeline.dataset import Dataset, Positions, load_bars
 from barmill.pipeline.development import Development
 from barmill.pipeline.ensembles.said import said_by, said_tensors
@@ -87,8 +88,9 @@ class _Folds:
     def _fit(self, entry: ModelEntry, stage: Stage, rows: SplitRows, in_folds: InFolds | None, teller: Teller) -> None:
         window, began = self.job.windows[entry.label], time.perf_counter()
         model = fit_entry(entry, rows.parts, rows.scaled, self.recipe, window, explained=True)
-        taught = model.p_up(rows.view("fit", window, entry.inputs))
-        said = {name: said_by(model, rows.view(name, window, entry.inputs)) for name in rows.asked}
+        regimes = {name: regimes_at(self.recipe, rows.scaled, rows.positions(name)) for name in ("fit", *rows.asked)}
+        taught = model.p_up(rows.view("fit", window, entry.inputs), regimes["fit"])
+        said = {name: said_by(model, rows.view(name, window, entry.inputs), regimes[name]) for name in rows.asked}
         band = self._band(entry.label, said, rows, in_folds)
         forecast = SplitForecast(said, model.thresholds, rows.parts["fit"], taught, looks_at(model), band)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))

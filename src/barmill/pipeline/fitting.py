@@ -14,7 +14,7 @@ from barmill.models.contract import FittedModel
 from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.bands.out_of_fold import band_of_folds
 from barmill.pipeline.bundling import direction_parts, fitted_files, publish_bundle
-from barmill.pipeline.calibrating import Spans
+from barmill.pipeline.calibrating import HeldOut, regimes_at
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import said_by
@@ -88,9 +88,10 @@ def write_fitted(folder: Path, fitted: FittedModel) -> None:
 def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
     entry, recipe = job.entry, job.recipe
     held_out, chosen = (data.samples(block, job.window, entry.inputs) for block in ("calibration", "selection"))
-    spans = Spans.of(data.labels, data.positions["calibration"])
-    model = calibrate_model(entry, fitted_files(workspace, job.stages["fit"].stage), held_out, spans, chosen, recipe)
-    p = model.probabilities(chosen.view)
+    rows, scaled = data.positions, data.scaled_data
+    files, regime = fitted_files(workspace, job.stages["fit"].stage), regimes_at(recipe, scaled, rows["selection"])
+    model = calibrate_model(entry, files, held_out, HeldOut.of(recipe, scaled, rows["calibration"]), chosen, regime, recipe)
+    p = model.probabilities(chosen.view, regime)
     error = expected_calibration_error(up_of(p), (chosen.y == recipe.labels.classes - 1).astype(np.int8))
     selection = {"metrics": classification_metrics(p, chosen.y), "ece": error.ece, "n": len(chosen), "calibrated_by": model.calibrated_by}
     names = columns_of(entry, job.window, data.names)
@@ -113,9 +114,9 @@ def _band(job: ModelJob, workspace: Workspace, data: Dataset, model: CalibratedM
     if oof is not None:
         folds = OofFolds.of(data.labels, data.positions["train"], oof)
         return band_of_folds(config, job.label, [ref.stage for ref in job.folds], folds, data.scaled_data, workspace)
-    rows = data.positions["conformal"]
-    said = said_by(model, data.scaled_data.view(rows, job.window, job.entry.inputs))
-    return band_on(config, said, data.scaled_data, rows)
+    rows, scaled = data.positions["conformal"], data.scaled_data
+    said = said_by(model, scaled.view(rows, job.window, job.entry.inputs), regimes_at(job.recipe, scaled, rows))
+    return band_on(config, said, scaled, rows)
 
 
 def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:

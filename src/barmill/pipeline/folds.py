@@ -14,7 +14,7 @@ from barmill.labels import check_classes
 from barmill.market import Bars
 from barmill.models.contract import View, Window
 from barmill.models.explaining import evenly
-from barmill.pipeline.calibrating import Spans
+from barmill.pipeline.calibrating import HeldOut, regimes_at
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData, floor_of
 from barmill.pipeline.model_fit import CalibratedModel, calibrate_model, columns_of, fit_model
 from barmill.pipeline.recipe import ModelEntry, Recipe
@@ -94,8 +94,8 @@ def fit_entry(
     names = columns_of(entry, window, data.names)
     explain = _some(blocks["selection"].view) if explained else None
     fitted = fit_model(entry, blocks["fit"], blocks["early_stopping"], names, recipe, device=device, explain=explain, progress=progress)
-    spans = Spans.of(data.labels, parts["calibration"])
-    model = calibrate_model(entry, fitted.files, blocks["calibration"], spans, blocks["selection"], recipe)
+    rows, regime = HeldOut.of(recipe, data, parts["calibration"]), regimes_at(recipe, data, parts["selection"])
+    model = calibrate_model(entry, fitted.files, blocks["calibration"], rows, blocks["selection"], regime, recipe)
     return replace(model, explanation=fitted.explanation)
 
 

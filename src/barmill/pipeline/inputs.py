@@ -19,6 +19,7 @@ from barmill.models.contract import ModelParams, Window
 from barmill.models.resolutions import history_bars, usual_resolutions
 from barmill.pipeline.bands.checking import check_band_rows
 from barmill.pipeline.bands.regime import regime_name
+from barmill.pipeline.calibrating import regime_feature
 from barmill.pipeline.ensembles.regime_features import regimes_of
 from barmill.pipeline.family_inputs import check_experts, check_inputs, experts_inputs, features_by_family, inputs_by_family
 from barmill.pipeline.recipe import BarsSource, ExpertEntry, ModelEntry, Recipe
@@ -166,8 +167,8 @@ def find_file(path: Path, beside: Path | None) -> Path:
 
 def _planned(recipe: Recipe, bars: Bars) -> tuple[FeaturePlan, Recipe]:
     """The plan of the run, and the recipe with what each model sees of it where that goes by families."""
-    of_band = regime_name(recipe.inference.uncertainty)
-    told = (*(name for ensemble in recipe.combined for name in regimes_of(ensemble).all), *([of_band] if of_band else []))
+    of_inference = (regime_name(recipe.inference.uncertainty), regime_feature(recipe.inference))
+    told = (*(name for ensemble in recipe.combined for name in regimes_of(ensemble).all), *(name for name in of_inference if name))
     regimes = tuple(dict.fromkeys(told))
     plan = _plan(recipe, bars, regimes)
     entries, sources = recipe.base_models, bars.frame.columns

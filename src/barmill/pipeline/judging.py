@@ -31,7 +31,8 @@ from barmill.labels import CLASS_NAMES, decision_bars
 from barmill.market import Bars, Calendar, cost_rate
 from barmill.pipeline.bands.fitting import read_band_of
 from barmill.pipeline.bands.judging import ENDS, BandJudge, overlap_of
-from barmill.pipeline.calibration_judging import calibration_judgement
+from barmill.pipeline.calibrating import regimes_at
+from barmill.pipeline.calibration_judging import calibration_judgement, errors_by_regime
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import Listener
 from barmill.pipeline.facts import facts
@@ -40,7 +41,7 @@ from barmill.pipeline.judged import Judged, judged_in
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.prepare import dataset_of
 from barmill.pipeline.workspace import Workspace
-from barmill.uncertainty import Calibration
+from barmill.uncertainty import read_calibrator
 
 Float64Array = npt.NDArray[np.float64]
 REFERENCES = {"buy_and_hold": 1.0, "always_flat": 0.0}
@@ -141,10 +142,11 @@ class _Judge:
         p_up = at_rows["p_up"]
         p = p_up if n_classes == 2 else np.column_stack((at_rows["p_down"], 1 - at_rows["p_down"] - p_up, p_up))
         up = (self.y == n_classes - 1).astype(np.int8)
-        methods = Calibration.from_json(read_json(calibrated / "calibration.json")).methods
+        calibration = read_calibrator(read_json(calibrated / "calibration.json"))
         said_before, seed = at_rows["p_up_uncalibrated"], self.inputs.recipe.seed
         overlap = overlap_of(self.data.labels, self.inputs.recipe.labels.every)
-        judged = calibration_judgement(p_up, said_before, up, methods, overlap=overlap, seed=seed)
+        judged = calibration_judgement(p_up, said_before, up, calibration.methods, overlap=overlap, seed=seed)
+        regime = regimes_at(self.inputs.recipe, self.data.scaled_data, self.data.positions["test"])
         result, trading = self._trading(at_bars["p_up"], thresholds)
         interval = auc_interval(p_up, up, self._block(), seed)
         model = {
@@ -162,7 +164,11 @@ class _Judge:
                 "n": len(self.y),
                 "class_names": list(CLASS_NAMES[n_classes]),
             },
-            "calibration": {**judged, "chosen_by": read_json(calibrated / "selection.json").get("calibrated_by")},
+            "calibration": {
+                **judged,
+                "by": errors_by_regime(calibration, p_up, said_before, up, regime),
+                "chosen_by": read_json(calibrated / "selection.json").get("calibrated_by"),
+            },
             "band": self._band(label, at_rows),
             "forecast": forecast_metrics(at_rows.get("E_r"), at_rows["q05"], at_rows["q50"], at_rows["q95"], self.realised),
             "trading": trading,

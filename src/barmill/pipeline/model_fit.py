@@ -14,13 +14,13 @@ from barmill.evaluation import Thresholds, fit_thresholds
 from barmill.models.catalogue import load_forecaster, spec_of
 from barmill.models.contract import FitContext, FittedModel, Forecaster, KeepingForecaster, Samples, View, Window
 from barmill.models.occlusion import with_explanation
-from barmill.pipeline.calibrating import Spans, fit_calibrators
+from barmill.pipeline.calibrating import HeldOut, fit_calibrators
 from barmill.pipeline.inputs import params_of
 from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.progress import Progress, SilentProgress
 from barmill.training import fit_on_devices
-from barmill.uncertainty import NATIVE, Calibration, ResidualQuantiles, fit_residual_quantiles
+from barmill.uncertainty import NATIVE, Calibrator, ResidualQuantiles, fit_residual_quantiles
 from barmill.views import BAR_COLUMNS
 
 Float64Array = npt.NDArray[np.float64]
@@ -37,19 +37,22 @@ class CalibratedModel:
     """
 
     forecaster: Forecaster
-    calibration: Calibration
+    calibration: Calibrator
     quantiles: ResidualQuantiles
     thresholds: Thresholds
     explanation: Mapping[str, Any] = field(default_factory=dict[str, Any])
     calibrated_by: Mapping[str, Any] | None = None
 
-    def probabilities(self, view: View) -> Float64Array:
-        """Calibrated: float64 of shape (n,) for two classes, (n, 3) for three."""
-        return self.calibration.apply(self.forecaster.raw(view).logits)
+    def probabilities(self, view: View, regime: Float64Array | None) -> Float64Array:
+        """Calibrated: float64 of shape (n,) for two classes, (n, 3) for three.
 
-    def p_up(self, view: View) -> Float64Array:
+        regime : of each sample, as `regimes_at` gives it
+        """
+        return self.calibration.apply(self.forecaster.raw(view).logits, regime)
+
+    def p_up(self, view: View, regime: Float64Array | None) -> Float64Array:
         """float64 of shape (n,)."""
-        return up_of(self.probabilities(view))
+        return up_of(self.probabilities(view, regime))
 
 
 def fit_model(
@@ -100,20 +103,26 @@ def columns_of(entry: ModelEntry, window: Window, names: tuple[str, ...]) -> tup
 
 
 def calibrate_model(
-    entry: ModelEntry, files: Mapping[str, bytes], held_out: Samples, spans: Spans, chosen: Samples, recipe: Recipe
+    entry: ModelEntry,
+    files: Mapping[str, bytes],
+    held_out: Samples,
+    rows: HeldOut,
+    chosen: Samples,
+    regime: Float64Array | None,
+    recipe: Recipe,
 ) -> CalibratedModel:
     """Calibrate a fitted model on `held_out`, and fit the thresholds of the trading rule on `chosen`; weights play no part in either.
 
-    spans : of the labels of `held_out`
+    rows : those of `held_out`; regime : of `chosen`, as `regimes_at` gives it
     """
     forecaster: Forecaster = load_forecaster(spec_of(entry.name), files)
     if isinstance(forecaster, KeepingForecaster):
         forecaster = forecaster.keeping(cache_folder() / "forecasts")
     raw = forecaster.raw(held_out.view)
-    calibration, chosen_by = fit_calibrators(recipe, raw.logits, held_out.y, recipe.labels.classes, spans)
+    calibration, chosen_by = fit_calibrators(recipe, raw.logits, held_out.y, recipe.labels.classes, rows)
     learned = raw.quantiles is not None
     quantiles = NATIVE if learned else fit_residual_quantiles(raw.expected, raw.logits, held_out.z)
-    said = up_of(calibration.apply(forecaster.raw(chosen.view).logits))
+    said = up_of(calibration.apply(forecaster.raw(chosen.view).logits, regime))
     return CalibratedModel(forecaster, calibration, quantiles, fit_thresholds(said, recipe.rule), calibrated_by=chosen_by)
 
 

@@ -20,8 +20,11 @@ from barmill.pipeline.ensemble_config import ALIAS, EnsembleConfig, OofConfig
 from barmill.pipeline.recipe_part import Part
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.splits import CrossValidationConfig, SplitConfig
+from barmill.uncertainty.conditional import LEAST_ROWS
 
 Share = Annotated[float, Field(gt=0, lt=1)]
+AUTO, CLASS, REGIME = "auto", "class", "regime"
+USUAL_REGIME = "volatility_regime"
 Calibrators = Literal["auto"] | tuple[Literal["temperature_scaling", "platt", "beta", "isotonic"], ...]
 VALIDATION_SLICES = ("early_stopping", "calibration", "ensemble", "conformal", "selection")  # in time order
 BANDS_SHARE = 0.2  # of the validation block, for conformal bands
@@ -140,7 +143,39 @@ class InferenceConfig(Part):
         default=("temperature_scaling",),
         description="calibrators, applied in this order; auto keeps what helps on later rows, or nothing; null for none",
     )
+    calibrate_by: Literal["class", "regime"] | None = Field(
+        default=None,
+        description="class: with calibrators alone that have a curve for each of three classes; regime: anew in each regime; "
+        "null: the same for all rows",
+    )
+    calibrate_regime: str | None = Field(
+        default=None,
+        description="with calibrate_by: regime, the feature whose whole numbers name the regimes; volatility_regime if left out",
+    )
+    calibrate_regime_rows: int = Field(
+        default=LEAST_ROWS, ge=20, description="a regime with fewer rows of the calibration slice takes the calibrator of all rows together"
+    )
     uncertainty: UncertaintyConfig | None = Field(default=None, description="conformal bands around the forecasts; none if left out")
+
+    @property
+    def regime(self) -> str | None:
+        """The feature that tells the regime of a calibration, as the recipe calls it; None where calibration goes by none."""
+        return (self.calibrate_regime or USUAL_REGIME) if self.calibrate_by == REGIME else None
+
+    @property
+    def calibrating(self) -> dict[str, Any]:
+        """All that says how probabilities are calibrated, plain JSON."""
+        return self.model_dump(mode="json", exclude={"uncertainty"})
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> "InferenceConfig":
+        if self.calibrate_by is not None and not self.calibrate:
+            raise ValueError(f"`calibrate_by` is {self.calibrate_by} and nothing is calibrated; name calibrators, or take it out")
+        if self.calibrate_by == CLASS and "temperature_scaling" in (self.calibrate or ()):
+            raise ValueError("temperature_scaling is one number for all classes; by class take platt, beta, isotonic or auto")
+        if self.calibrate_regime is not None and self.calibrate_by != REGIME:
+            raise ValueError("`calibrate_regime` is of `calibrate_by: regime`; add that, or take it out")
+        return self
 
 
 class AllowedFinding(Part):
@@ -259,6 +294,14 @@ class Recipe(Part):
         if bands is None or bands.has_slice:
             return None
         return self.combined[0].oof if self.combined else OofConfig()
+
+    @model_validator(mode="after")
+    def _classes_to_calibrate_by(self) -> "Recipe":
+        if self.inference.calibrate_by == CLASS and self.labels.classes != 3:
+            raise ValueError(
+                "inference.calibrate_by is class, and of two classes one curve says both; take it out, or set labels.classes: 3"
+            )
+        return self
 
     @field_validator("base_models", "experts")
     @classmethod

@@ -6,6 +6,7 @@ a step in `steps.py` and a name in its list of methods.
 """
 
 from barmill.uncertainty.beta import BetaCalibration, beta_calibration
+from barmill.uncertainty.by_feature import Calibrator, FeatureCalibration, read_calibrator
 from barmill.uncertainty.calibration import Calibration, fit_calibration
 from barmill.uncertainty.conditional import RegimeCalibration, fit_regime_calibration
 from barmill.uncertainty.isotonic import isotonic_calibration
@@ -17,6 +18,8 @@ __all__ = [
     "NATIVE",
     "BetaCalibration",
     "Calibration",
+    "Calibrator",
+    "FeatureCalibration",
     "PlattScaling",
     "RegimeCalibration",
     "ResidualQuantiles",
@@ -27,5 +30,6 @@ __all__ = [
     "fit_residual_quantiles",
     "isotonic_calibration",
     "platt_scaling",
+    "read_calibrator",
     "temperature_scaling",
 ]

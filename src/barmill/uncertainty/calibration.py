@@ -30,11 +30,18 @@ class Calibration:
     steps: tuple[Step, ...] = ()
 
     @property
+    def feature(self) -> None:
+        """The feature that tells the regime: none, for one that is the same in all of them."""
+        return None
+
+    @property
     def methods(self) -> tuple[str, ...]:
         return tuple(str(step.to_json()["method"]) for step in self.steps)
 
-    def apply(self, logits: npt.ArrayLike) -> Float64Array:
+    def apply(self, logits: npt.ArrayLike, regimes: npt.ArrayLike | None = None) -> Float64Array:
         """Probabilities: p_up of shape (n,) for two classes, (n, k) in class order (three: down, neither, up) for more, (n, 0) for none.
+
+        regimes : play no part here, so that this and a `FeatureCalibration` are asked alike
 
         A row's result depends on that row alone. Raises: ShapeError for another shape, ForecastError for a logit that
         is not finite.

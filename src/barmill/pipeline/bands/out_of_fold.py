@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from barmill.bundles import ForecastBand
-from barmill.ensembles.contract import Member
+from barmill.ensembles.contract import Float64Array, Member
 from barmill.ensembles.out_of_fold import OutOfFold
 from barmill.labels import Labels
 from barmill.pipeline.bands.config import UncertaintyConfig
@@ -17,7 +17,7 @@ from barmill.pipeline.ensembles.folding import FoldForecast
 from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import joined, said_of
 from barmill.pipeline.workspace import Stage, Workspace
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 
 
 def band_of_folds(
@@ -41,17 +41,18 @@ def band_of_combined(
     members: Sequence[Member],
     told: OutOfFold,
     labels: Labels,
-    calibration: Calibration,
+    calibration: Calibrator,
     quantiles: ResidualQuantiles,
+    regime: Float64Array | None,
     seed: int,
 ) -> ForecastBand:
     """The band of an ensemble, by what it says where neither a member nor what combines them was fitted on the row.
 
     told : what the members said out of fold; labels : of the run
-    calibration, quantiles : of the ensemble, fitted on later rows
+    calibration, quantiles : of the ensemble, fitted on later rows; regime : of the rows of `told`, as `regimes_at` gives it
     """
     raw = cross_combined(ensemble, members, told, labels, seed=seed)
-    return fit_out_of_fold_band(config, said_of(raw, calibration, quantiles), told.rows.z)
+    return fit_out_of_fold_band(config, said_of(raw, calibration, quantiles, regime), told.rows.z)
 
 
 __all__ = ["band_of_combined", "band_of_folds"]

@@ -18,7 +18,7 @@ from barmill.pipeline.model_card import ensemble_card
 from barmill.pipeline.model_fit import columns_of
 from barmill.pipeline.recipe import ModelEntry
 from barmill.pipeline.workspace import Workspace
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import ResidualQuantiles, read_calibrator
 
 
 def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> d
         regimes=regimes_of(job.ensemble).all,
         n_classes=recipe.labels.classes,
         outputs=tuple(selection["says"]),
-        calibration=Calibration.from_json(read_json(calibrated / "calibration.json")),
+        calibration=read_calibrator(read_json(calibrated / "calibration.json")),
         quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
         band=read_band_of(calibrated),
@@ -70,7 +70,7 @@ def _member(entry: ModelEntry, job: EnsembleJob, workspace: Workspace, data: Dat
         input_names=columns_of(entry, window, data.names),
         window=window,
         outputs=learned_outputs(entry),
-        calibration=Calibration.from_json(read_json(folder / "calibration.json")),
+        calibration=read_calibrator(read_json(folder / "calibration.json")),
         quantiles=ResidualQuantiles.from_json(read_json(folder / "quantiles.json")),
     )
 

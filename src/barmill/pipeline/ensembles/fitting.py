@@ -16,7 +16,7 @@ from barmill.models.contract import RawForecast
 from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.bands.out_of_fold import band_of_combined
 from barmill.pipeline.bundling import fitted_files
-from barmill.pipeline.calibrating import Spans
+from barmill.pipeline.calibrating import HeldOut, regimes_at
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.ensembles.bundling import publish_ensemble
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
@@ -30,7 +30,7 @@ from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 
 
 def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
@@ -70,9 +70,9 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     held_out, chosen = (data.positions[block] for block in ("ensemble", "selection"))
     samples = data.samples("ensemble", None, ())
     raw = _combined(job, workspace, data, combiner, held_out)
-    spans = Spans.of(data.labels, held_out)
-    calibration, quantiles, chosen_by = calibrate_ensemble(raw, samples.y, samples.z, spans, recipe)
-    p = calibration.apply(_combined(job, workspace, data, combiner, chosen).logits)
+    scaled = data.scaled_data
+    calibration, quantiles, chosen_by = calibrate_ensemble(raw, samples.y, samples.z, HeldOut.of(recipe, scaled, held_out), recipe)
+    p = calibration.apply(_combined(job, workspace, data, combiner, chosen).logits, regimes_at(recipe, scaled, chosen))
     y = data.labels.classes(recipe.labels.classes)[chosen]
     says = ["p_up", *(["E_r"] if raw.expected is not None else [])]
     error = expected_calibration_error(up_of(p), (y == recipe.labels.classes - 1).astype(np.int8))
@@ -88,16 +88,17 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
 
 
 def _band(
-    job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, calibration: Calibration, quantiles: ResidualQuantiles
+    job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, calibration: Calibrator, quantiles: ResidualQuantiles
 ) -> ForecastBand | None:
     config, scaled = job.recipe.inference.uncertainty, data.scaled_data
     if config is None:
         return None
     if not config.has_slice:
         members, told = _told(job, workspace, data)
-        return band_of_combined(config, job.ensemble, members, told, data.labels, calibration, quantiles, job.recipe.seed)
+        regime = regimes_at(job.recipe, scaled, told.positions)
+        return band_of_combined(config, job.ensemble, members, told, data.labels, calibration, quantiles, regime, job.recipe.seed)
     rows = data.positions["conformal"]
-    said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles)
+    said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles, regimes_at(job.recipe, scaled, rows))
     return band_on(config, said, scaled, rows)
 
 
@@ -107,7 +108,8 @@ def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: C
     for entry in job.recipe.members(job.ensemble):
         fit, calibrate = (ref.stage for ref in job.members[entry.label])
         model = load_member(entry, fit, calibrate, workspace)
-        said.append(said_by(model, data.scaled_data.view(rows, job.windows[entry.label], entry.inputs)))
+        view = data.scaled_data.view(rows, job.windows[entry.label], entry.inputs)
+        said.append(said_by(model, view, regimes_at(job.recipe, data.scaled_data, rows)))
     regimes = regime_table(job.ensemble, data.scaled_data)
     return combiner.combine(said, None if regimes is None else regimes[data.labels.t0[rows]])
 

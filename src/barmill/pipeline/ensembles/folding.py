@@ -15,6 +15,7 @@ from barmill.ensembles.compatibility import surviving
 from barmill.ensembles.contract import Member, Said
 from barmill.market import Bars
 from barmill.models.contract import Window
+from barmill.pipeline.calibrating import regimes_at
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import said_by, said_from, said_tensors
@@ -78,7 +79,7 @@ def forecast_fold(
         window, began = windows[label], time.perf_counter()
         entry = entry_for(label, parts["fit"], workspace.scratch(stage))
         model = fit_entry(entry, parts, scaled, recipe, window)
-        said = said_by(model, scaled.view(test, window, entry.inputs))
+        said = said_by(model, scaled.view(test, window, entry.inputs), regimes_at(recipe, scaled, test))
         surviving([said], [Member(label, learned_outputs(entry))], "error")
         seen = Ranges.of(np.sort(np.concatenate(list(parts.values()))))
         with workspace.writing(stage) as folder:

@@ -19,7 +19,7 @@ from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.model_fit import CalibratedModel
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import ResidualQuantiles, read_calibrator
 
 
 def members_of(recipe: Recipe, ensemble: EnsembleConfig) -> list[Member]:
@@ -36,7 +36,7 @@ def load_member(entry: ModelEntry, fit: Stage, calibrate: Stage, workspace: Work
     thresholds = read_json(folder / "thresholds.json")
     return CalibratedModel(
         forecaster,
-        Calibration.from_json(read_json(folder / "calibration.json")),
+        read_calibrator(read_json(folder / "calibration.json")),
         ResidualQuantiles.from_json(read_json(folder / "quantiles.json")),
         Thresholds(thresholds["short_below"], thresholds["long_above"]),
     )

@@ -25,7 +25,7 @@ def training_folds(inputs: RunInputs, table: str, splits: str) -> dict[str, OofS
             table=table,
             splits=splits,
             shares=[recipe.splits.model_dump(mode="json"), recipe.validation.model_dump(mode="json")],
-            calibrate=recipe.inference.calibrate,
+            calibrate=recipe.inference.calibrating,
             seed=recipe.seed,
             models=code_fingerprint(*OF_A_FOLD),
             **fold_model(recipe, label),

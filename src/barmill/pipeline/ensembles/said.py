@@ -6,20 +6,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from barmill.ensembles.contract import Said
+from barmill.ensembles.contract import Float64Array, Said
 from barmill.models.contract import RawForecast, View
 from barmill.pipeline.model_fit import CalibratedModel
-from barmill.uncertainty import Calibration, ResidualQuantiles
+from barmill.uncertainty import Calibrator, ResidualQuantiles
 
 
-def said_by(model: CalibratedModel, view: View) -> Said:
-    """As the model's own bundle would say it, returns in units of the volatility known at the decision."""
-    return said_of(model.forecaster.raw(view), model.calibration, model.quantiles)
+def said_by(model: CalibratedModel, view: View, regime: Float64Array | None) -> Said:
+    """As the model's own bundle would say it, returns in units of the volatility known at the decision.
+
+    regime : of each sample, as `regimes_at` gives it
+    """
+    return said_of(model.forecaster.raw(view), model.calibration, model.quantiles, regime)
 
 
-def said_of(raw: RawForecast, calibration: Calibration, quantiles: ResidualQuantiles) -> Said:
-    """What scores come to, of a model or of an ensemble."""
-    return Said(calibration.apply(raw.logits), raw.expected, quantiles.apply(raw.expected, raw.logits, raw.quantiles))
+def said_of(raw: RawForecast, calibration: Calibrator, quantiles: ResidualQuantiles, regime: Float64Array | None) -> Said:
+    """What scores come to, of a model or of an ensemble. regime : of each row, as `regimes_at` gives it."""
+    return Said(calibration.apply(raw.logits, regime), raw.expected, quantiles.apply(raw.expected, raw.logits, raw.quantiles))
 
 
 def said_tensors(said: Said, prefix: str = "") -> dict[str, npt.NDArray[Any]]:

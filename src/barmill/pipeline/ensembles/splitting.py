@@ -13,7 +13,7 @@ from barmill.market import Bars
 from barmill.models.contract import RawForecast, Window
 from barmill.pipeline.bands.fitting import band_on
 from barmill.pipeline.bands.out_of_fold import band_of_combined
-from barmill.pipeline.calibrating import Spans
+from barmill.pipeline.calibrating import HeldOut, regimes_at
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensemble_config import EnsembleConfig, OofConfig
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
@@ -72,20 +72,22 @@ class SplitEnsembles:
 
         heard = [load_tensors(self._forecasts(refs, member.label)) for member in members]
         held_out = rows.scaled.samples(rows.parts["ensemble"], None, ())
-        spans = Spans.of(self.data.labels, rows.parts["ensemble"])
+        calibrated_on = HeldOut.of(recipe, rows.scaled, rows.parts["ensemble"])
         said_before = self._combined(combiner, heard, "ensemble", regimes)
-        calibration, quantiles, _ = calibrate_ensemble(said_before, held_out.y, held_out.z, spans, recipe)
-        chosen = up_of(calibration.apply(self._combined(combiner, heard, "selection", regimes).logits))
+        calibration, quantiles, _ = calibrate_ensemble(said_before, held_out.y, held_out.z, calibrated_on, recipe)
         asked = [part for part in rows.asked if part in ("conformal", "test")]
-        said = {part: said_of(self._combined(combiner, heard, part, regimes), calibration, quantiles) for part in asked}
+        told_by = {part: regimes_at(recipe, rows.scaled, rows.positions(part)) for part in ("selection", *asked)}
+        chosen = up_of(calibration.apply(self._combined(combiner, heard, "selection", regimes).logits, told_by["selection"]))
+        said = {part: said_of(self._combined(combiner, heard, part, regimes), calibration, quantiles, told_by[part]) for part in asked}
         config = recipe.inference.uncertainty
+        learned = regimes_at(recipe, rows.scaled, told.positions)
         if config is None:
             band = None
         elif config.has_slice:
             band = band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
         else:
-            band = band_of_combined(config, ensemble, members, told, self.data.labels, calibration, quantiles, recipe.seed)
-        taught = calibration.apply(combiner.combine(told.rows.said, told.rows.regimes).logits)
+            band = band_of_combined(config, ensemble, members, told, self.data.labels, calibration, quantiles, learned, recipe.seed)
+        taught = calibration.apply(combiner.combine(told.rows.said, told.rows.regimes).logits, learned)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         thresholds = fit_thresholds(chosen, recipe.rule)
         share = {"share": shares_of(combiner, members)}

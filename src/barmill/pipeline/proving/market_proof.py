@@ -16,6 +16,7 @@ import numpy.typing as npt
 from barmill.evaluation import Ledger, classification_scores, fit_thresholds
 from barmill.market import Bars, builtin_symbols, null_market, simulate
 from barmill.models.contract import Window
+from barmill.pipeline.calibrating import regimes_at
 from barmill.pipeline.dataset import Dataset, ScaledData
 from barmill.pipeline.events import Silence
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts
@@ -150,7 +151,7 @@ class _Market:
             forecasts.signals[labels.t0[rows]] = signal_of(p_up, model.thresholds)
 
     def _forecast(self, model: Any, scaled: ScaledData, fold: ProofFold, window: Window, entry: ModelEntry) -> Float64Array:
-        return model.p_up(scaled.view(fold.test, window, entry.inputs))
+        return model.p_up(scaled.view(fold.test, window, entry.inputs), regimes_at(self.recipe, scaled, fold.test))
 
     def _tuned(self, entry: ModelEntry, fold: ProofFold, window: Window) -> ModelEntry:
         """The entry with the parameters that a tuning on the fold's training rows found, where the recipe asks for one."""

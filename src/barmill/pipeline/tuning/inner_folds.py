@@ -16,6 +16,7 @@ from barmill.labels import check_classes
 from barmill.market import Bars
 from barmill.models.catalogue import spec_of
 from barmill.models.contract import Window
+from barmill.pipeline.calibrating import regimes_at
 from barmill.pipeline.dataset import Dataset, Positions, ScaledData
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts
 from barmill.pipeline.recipe import ModelEntry, Recipe
@@ -126,7 +127,8 @@ class InnerFolds:
         """What these parameters come to in fold `number`: a function of the fold's rows, the parameters and the recipe's seed."""
         fold, data = self.folds[number], self._data_of(number)
         model = fit_entry(tuned_entry(self._entry, dict(params)), dict(fold.parts), data, self._recipe, self._window)
-        p_up = model.p_up(data.view(fold.test, self._window, self._entry.inputs))
+        view = data.view(fold.test, self._window, self._entry.inputs)
+        p_up = model.p_up(view, regimes_at(self._recipe, data, fold.test))
         up = (data.labels.classes(data.n_classes)[fold.test] == data.n_classes - 1).astype(np.int8)
         scores = classification_scores(p_up, up)
         signals = signal_of(p_up, model.thresholds)

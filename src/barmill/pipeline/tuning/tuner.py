@@ -62,7 +62,7 @@ class Tuning:
             "model": self.entry.name,
             "entry": self.entry.model_dump(mode="json", include={"view", "outputs", "inputs"}),
             "keys": dict(self.keys),
-            "calibrate": self.recipe.inference.calibrate or [],
+            "calibrate": self.recipe.inference.calibrating,
             "rule": self.recipe.rule.model_dump(mode="json"),
             "seed": self.recipe.seed,
         }
