@@ -155,7 +155,8 @@ def test_an_outcome_moves_the_band_at_the_bar_at_which_it_is_known(bundle: Bundl
         if now != scores:
             assert int(bars.open_time[at]) in known
         scores = now
-    assert ready_from is not None and ready_from > 150
+    assert ready_from is not None
+    assert ready_from > 150
     assert now != STATE.to_json()["scores"]
 
 
