@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from barmill.console.coverage_picture import CoveragePicture, coverage_picture
-from barmill.console.figures import NOT_AVAILABLE, basis_points, percent, plural, sentence
+from barmill.console.coverage_picture import CoveragePicture, coverage_picture, level_text
+from barmill.console.figures import NOT_AVAILABLE, SPACE, basis_points, percent, plural, sentence
 from barmill.console.judged_bands import Band, Coverage, CoverageFigure
 from barmill.console.judgement import Judgement
 from barmill.console.strips import Scale, Strip, strip
@@ -105,7 +105,7 @@ def _row(name: str, number: int, band: Band, *, selected: bool) -> BandRow:
         said=_said(report.overall),
         width=_bps(report.overall.mean_width),
         winkler=_bps(report.overall.winkler),
-        words=sentence(report.words),
+        words=sentence(report.words).replace(" %", f"{SPACE}%"),
         regimes=tuple(_group(figure, report, scale) for figure in report.by_regime),
         deciles=tuple(_group(figure, report, scale) for figure in report.by_volatility),
         picture=coverage_picture(report.rolling, report.level),
@@ -116,7 +116,7 @@ def _made(band: Band) -> str:
     around = AROUND.get(band.around, f"around {band.around}")
     rows = FITTED_ON.get(band.fitted_on, band.fitted_on.replace("_", " "))
     kind, moved = METHODS.get(band.method, band.method), ", then moved by each outcome once it was known" if band.online else ""
-    return f"{percent(band.level)} {kind}, {around}, fitted on {rows} ({plural(band.n_rows, 'row')}){moved}"
+    return f"{level_text(band.level)} {kind}, {around}, fitted on {rows} ({plural(band.n_rows, 'row')}){moved}"
 
 
 def _said(figure: CoverageFigure) -> Said:

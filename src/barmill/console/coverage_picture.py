@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from barmill.console.figures import percent, plural
+from barmill.console.figures import NOT_AVAILABLE, SPACE, percent, plural
 from barmill.console.judged_bands import RollingCoverage
 from barmill.console.strips import Scale
 
@@ -60,9 +60,14 @@ def coverage_picture(rolling: RollingCoverage, level: float | None) -> CoverageP
     )
 
 
+def level_text(level: float | None) -> str:
+    """What a band says that it holds: 90 %."""
+    return NOT_AVAILABLE if level is None else f"{100 * level:g}{SPACE}%"
+
+
 def _heights(scale: Scale, shares: list[float], level: float) -> tuple[tuple[float, str], ...]:
     """The level, and the largest and the smallest share where they stand clear of it."""
-    found = [(100 - scale.place(level), percent(level))]
+    found = [(100 - scale.place(level), level_text(level))]
     for share in (max(shares), min(shares)):
         place = 100 - scale.place(share)
         if all(abs(place - other) >= LEAST_APART for other, _ in found):
@@ -83,4 +88,4 @@ def _words(shares: list[float], bounds: tuple[float, float] | None, n_outside: i
     return f"{ran}; {chance}; {n_outside or 'none'} of {len(shares)} outside."
 
 
-__all__ = ["HEIGHT", "WIDTH", "CoveragePicture", "coverage_picture"]
+__all__ = ["HEIGHT", "WIDTH", "CoveragePicture", "coverage_picture", "level_text"]
