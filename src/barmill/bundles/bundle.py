@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from barmill.bundles.band_walk import BandWalk
 from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.first_load import pass_first_load
 from barmill.bundles.folder import VerifiedFiles, read_bundle
@@ -25,6 +24,7 @@ from barmill.market import Bars, Instrument, Timeframe
 from barmill.progress import Progress
 
 if TYPE_CHECKING:
+    from barmill.bundles.band_walk import BandWalk
     from barmill.bundles.stream import BundleStream
 
 
@@ -136,7 +136,7 @@ class Bundle:
         table = self.plan.compute(bars, progress)
         return self.forecast_table(table, since=since, closed=self.pipeline.closed(bars), walk=self.walk(bars))
 
-    def walk(self, bars: Bars | None = None, saved: Mapping[str, Any] | None = None) -> BandWalk | None:
+    def walk(self, bars: Bars | None = None, saved: Mapping[str, Any] | None = None) -> "BandWalk | None":
         """What moves an adaptive band through `bars`, or through those that it will be given; None for a band that stands still.
 
         saved : the band as a stream said it (`BundleStream.band_state`), to go on from there
@@ -146,13 +146,15 @@ class Bundle:
             if saved is not None:
                 raise BundleError(f"bundle {self.manifest.name}", "has no band that moves", mend="Leave the saved state out.")
             return None
+        from barmill.bundles.band_walk import BandWalk  # a server of any other band does without labels
+
         walk = BandWalk(band, self.instrument, self.timeframe, self.digest, saved)
         if bars is not None:
             walk.extend(bars)
         return walk
 
     def forecast_table(
-        self, table: FeatureTable, *, since: int | None = None, closed: SeenBars | None = None, walk: BandWalk | None = None
+        self, table: FeatureTable, *, since: int | None = None, closed: SeenBars | None = None, walk: "BandWalk | None" = None
     ) -> Forecast:
         """Forecast from features of this bundle's plan that were computed before.
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from barmill.ensembles.contract import Float64Array, Said
 from barmill.errors import BundleError, ForecastError, SchemaError
-from barmill.labels import LabelConfig
 from barmill.uncertainty.conformal.adaptive import AdaptiveState
 from barmill.uncertainty.conformal.bands import JackknifeBand, SplitBand
 from barmill.uncertainty.conformal.cv_plus_band import CvPlusBand
 from barmill.uncertainty.conformal.intervals import Bounds
 from barmill.uncertainty.conformal.reading import ConformalBand, read_band
 from barmill.uncertainty.conformal.regime_band import RegimeBand
+
+if TYPE_CHECKING:
+    from barmill.labels import LabelConfig
 
 COLUMNS = ("lower", "upper")
 QUANTILES = "q05_q95"
@@ -30,7 +32,7 @@ class BandOutcomes:
     since : open time (UTC ms) of the last bar that calibration knew; decisions after it move the band
     """
 
-    labels: LabelConfig
+    labels: "LabelConfig"
     since: int
 
     def to_json(self) -> dict[str, Any]:
@@ -39,6 +41,8 @@ class BandOutcomes:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "BandOutcomes":
         """Read what `to_json` wrote. Raises ValueError or KeyError where it is something else."""
+        from barmill.labels import LabelConfig  # a server of any other band does without labels
+
         return cls(LabelConfig.model_validate(value["labels"]), int(value["since"]))
 
 
