@@ -7,6 +7,7 @@ that are not re-exported here may move.
 from barmill.pipeline.comparing_runs import compare_runs
 from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
 from barmill.pipeline.inputs import with_series
+from barmill.pipeline.prepared_npz import PreparedSamples, score_npz
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
@@ -19,6 +20,7 @@ __all__ = [
     "Listener",
     "Plan",
     "PlannedStage",
+    "PreparedSamples",
     "Recipe",
     "Run",
     "Silence",
@@ -31,6 +33,7 @@ __all__ = [
     "recipe_from_text",
     "recipe_schema",
     "run_recipe",
+    "score_npz",
     "tune_recipe",
     "with_series",
 ]
