@@ -212,7 +212,7 @@ class Recipe(Part):
     timeframe: str | None = Field(
         default=None, description="of the file's bars, the base timeframe unless they are resampled; found if left out"
     )
-    bars: str | tuple[str, ...] | BarsSource | None = Field(
+    bars: str | Annotated[tuple[str, ...], Field(min_length=1)] | BarsSource | None = Field(
         default=None, description="a file of bars, several that hold one series in the order of time, or `simulate:`"
     )
     resample: Length | Resampling | None = Field(

@@ -72,7 +72,7 @@ def _complete(document: Document) -> Recipe:
     try:
         recipe = Recipe.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        raise RecipeError.gathered([_told(problem, document) for problem in error.errors()]) from error
+        raise RecipeError.gathered([_told(problem, document) for problem in _telling(error.errors())]) from error
     problems = [*_not_yet(recipe, document)]
     entries: list[ModelEntry] = []
     for index, entry in enumerate(recipe.base_models):
@@ -220,9 +220,29 @@ def _numbered(document: Document, where: str | int, label: str, place: str) -> i
     return labels.index(label)
 
 
+def _telling(problems: Sequence[Any]) -> list[Any]:
+    """Pydantic's findings without those of types that were tried in vain where another type came closer: it has a finding of its own
+    there, or one further in."""
+
+    def comes_closer(other: Any, path: Path) -> bool:
+        there = _path(other)
+        return there[: len(path)] == path and (len(there) > len(path) or not str(other["type"]).endswith("_type"))
+
+    return [
+        problem
+        for problem in problems
+        if not (str(problem["type"]).endswith("_type") and any(comes_closer(other, _path(problem)) for other in problems))
+    ]
+
+
+def _path(problem: Any) -> Path:
+    """Where in the document a finding of Pydantic's is."""
+    return tuple(part for part in problem["loc"] if not (isinstance(part, str) and _TYPE.match(part)))
+
+
 def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseModel] = Recipe) -> RecipeError:
     """One of Pydantic's findings as a sentence with the place, what was found and what was expected."""
-    path = tuple(part for part in problem["loc"] if not (isinstance(part, str) and _TYPE.match(part)))
+    path = _path(problem)
     kind, context, given = problem["type"], problem.get("ctx", {}), problem.get("input")
     where = document.where((*prefix, *path))
     if kind == "extra_forbidden":

@@ -11,7 +11,7 @@ from barmill.bundles import Bundle
 from barmill.bundles.ensemble_pipeline import EnsemblePipeline
 from barmill.bundles.forecasting import SeenBars
 
-WARM_UP, TURNS = 20, 200
+WARM_UP, TURNS = 20, 1000
 
 
 def measure_steps(bundle: Bundle, values: npt.NDArray[np.float64], closed: SeenBars | None) -> dict[str, float]:
