@@ -13,9 +13,13 @@ base_models: [{name: logistic}, {name: xgboost, alias: trees}]
 ensemble: {enabled: true, name: vote, method: voting}
 """
 LATENCY = {
-    "logistic": {"p99_us": 900.0, "calibration_us": 10.0},
-    "trees": {"p99_us": 2_100.0, "calibration_us": 30.0},
-    "vote": {"p99_us": 3_200.0, "calibration_us": 20.0, "combining_us": 250.0},
+    "logistic": {"p50_us": 500.0, "p99_us": 900.0, "steps": {"calibration": {"p50_us": 8.0, "p99_us": 10.0}}},
+    "trees": {"p50_us": 1_500.0, "p99_us": 2_100.0, "steps": {"calibration": {"p50_us": 9.0, "p99_us": 30.0}}},
+    "vote": {
+        "p50_us": 2_200.0,
+        "p99_us": 3_200.0,
+        "steps": {"calibration": {"p50_us": 7.0, "p99_us": 20.0}, "combining": {"p50_us": 200.0, "p99_us": 250.0}},
+    },
 }
 
 
@@ -65,6 +69,11 @@ def test_latencies_are_of_each_of_all_and_of_single_steps(bundles):
         ("latency", "calibration"): (0.03, False),
         ("latency", "combining"): (0.25, True),
     }
+
+
+def test_beside_the_99th_percentile_stands_the_median(bundles):
+    recipe = recipe_from_text(MODELS + "targets: {size_kb: {total: 1}, latency_ms: {all: 3, calibration: 1, combining: 1}}\n", "r.yaml")
+    assert [row["median"] for row in check_targets(recipe, bundles, LATENCY)] == [None, 2.0, 0.009, 0.2]
 
 
 def test_what_was_not_measured_is_neither_met_nor_missed(bundles):

@@ -11,11 +11,11 @@ MOST_ROWS = 60  # splits: combinations make more than anybody reads
 
 @dataclass(frozen=True, slots=True)
 class SplitRow:
-    """One split: the time that it judged, and for each model with paths, in the order of the run's, its AUC and the rest in words."""
+    """One split: the time that it judged, and for each model with paths, in the order of the run's, its AUC, Sharpe and PSR."""
 
     number: int
     judged_on: str
-    cells: tuple[tuple[str, str], ...]
+    cells: tuple[tuple[str, ...], ...]
 
 
 def split_rows(found: CrossValidation, judgement: Judgement) -> tuple[SplitRow, ...]:
@@ -44,10 +44,10 @@ def _judged_on(found: CrossValidation, groups: tuple[int, ...]) -> str:
     return f"{group.first_time[:10]} to {group.last_time[:10]}"
 
 
-def _cell(score: SplitScore | None) -> tuple[str, str]:
+def _cell(score: SplitScore | None) -> tuple[str, ...]:
     if score is None:
-        return NOT_AVAILABLE, ""
-    return fixed(score.auc, 3), f"Sharpe {fixed(score.oos_sharpe, 2)}, PSR {fixed(score.psr, 2)}"
+        return (NOT_AVAILABLE,)
+    return fixed(score.auc, 3), f"Sharpe {fixed(score.oos_sharpe, 2)}", f"PSR {fixed(score.psr, 2)}"
 
 
 __all__ = ["SplitRow", "split_rows"]

@@ -21,6 +21,7 @@ class TargetRow:
     kind: str
     limit: str
     measured: str
+    median: str
     verdict: str
     tag: str
 
@@ -34,7 +35,8 @@ def target_rows(timings: Timings | None) -> tuple[TargetRow, ...]:
             TITLES.get(target.of, target.of),
             {"size": "weights", "latency": "latency, 99 %"}.get(target.kind, target.kind),
             f"{significant(target.limit)}{SPACE}{target.unit}",
-            NOT_AVAILABLE if target.measured is None else f"{significant(target.measured)}{SPACE}{target.unit}",
+            _said(target.measured, target.unit) or NOT_AVAILABLE,
+            _said(target.median, target.unit),
             *_verdict(target),
         )
         for target in timings.targets
@@ -54,6 +56,10 @@ def target_sentence(timings: Timings | None) -> str:
         if any(target.met is met for target in targets)
     ]
     return "; ".join([lead, *parts])
+
+
+def _said(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{significant(value)}{SPACE}{unit}"
 
 
 def _verdict(target: Target) -> tuple[str, str]:

@@ -45,7 +45,7 @@ def measure_latency(bundle: Bundle, table: FeatureTable, closed: SeenBars | None
             break
     p50, p99 = np.percentile(np.array(taken) / 1000, (50, 99))
     steps = {} if bundle.pipeline.direction is None else measure_steps(bundle, seen, known)
-    return {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1), "n": len(taken), **steps, "digest": bundle.digest}
+    return {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1), "n": len(taken), "steps": steps, "digest": bundle.digest}
 
 
 def latency_file(root: Path, label: str) -> Path:
