@@ -199,6 +199,13 @@ class ModelResult(Part):
     fit: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
+class Note(Part):
+    """What is to be known of a model's parameters."""
+
+    model: str
+    text: str = ""
+
+
 class Oracle(Part):
     """What could be known on a simulated market."""
 
@@ -255,6 +262,7 @@ class Judgement(Part):
     splits: Splits = Splits()
     costs: Costs = Costs()
     models: tuple[ModelResult, ...] = ()
+    notes: tuple[Note, ...] = ()
     baselines: dict[str, Trading] = Field(default_factory=dict[str, Trading])
     oracle: Oracle | None = None
     ledger: TrialCount = TrialCount()

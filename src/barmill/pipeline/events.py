@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from barmill.pipeline.notes import Note
 from barmill.pipeline.workspace import Stage
 
 
@@ -21,12 +22,14 @@ class Plan:
     memory_mb : estimated peak of the resident memory of all its processes together, MiB
     available_mb : memory that the machine has free, MiB
     workers : processes that fit models side by side
+    notes : what is to be told of its models
     """
 
     stages: tuple[PlannedStage, ...]
     memory_mb: int
     available_mb: int
     workers: int
+    notes: tuple[Note, ...] = ()
 
     @property
     def to_do(self) -> tuple[PlannedStage, ...]:
