@@ -112,7 +112,6 @@ CHARTER = {
     },
 }
 FOUNDATION = {"config-4": ("timesfm",), "config-5": ("chronos",), "config-6": ("chronos", "timesfm")}
-NO_BANDS = {"config-4": ["inference.uncertainty=null"], "config-5": ["inference.uncertainty=null"]}  # until they are fitted
 UNLEARNED = {"config-5": ("without-policy",)}  # what cannot run as written yet, and the profile that leaves it out
 
 
@@ -153,12 +152,12 @@ def test_no_line_of_a_recipe_is_longer_than_our_code(name):
 @pytest.mark.parametrize(("name", "profiles"), WAYS, ids=lambda value: value if isinstance(value, str) else "+".join(value) or "whole")
 def test_every_recipe_can_be_planned_on_its_bars(name, profiles, real_data, beside_weights, monkeypatch):
     monkeypatch.setenv("BARMILL_DATA", str(real_data))
-    if not (real_data / read_recipe(recipe_file(name), NO_BANDS.get(name, ()), profiles).bars).is_file():
+    if not (real_data / read_recipe(recipe_file(name), profiles=profiles).bars).is_file():
         pytest.skip("the bars of this recipe are not here: set BARMILL_DATA")
     present = () if "without-foundation" in profiles else FOUNDATION.get(name, ())
     weights = [f"base_models.{model}.config.model_id={beside_weights}" for model in present]
     try:
-        plan = plan_recipe(recipe_file(name), overrides=[*weights, *NO_BANDS.get(name, ())], profiles=profiles, out=beside_weights / "run")
+        plan = plan_recipe(recipe_file(name), overrides=weights, profiles=profiles, out=beside_weights / "run")
     except MissingDependency as error:
         pytest.skip(str(error))
     stages = {planned.stage.name for planned in plan.to_do}
@@ -169,14 +168,14 @@ def test_every_recipe_can_be_planned_on_its_bars(name, profiles, real_data, besi
 def test_weights_that_are_nobodys_are_asked_for_before_any_work(name, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     with pytest.raises((SetupError, MissingDependency), match=r"hf download|pip install"):
-        plan_recipe(recipe_file(name), overrides=NO_BANDS.get(name, ()), profiles=UNLEARNED.get(name, ()), out=tmp_path / "run")
+        plan_recipe(recipe_file(name), profiles=UNLEARNED.get(name, ()), out=tmp_path / "run")
 
 
 def test_a_learned_policy_is_refused_with_what_to_set_instead():
     with pytest.raises(RecipeError, match=r"policy\.enabled \(line \d+\): learned policies .* Set policy\.enabled: false") as refused:
-        read_recipe(recipe_file("config-5"), NO_BANDS["config-5"])
+        read_recipe(recipe_file("config-5"))
     assert str(refused.value).count("config-5.yaml") == 1, "the policy alone is refused"
-    assert read_recipe(recipe_file("config-5"), NO_BANDS["config-5"], profiles=("without-policy",)).policy.algorithm == "sac"
+    assert read_recipe(recipe_file("config-5"), profiles=("without-policy",)).policy.algorithm == "sac"
 
 
 def test_the_charters_tcn_is_told_to_see_half_of_its_window():
@@ -186,7 +185,7 @@ def test_the_charters_tcn_is_told_to_see_half_of_its_window():
 
 
 def test_the_charters_name_of_timesfm_is_told_to_mean_another():
-    (note,) = notes_on(read_recipe(recipe_file("config-4"), NO_BANDS["config-4"]))
+    (note,) = notes_on(read_recipe(recipe_file("config-4")))
     assert str(note).startswith("timesfm: model_id google/timesfm-2.5-200m is read as google/timesfm-2.5-200m-transformers")
 
 
