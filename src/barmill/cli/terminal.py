@@ -35,14 +35,14 @@ class Terminal:
         self._say_at: dict[str, float] = {}
 
     def planned(self, plan: "Plan") -> None:
+        for note in plan.notes:
+            self.said(note)
         done = len(plan.stages) - len(plan.to_do)
         lead = f"plan: {len(plan.to_do)} stages to do, {done} there already" if plan.to_do else f"plan: all {done} stages are there already"
         self.said(f"{lead}; at most {plan.memory_mb:,} MiB of {plan.available_mb:,} MiB free; {plan.workers} models at a time")
         width = max(len(planned.stage.name) for planned in plan.stages)
         for planned in plan.stages:
             self.said(f"  {planned.stage.name:<{width}} {'kept in ' + planned.stage.folder if planned.cached else 'to do'}")
-        for note in plan.notes:
-            self.said(f"  note: {note}")
         if plan.to_do:
             self.said("  time: estimated for each stage once its first steps have run")
         if plan.memory_mb > plan.available_mb:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from barmill.pipeline.notes import Note
 from barmill.pipeline.workspace import Stage
 
 
@@ -22,14 +21,14 @@ class Plan:
     memory_mb : estimated peak of the resident memory of all its processes together, MiB
     available_mb : memory that the machine has free, MiB
     workers : processes that fit models side by side
-    notes : what is to be told of its models
+    notes : what is known before the work to be other than the recipe asks, and what its parameters lead to, a line each
     """
 
     stages: tuple[PlannedStage, ...]
     memory_mb: int
     available_mb: int
     workers: int
-    notes: tuple[Note, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def to_do(self) -> tuple[PlannedStage, ...]:
