@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from barmill.console.judged_bands import Band
 from barmill.console.judged_experts import ExpertResult
 from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
@@ -223,6 +224,7 @@ class ModelResult(Part):
     digest: str | None = None
     classification: Classification = Classification()
     calibration: Calibration = Calibration()
+    band: Band | None = None
     forecast: ReturnForecast = ReturnForecast()
     trading: Trading = Trading()
     importance: tuple[Importance, ...] = ()
