@@ -40,8 +40,9 @@ class Terminal:
         done = len(plan.stages) - len(plan.to_do)
         lead = f"plan: {len(plan.to_do)} stages to do, {done} there already" if plan.to_do else f"plan: all {done} stages are there already"
         self.said(f"{lead}; at most {plan.memory_mb:,} MiB of {plan.available_mb:,} MiB free; {plan.workers} models at a time")
+        width = max(len(planned.stage.name) for planned in plan.stages)
         for planned in plan.stages:
-            self.said(f"  {planned.stage.name:<22} {'kept in ' + planned.stage.folder if planned.cached else 'to do'}")
+            self.said(f"  {planned.stage.name:<{width}} {'kept in ' + planned.stage.folder if planned.cached else 'to do'}")
         if plan.to_do:
             self.said("  time: estimated for each stage once its first steps have run")
         if plan.memory_mb > plan.available_mb:

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from barmill.console.judged_bands import Band
 from barmill.console.judged_explanations import ExplanationStability
 from barmill.console.parts import Number, Part
 
@@ -94,6 +95,7 @@ class PathsOfModel(Part):
     distribution: dict[str, Spread] = Field(default_factory=dict[str, Spread])
     splits: tuple[SplitScore, ...] = ()
     is_oos: Stability | None = None
+    band: Band | None = None
     oof: OutOfFold | None = None
     looks_at: dict[str, ExplanationStability] = Field(default_factory=dict[str, ExplanationStability])
 

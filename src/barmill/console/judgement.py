@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from barmill.console.judged_bands import Band
 from barmill.console.judged_experts import ExpertResult
 from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
@@ -223,11 +224,19 @@ class ModelResult(Part):
     digest: str | None = None
     classification: Classification = Classification()
     calibration: Calibration = Calibration()
+    band: Band | None = None
     forecast: ReturnForecast = ReturnForecast()
     trading: Trading = Trading()
     importance: tuple[Importance, ...] = ()
     explanation: Explanation | None = None
     fit: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class Note(Part):
+    """What is to be known of a model's parameters."""
+
+    model: str
+    text: str = ""
 
 
 class Oracle(Part):
@@ -286,6 +295,7 @@ class Judgement(Part):
     splits: Splits = Splits()
     costs: Costs = Costs()
     models: tuple[ModelResult, ...] = ()
+    notes: tuple[Note, ...] = ()
     baselines: dict[str, Trading] = Field(default_factory=dict[str, Trading])
     oracle: Oracle | None = None
     ledger: TrialCount = TrialCount()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from barmill.console import charts, leaderboard_sections, luck_sections
+from barmill.console.band_sections import band_blocks
 from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
@@ -50,6 +51,7 @@ SECTIONS = (
     ("confusion", "Confusion"),
     ("training", "Training"),
     ("oracle", "Oracle"),
+    ("bands", "Do the bands hold?"),
     ("experts", "Other questions"),
     ("tuning", "Tuning"),
     ("leakage", "Leakage"),
@@ -71,6 +73,7 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
         "luck": judgement.overfitting,
         "explanations": explained_models(judgement),
         "oracle": judgement.oracle,
+        "bands": band_blocks(judgement),
         "experts": judgement.experts,
         "tuning": judgement.tuning,
         "leakage": judgement.leakage,
@@ -126,6 +129,7 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "fits": [(model, fit_parts(model.fit)) for model in judgement.models],
         "health": health_table(judgement),
         "oracle": oracle_rows(judgement),
+        "band_blocks": band_blocks(judgement),
         "experts": expert_parts(judgement),
         "glossary": GLOSSARY,
         "drawn": drawn,

@@ -8,6 +8,7 @@ from barmill.pipeline.comparing_runs import compare_runs
 from barmill.pipeline.ensembles.dropping import degradation_lines
 from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
 from barmill.pipeline.inputs import with_series
+from barmill.pipeline.notes import Note, notes_on
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
@@ -18,6 +19,7 @@ from barmill.pipeline.tuning.tuning_run import TuningRun, tune_recipe
 
 __all__ = [
     "Listener",
+    "Note",
     "Plan",
     "PlannedStage",
     "Recipe",
@@ -27,6 +29,7 @@ __all__ = [
     "TuningRun",
     "compare_runs",
     "degradation_lines",
+    "notes_on",
     "plan_recipe",
     "read_recipe",
     "recipe_file",

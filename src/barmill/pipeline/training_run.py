@@ -34,6 +34,7 @@ from barmill.pipeline.leakage import check_leakage, leakage_section
 from barmill.pipeline.luck import luck_section
 from barmill.pipeline.memory_watch import MemoryWatch
 from barmill.pipeline.model_stages import origins, portable_recipe, recipe_fingerprint
+from barmill.pipeline.notes import notes_on
 from barmill.pipeline.plan import Stages, plan_run, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
@@ -314,6 +315,7 @@ def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: 
     evidence.write(workspace.root)
     judgement["degradations"] = degradations(inputs.recipe)
     applied = inputs.recipe.profile
+    judgement["notes"] = [note.to_json() for note in notes_on(tuned_recipe(inputs.recipe, workspace, stages.tuned))]
     judgement["profile"] = None if applied is None else applied.model_dump(mode="json")
     judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)
     judgement["fingerprints"] = _fingerprints(inputs, stages, workspace)
