@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.bundles.forecast import forecast_columns
-from barmill.bundles.forecast_band import ForecastBand
+from barmill.bundles.forecast_band import ForecastBand, Widen
 from barmill.bundles.guard import guard
 from barmill.ensembles.contract import Said
 from barmill.errors import ForecastError, SchemaError
@@ -72,13 +72,22 @@ class Direction:
         return Said(self.calibration.apply(raw.logits, regime), raw.expected, quantiles)
 
     def forecast(
-        self, raw: RawForecast, scale: Float64Array, rows: Rows, *, place: str, banded: bool = False, regimes: "Regimes | None" = None
+        self,
+        raw: RawForecast,
+        scale: Float64Array,
+        rows: Rows,
+        *,
+        place: str,
+        banded: bool = False,
+        regimes: "Regimes | None" = None,
+        widen: Widen | None = None,
     ) -> Columns:
         """The columns, returns in units of `scale` (n,), once the guard has seen them.
 
         rows : what an error calls the rows
         banded : with the band, where there is one
         regimes : where calibration or the band goes by them
+        widen : what makes the band of each row instead of the band as it stands in the bundle
         """
         check_rows(raw, rows, place)
         told = regimes or Regimes()
@@ -92,7 +101,7 @@ class Direction:
         for level, column in enumerate(("q05", "q50", "q95")):
             found[column] = said.quantiles[:, level] * scale
         if banded and self.band is not None:
-            bounds = self.band.of(said, told.band)
+            bounds = self.band.of(said, told.band) if widen is None else widen(*self.band.ends(said), scale)
             found["lower"], found["upper"] = bounds.lower * scale, bounds.upper * scale
         guard(found, rows, place=place)
         return found
