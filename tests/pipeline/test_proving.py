@@ -129,14 +129,14 @@ def test_settings_chosen_by_the_test_rows_are_refused(recipe, tmp_path, monkeypa
         for start in range(8):
             inputs = scaled.names[start::8]
             model = fit(entry.model_copy(update={"inputs": inputs}), parts, scaled, recipe, window, **more)
-            score = direction_score(model.p_up(scaled.view(now.fold.test, window, inputs)), direction).total
+            score = direction_score(model.p_up(scaled.view(now.fold.test, window, inputs), None), direction).total
             if best is None or score > best[0]:
                 best = score, model, inputs
         now.inputs = best[2]
         return best[1]
 
     def forecast(self, model, scaled, fold, window, entry):
-        return model.p_up(scaled.view(fold.test, window, now.inputs))
+        return model.p_up(scaled.view(fold.test, window, now.inputs), None)
 
     monkeypatch.setattr(market_proof._Market, "_judge", remembering)
     monkeypatch.setattr(market_proof._Market, "_forecast", forecast)
