@@ -1,23 +1,28 @@
 """From the words of a recipe to a fitted ensemble: which columns tell its regimes, and which fit makes it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from barmill.ensembles.catalogue import ensemble_spec
 from barmill.ensembles.contract import Combiner, FitRows, Float64Array, Member
 from barmill.ensembles.fusion import fit_fusion
 from barmill.ensembles.gating import cross_fitted, fit_gating
-from barmill.ensembles.out_of_fold import OutOfFold
+from barmill.ensembles.out_of_fold import OutOfFold, rows_at
 from barmill.ensembles.params import FusionParams, VotingParams
 from barmill.ensembles.stacking import Extra, fit_stacking
 from barmill.ensembles.voting import fit_voting
 from barmill.labels import Labels
+from barmill.models.contract import RawForecast
 from barmill.pipeline.dataset import ScaledData
 from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.regime_features import gate_params, regimes_of
 from barmill.splits import PurgedKFold
+
+Rows = npt.NDArray[np.int64]
 
 
 def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int) -> Combiner:
@@ -45,7 +50,30 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
     return fit_stacking(str(spec.meta_learner), params, members, rows, seed=seed, extra=extra, regime_columns=places or None, folds=folds)
 
 
-def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+def cross_combined(ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int) -> RawForecast:
+    """What the ensemble says of the rows of `told`, each by a combiner that was fitted on other folds of them, purged of its label.
+
+    Arguments as of `fit_combiner`. The members' forecasts behind such a fit are their own out-of-fold ones, and their models saw the
+    row: as in every stacking, so far as that goes, the row has had a say.
+    """
+    pieces: list[RawForecast] = []
+    for train, test in purged(ensemble, told, labels):
+        others = replace(told, rows=rows_at(told.rows, train), positions=told.positions[train], fold=told.fold[train])
+        combiner, rows = fit_combiner(ensemble, members, others, labels, seed=seed), rows_at(told.rows, test)
+        pieces.append(combiner.combine(rows.said, rows.regimes))
+    return RawForecast(
+        np.concatenate([raw.logits for raw in pieces]),  # folds are contiguous and in time order, and hold each row once
+        _joined([raw.expected for raw in pieces]),
+        _joined([raw.quantiles for raw in pieces]),
+    )
+
+
+def _joined(pieces: list[Float64Array | None]) -> Float64Array | None:
+    given = [piece for piece in pieces if piece is not None]
+    return np.concatenate(given) if len(given) == len(pieces) else None
+
+
+def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels) -> list[tuple[Rows, Rows]]:
     """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels."""
     oof = ensemble.oof
     splitter = PurgedKFold(oof.n_folds, purge=oof.purge_bars, embargo=oof.embargo_bars)
@@ -86,4 +114,4 @@ def summary_of(combiner: Combiner) -> Mapping[str, Any]:
     return getattr(combiner, "summary", {})
 
 
-__all__ = ["fit_combiner", "purged", "regime_table", "shares_of", "summary_of"]
+__all__ = ["cross_combined", "fit_combiner", "purged", "regime_table", "shares_of", "summary_of"]
