@@ -12,7 +12,7 @@ from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
 from barmill.console.judged_luck import Overfitting
 from barmill.console.judged_paths import CrossValidation
-from barmill.console.judged_process import Leakage, OtherLedger, Tuning
+from barmill.console.judged_process import Degradation, Leakage, OtherLedger, Tuning
 from barmill.console.parts import Interval, Number, Part
 
 FORMAT = 1
@@ -298,6 +298,7 @@ class Judgement(Part):
     leaderboard: Leaderboard | None = None
     profile: Profile | None = None
     experts: tuple[ExpertResult, ...] = ()
+    degradations: tuple[Degradation, ...] = ()
 
     @property
     def selected(self) -> ModelResult | None:

@@ -10,6 +10,7 @@ from barmill.models.catalogue import spec_of
 from barmill.models.resolutions import finest_first
 from barmill.pipeline.bands.config import UncertaintyConfig
 from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.regime_features import regimes_of
 from barmill.pipeline.job import EnsembleJob, ModelJob
 from barmill.pipeline.recipe import Recipe
@@ -26,10 +27,16 @@ def ensemble_card(job: EnsembleJob, bars: Bars, data: Dataset, selection: dict[s
     """The same of an ensemble."""
     spec = ensemble_spec(job.ensemble.kind)
     members = ", ".join(f"{entry.label} ({entry.name})" for entry in job.recipe.members(job.ensemble))
-    lead = f"{spec.summary[:1].upper()}{spec.summary[1:]} (ensemble). Members: {members}."
+    lead = f"{spec.summary[:1].upper()}{spec.summary[1:]} (ensemble). Members: {members}.{_without(job.ensemble)}"
     regimes = regimes_of(job.ensemble).all
     inputs = f"those of its members{', and ' + ', '.join(regimes) if regimes else ''}"
     return _card(job.ensemble.label, lead, inputs, job.recipe, bars, data, selection)
+
+
+def _without(ensemble: EnsembleConfig) -> str:
+    """Which members that the recipe names it goes without."""
+    said = [f"'{one.member}', which {one.reason if one.what == 'incompatible' else 'failed'}" for one in ensemble.dropped]
+    return f" **Degraded**: it goes without {'; '.join(said)}." if said else ""
 
 
 def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:
