@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from barmill.console.judged_ensembles import EnsembleResult, Overhead
 from barmill.console.judged_experts import ExpertResult
 from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
@@ -180,12 +181,14 @@ class Importance(Part):
 
 
 class ModelResult(Part):
-    """One model, judged as the bundle that a server would load; `model` is its name in the catalogue."""
+    """One model, judged as the bundle that a server would load; `model` is its name in the catalogue, `members` what an ensemble
+    combines."""
 
     name: str
     model: str = ""
     family: str = ""
     view: str = ""
+    members: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     selected: bool = False
     bundle: str | None = None
@@ -267,6 +270,7 @@ class Judgement(Part):
     leaderboard: Leaderboard | None = None
     profile: Profile | None = None
     experts: tuple[ExpertResult, ...] = ()
+    ensembles: tuple[EnsembleResult, ...] = ()
 
     @property
     def selected(self) -> ModelResult | None:
@@ -289,6 +293,7 @@ class Timings(Part):
     peak_memory_mb: Number = None
     estimated_memory_mb: Number = None
     latency: dict[str, Latency] = Field(default_factory=dict[str, Latency])
+    ensembles: dict[str, Overhead] = Field(default_factory=dict[str, Overhead])
 
 
 class Environment(Part):

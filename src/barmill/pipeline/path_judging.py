@@ -33,6 +33,7 @@ from barmill.evaluation import (
 from barmill.pipeline.cutting import folds_told
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
+from barmill.pipeline.ensembles.judged_diversity import diversity_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.judged import judged_in
 from barmill.pipeline.model_fit import up_of
@@ -51,14 +52,15 @@ SPREAD_OF = (*OF_TRADING, *OF_FORECASTS)
 class SplitResult:
     """What one model did in one split.
 
-    positions : int64 (n_test,), labels of the run that judged; p_up : float64 (n_test,); thresholds : of its trading rule
+    positions : int64 (n_test,), labels of the run that judged; p : float64 (n_test,), p_up of two classes, or (n_test, 3)
+    thresholds : of its trading rule
     centre, low, high : float64 (n_test,), net log returns: E_r, or q50 where the model has none; q05; q95
     fitted_on : labels of the run that anything of it was fitted on
     summary : as the worker wrote it
     """
 
     positions: Positions
-    p_up: Float64Array
+    p: Float64Array
     thresholds: Thresholds
     centre: Float64Array
     low: Float64Array
@@ -74,7 +76,12 @@ class SplitResult:
         low, middle, high = (np.ascontiguousarray(level) for level in tensors["quantiles"].T)
         centre = tensors.get("expected", middle)
         seen = Ranges(tensors["fitted_on"])
-        return cls(tensors["positions"], up_of(tensors["p"]), thresholds, centre, low, high, seen, summary)
+        return cls(tensors["positions"], tensors["p"], thresholds, centre, low, high, seen, summary)
+
+    @property
+    def p_up(self) -> Float64Array:
+        """float64 (n_test,)."""
+        return up_of(self.p)
 
     @property
     def told(self) -> dict[str, Any]:
@@ -107,14 +114,20 @@ def write_judgement(
     curves: dict[str, Float64Array] = {}
     returns: dict[str, Float64Array] = {}
     losses: dict[str, Float64Array] = {}
+    heard: dict[str, list[SplitResult]] = {}
     for entry in judged_in(inputs.recipe):
-        results = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
+        results = heard[entry.label] = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
         told, backtests, losses[entry.label] = judged.model(entry.label, entry.members, results)
         models.append(told)
         curves |= {f"{entry.label}|{number}": result.equity_at_bars for number, result in enumerate(backtests)}
         returns[f"{MEAN}|{entry.label}"] = np.mean([result.net for result in backtests], axis=0)
         returns[f"{TYPICAL}|{entry.label}"] = backtests[_typical([result.metrics["sharpe"] for result in backtests])].net
-    write_new(folder / "cross_validation.json", readable_json(without_nan({**judged.cut(), "models": models})))
+    diversity = {
+        entry.label: judged.diversity(entry.members, [heard[member] for member in entry.members])
+        for entry in judged_in(inputs.recipe)
+        if entry.members
+    }
+    write_new(folder / "cross_validation.json", readable_json(without_nan({**judged.cut(), "models": models, "diversity": diversity})))
     write_new(folder / "paths.parquet", _drawn(judged.path.bars.open_time, curves))
     write_new(folder / "returns.safetensors", save_tensors({name: np.ascontiguousarray(row) for name, row in returns.items()}))
     rows = {DECISION: data.labels.t0[development.covered], UP: judged.up[development.covered]}
@@ -134,6 +147,14 @@ class _Paths:
         config = self.inputs.recipe.cross_validation
         assert config is not None
         return folds_told(self.development, config.method, self.inputs.bars)
+
+    def diversity(self, members: tuple[str, ...], results: list[list[SplitResult]]) -> dict[str, Any]:
+        """How differently the members of an ensemble err: each label as often as it was forecast, by models that did not see it.
+
+        results : of each member
+        """
+        y = self.data.labels.classes(self.data.n_classes)[np.concatenate([one.positions for one in results[0]])]
+        return diversity_of(members, [np.concatenate([one.p for one in each]) for each in results], y)
 
     def model(
         self, label: str, members: tuple[str, ...], results: list[SplitResult]

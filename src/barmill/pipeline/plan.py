@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from barmill.pipeline.ensembles.run_stages import ensemble_stages, training_folds
+from barmill.pipeline.ensembles.run_stages import ensemble_stages, evidence_stage, training_folds
 from barmill.pipeline.ensembles.stages import OofStages
 from barmill.pipeline.events import Plan, PlannedStage
 from barmill.pipeline.experts.stages import ExpertStages, expert_stages, question_stages
@@ -30,6 +30,7 @@ class Stages:
     models: dict[str, ModelStages]
     out_of_fold: dict[str, OofStages]
     ensembles: dict[str, ModelStages]
+    evidence: dict[str, Stage]
     cross_validation: Stage | None
     judgement: Stage
     questions: dict[str, Stage]
@@ -69,7 +70,11 @@ class Stages:
     def all(self) -> tuple[Stage, ...]:
         each = [stage for model in self.models.values() for stage in (model.fit, model.calibrate, model.bundle, model.forecast)]
         folds = [stage for cut in self.out_of_fold.values() for stage in cut.all]
-        combined = [stage for one in self.ensembles.values() for stage in (one.fit, one.calibrate, one.bundle, one.forecast)]
+        combined = [
+            stage
+            for label, one in self.ensembles.items()
+            for stage in (one.fit, one.calibrate, self.evidence[label], one.bundle, one.forecast)
+        ]
         each = [*self.tuned.values(), *each, *folds, *combined]
         validated = (self.cross_validation,) if self.cross_validation else ()
         experts = [stage for expert in self.experts.values() for stage in expert.all]
@@ -127,6 +132,7 @@ def stages_of(inputs: RunInputs) -> Stages:
     models = {entry.label: model_stages(inputs, entry, scaled.key, labels.key, tuned.get(entry.label)) for entry in recipe.base_models}
     out_of_fold = training_folds(inputs, table.key, splits.key)
     ensembles = {one.label: ensemble_stages(inputs, one, models, out_of_fold) for one in recipe.combined}
+    evidence = {one.label: evidence_stage(inputs, one, ensembles[one.label]) for one in recipe.combined}
     cross_validation = None
     if recipe.cross_validation is not None:
         cross_validation = Stage(
@@ -156,7 +162,7 @@ def stages_of(inputs: RunInputs) -> Stages:
     questions = question_stages(inputs, features.key, splits.key)
     experts = expert_stages(inputs, questions, scaled.key, recipe_fingerprint(inputs))
     shared = (bars, features, labels, splits, fitted, scaled, leakage)
-    return Stages(*shared, models, out_of_fold, ensembles, cross_validation, judgement, questions, experts)
+    return Stages(*shared, models, out_of_fold, ensembles, evidence, cross_validation, judgement, questions, experts)
 
 
 def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:

@@ -15,7 +15,9 @@ from barmill.market import Bars
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import Window
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
+from barmill.pipeline.ensembles.overhead import overheads
 from barmill.pipeline.ensembles.running import fit_ensembles
+from barmill.pipeline.ensembles.section import ensembles_section
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.experts.judging import experts_section, judge_experts
@@ -162,8 +164,10 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
     judgement = _judgement(inputs, stages, workspace, trials.ledger)
     _publish(stages, workspace, judgement)
     earlier = _earlier_timings(root)
+    seconds = {**earlier.get("stages", {}), **clock.seconds}
     timings = {
-        "stages": {**earlier.get("stages", {}), **clock.seconds},
+        "stages": seconds,
+        "ensembles": overheads(inputs.recipe, seconds),
         "latency": latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {})),
         "wall_s": time.perf_counter() - began,
         "peak_memory_mb": memory.peak_mb,
@@ -280,6 +284,10 @@ def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: 
     applied = inputs.recipe.profile
     judgement["profile"] = None if applied is None else applied.model_dump(mode="json")
     judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)
+    judgement["ensembles"] = ensembles_section(inputs, stages, workspace, judgement)
+    judgement["leaderboard"]["ensembles"] = {
+        one["name"]: one["comparison"]["words"] for one in judgement["ensembles"] if one["comparison"] is not None
+    }
     judgement["fingerprints"] = _fingerprints(inputs, stages, workspace)
     return judgement
 

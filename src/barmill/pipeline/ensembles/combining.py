@@ -1,11 +1,12 @@
 """From the words of a recipe to a fitted ensemble: which columns tell its regimes, and which fit makes it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from barmill.ensembles.catalogue import ensemble_spec
+from barmill.ensembles.compatibility import renormalised
 from barmill.ensembles.contract import Combiner, FitRows, Float64Array, Member
 from barmill.ensembles.fusion import fit_fusion
 from barmill.ensembles.gating import cross_fitted, fit_gating
@@ -28,7 +29,7 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
     """
     spec, rows = ensemble_spec(ensemble.kind), told.rows
     if ensemble.method == "voting":
-        params = VotingParams.model_validate({**ensemble.config, "voting_type": ensemble.voting_type or "soft"})
+        params = VotingParams.model_validate({**_votes(ensemble, members), "voting_type": ensemble.voting_type or "soft"})
         return fit_voting(params, members, rows)
     if ensemble.method == "gating":
         return fit_gating(ensemble.gating.method, gate_params(ensemble), members, _of_gate(rows, ensemble), seed=seed)
@@ -45,10 +46,20 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
     return fit_stacking(str(spec.meta_learner), params, members, rows, seed=seed, extra=extra, regime_columns=places or None, folds=folds)
 
 
-def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-    """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels."""
+def _votes(ensemble: EnsembleConfig, members: Sequence[Member]) -> Mapping[str, Any]:
+    """The parameters of a vote; weights that are given are shared among the members that there are."""
+    weights: Any = ensemble.config.get("weights")
+    if isinstance(weights, Mapping) and set(weights) != {member.label for member in members}:
+        return {**ensemble.config, "weights": renormalised(cast(Mapping[str, float], weights), members)}
+    return ensemble.config
+
+
+def purged(
+    ensemble: EnsembleConfig, told: OutOfFold, labels: Labels, n_folds: int | None = None
+) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels; as many as members have unless given."""
     oof = ensemble.oof
-    splitter = PurgedKFold(oof.n_folds, purge=oof.purge_bars, embargo=oof.embargo_bars)
+    splitter = PurgedKFold(n_folds or oof.n_folds, purge=oof.purge_bars, embargo=oof.embargo_bars)
     return [(fold.train.positions(), fold.test.positions()) for fold in splitter.folds(labels.take(told.positions))]
 
 
@@ -69,9 +80,11 @@ def regime_table(ensemble: EnsembleConfig, data: ScaledData) -> Float64Array | N
     return np.ascontiguousarray(data.values[:, [data.names.index(name) for name in names]]) if names else None
 
 
-def shares_of(combiner: Combiner, members: Sequence[Member]) -> dict[str, float]:
-    """How much each member, or of a stacking each meta-feature, weighs in what it says; together 1."""
-    summary = summary_of(combiner)
+def shares_in(summary: Mapping[str, Any], members: Sequence[Member]) -> dict[str, float]:
+    """How much each member, or of a stacking each meta-feature, weighs in what an ensemble says; together 1.
+
+    summary : of its fit
+    """
     if "importance" in summary:
         found = {name: abs(value) for name, value in summary["importance"]["p_up"].items()}
     else:
@@ -86,4 +99,4 @@ def summary_of(combiner: Combiner) -> Mapping[str, Any]:
     return getattr(combiner, "summary", {})
 
 
-__all__ = ["fit_combiner", "purged", "regime_table", "shares_of", "summary_of"]
+__all__ = ["fit_combiner", "purged", "regime_table", "shares_in", "summary_of"]

@@ -25,7 +25,8 @@ def fit_ensembles(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: 
     recipe : of the run, with the parameters that were tuned
     """
     for name, cut in stages.out_of_fold.items():
-        if all(workspace.record(one.calibrate) is not None for one in stages.ensembles.values()):
+        fitted = [one.calibrate for one in stages.ensembles.values()]
+        if all(workspace.record(stage) is not None for stage in (*fitted, *stages.evidence.values())):
             break
         _forecast_folds(inputs, recipe, stages, name, cut, workspace, workers, listener)
     run_jobs(_ensemble_jobs(inputs, recipe, stages, workspace), workers, listener)
@@ -65,7 +66,7 @@ def _ensemble_jobs(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace:
     jobs: list[Job] = []
     for ensemble in recipe.combined:
         label, own = ensemble.label, stages.ensembles[ensemble.label]
-        written = {"fit": own.fit, "calibrate": own.calibrate, "bundle": own.bundle}
+        written = {"fit": own.fit, "calibrate": own.calibrate, "evidence": stages.evidence[label], "bundle": own.bundle}
         if all(workspace.record(stage) is not None for stage in written.values()):
             continue
         members = [entry.label for entry in recipe.members(ensemble)]

@@ -15,7 +15,7 @@ from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
-from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, shares_of
+from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, shares_in, summary_of
 from barmill.pipeline.ensembles.folding import forecast_fold
 from barmill.pipeline.ensembles.members import members_of, said_out_of_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
@@ -67,7 +67,8 @@ class SplitEnsembles:
         said = {"test": Said(calibration.apply(raw.logits), raw.expected, z)}
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         thresholds = fit_thresholds(chosen, recipe.rule)
-        return SplitForecast(said, thresholds, told.positions, up_of(taught), {"share": shares_of(combiner, members)}), seen
+        shares = shares_in(summary_of(combiner), members)
+        return SplitForecast(said, thresholds, told.positions, up_of(taught), {"share": shares}), seen
 
     def _forecasts(self, refs: SplitRefs, label: str) -> bytes:
         return (self.workspace.path(refs.models[label].stage) / "forecasts.safetensors").read_bytes()
