@@ -108,6 +108,10 @@ def model(name: str, number: int, selected: bool, classes: int = 2, **trading: A
             "ece_before": 0.0312,
             "ece": 0.0094 + 0.002 * number,
             "mce": 0.071,
+            "ece_equal_mass": 0.0102,
+            "rmsce_debiased": 0.0061,
+            "brier_parts": {"reliability": 0.00021, "resolution": 0.00064, "uncertainty": 0.24989},
+            "gain": {"verdict": "no difference beyond chance" if number else "helped"},
             "reliability": reliability(rng),
         },
         "forecast": {

@@ -178,3 +178,10 @@ def test_the_command_renders_into_the_run_or_elsewhere(
 def test_importing_the_console_loads_neither_plotly_nor_jinja() -> None:
     code = "import sys, barmill.console; print([name for name in ('plotly', 'jinja2', 'pandas', 'polars') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.strip() == "[]"
+
+
+def test_says_whether_calibration_helped_where_it_was_not_fitted(usual_run: Path) -> None:
+    text = render_report(usual_run).decode()
+    assert "temperature scaling, 0.0312 without: helped" in text
+    assert "temperature scaling, 0.0312 without: no difference beyond chance" in text
+    assert "Resolution (0 tells nothing apart)" in text

@@ -107,7 +107,7 @@ def _roomy(values: list[float]) -> tuple[float, float]:
 
 
 def reliability(model: ModelResult, number: int, extent: Extent) -> Figure | None:
-    """Share of ups against forecast p_up, with its Wilson band, the diagonal and how many forecasts there were."""
+    """Share of ups against forecast p_up, with its band, the diagonal and how many forecasts there were."""
     curve = model.calibration.reliability
     columns = zip(curve.mean_p, curve.share, curve.low, curve.high, curve.count, strict=False)
     bins = sorted((p, share, low, high, count) for p, share, low, high, count in columns if p is not None and share is not None and count)

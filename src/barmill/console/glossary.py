@@ -5,7 +5,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Bar", "One record of open, high, low, close and volume. It is known only once it has closed."),
     ("Base rate", "The share of ups. A forecast that always says the base rate has the log loss called base."),
     ("Basis point (bps)", "A hundredth of a percent."),
-    ("Brier score", "The mean squared distance between p_up and what happened (0 or 1). Lower is better."),
+    (
+        "Brier score",
+        "The mean squared distance between p_up and what happened (0 or 1). Lower is better. It is reliability (how far forecasts lie from "
+        "what came of them) less resolution (how far they tell rows apart), plus an uncertainty that nobody can help.",
+    ),
     ("Calibration", "Making probabilities mean what they say: of the forecasts of 60 %, 60 % come true. Fitted on rows of its own."),
     ("Calmar ratio", "Yearly growth over the largest drawdown."),
     ("Cost paid", "All fees and slippage of the trades on the test block, as a share of a fixed capital."),
@@ -23,7 +27,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "The usual bar is 0.95.",
     ),
     ("E_r", "The expected net log return from entry to the label's end."),
-    ("ECE, MCE", "Expected and largest calibration error: how far p_up lies from the share that happened, over bins of equal width."),
+    (
+        "ECE, MCE",
+        "Expected and largest calibration error: how far p_up lies from the share that happened, over bins of equal width. Bins of equal "
+        "mass see more where forecasts crowd; both are above 0 by chance alone.",
+    ),
     ("Embargo", "Rows left out after a block, because what happens there still depends on it."),
     ("Exposure", "The share of bars with a position."),
     ("Haircut", "The share of a Sharpe ratio that goes once its test has paid for all the others that were made."),

@@ -111,13 +111,39 @@ class Classification(Part):
 
 
 class Reliability(Part):
-    """Share of ups against forecast p_up, with a Wilson band, a value per bin."""
+    """Share of ups against forecast p_up, with a band from resampled blocks, a value per bin of as many rows each as ties allow."""
 
     mean_p: tuple[Number, ...] = ()
     share: tuple[Number, ...] = ()
     low: tuple[Number, ...] = ()
     high: tuple[Number, ...] = ()
     count: tuple[Number, ...] = ()
+
+
+class BrierParts(Part):
+    """Brier score = reliability - resolution + uncertainty, but for what differs within bins."""
+
+    reliability: Number = None
+    resolution: Number = None
+    uncertainty: Number = None
+
+
+class CalibrationGain(Part):
+    """Whether calibration helped on rows that it did not see, by paired tests."""
+
+    verdict: str = ""
+
+
+class TriedCalibration(Part):
+    """One chain of calibrators that a choice among them tried."""
+
+    methods: tuple[str, ...] = ()
+
+
+class CalibrationChoice(Part):
+    """What came of leaving the choice of calibrators open."""
+
+    tried: tuple[TriedCalibration, ...] = ()
 
 
 class Calibration(Part):
@@ -127,6 +153,11 @@ class Calibration(Part):
     ece_before: Number = None
     ece: Number = None
     mce: Number = None
+    ece_equal_mass: Number = None
+    rmsce_debiased: Number = None
+    brier_parts: BrierParts = BrierParts()
+    gain: CalibrationGain | None = None
+    chosen_by: CalibrationChoice | None = None
     reliability: Reliability = Reliability()
 
 

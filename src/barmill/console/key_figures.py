@@ -98,13 +98,15 @@ def joined(*parts: str) -> str:
 
 
 def calibration_gain(model: ModelResult) -> str:
-    """What calibration did to the calibration error, for better or worse."""
+    """What calibration did to the calibration error, for better or worse, and whether that is more than chance."""
     calibration = model.calibration
     if not calibration.methods:
-        return "not calibrated"
+        tried = calibration.chosen_by.tried if calibration.chosen_by else ()
+        return f"not calibrated: of {plural(len(tried), 'calibration')} tried none helped for sure" if tried else "not calibrated"
     how = listed([name.replace("_", " ") for name in calibration.methods])
     before = fixed(calibration.ece_before, 4)
-    return f"{how}, {before} without" if calibration.ece_before is not None else f"by {how}"
+    told = f"{how}, {before} without" if calibration.ece_before is not None else f"by {how}"
+    return told if calibration.gain is None else f"{told}: {calibration.gain.verdict}"
 
 
 def _tone(standing: Standing) -> Tone:

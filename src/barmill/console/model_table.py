@@ -155,8 +155,20 @@ ALL_FIGURES: tuple[tuple[str, tuple[tuple[str, Figure], ...]], ...] = (
             ("Brier score", lambda m: fixed(m.classification.brier, 4)),
             ("MCC", lambda m: fixed(m.classification.mcc, 3)),
             ("F1", lambda m: fixed(m.classification.f1, 3)),
-            ("Largest calibration gap (MCE)", lambda m: fixed(m.calibration.mce, 3)),
+        ),
+    ),
+    (
+        "Calibration",
+        (
             ("Calibrated by", lambda m: ", ".join(name.replace("_", " ") for name in m.calibration.methods) or "nothing"),
+            ("Did it help on the test block?", lambda m: m.calibration.gain.verdict if m.calibration.gain else NOT_AVAILABLE),
+            ("ECE, bins of equal width", lambda m: fixed(m.calibration.ece, 4)),
+            ("ECE, bins of equal mass", lambda m: fixed(m.calibration.ece_equal_mass, 4)),
+            ("Root mean square error, bias removed", lambda m: fixed(m.calibration.rmsce_debiased, 4)),
+            ("Largest calibration gap (MCE)", lambda m: fixed(m.calibration.mce, 3)),
+            ("Reliability, of the Brier score (0 is honest)", lambda m: fixed(m.calibration.brier_parts.reliability, 5)),
+            ("Resolution (0 tells nothing apart)", lambda m: fixed(m.calibration.brier_parts.resolution, 5)),
+            ("Uncertainty (of what came)", lambda m: fixed(m.calibration.brier_parts.uncertainty, 5)),
         ),
     ),
     (

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.artefacts import read_json, sha256
-from barmill.bundles import BundleContents, Volatility, assemble, publish
+from barmill.bundles import BundleContents, ForecastBand, Volatility, assemble, publish
 from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.image_scaling import ImageScaling
 from barmill.market import Bars
 from barmill.models.resolutions import finest_first, history_bars
+from barmill.pipeline.bands.fitting import read_band_of
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.learned import learned_outputs
@@ -44,6 +45,7 @@ class QuestionParts:
     model_card: str
     quantiles: ResidualQuantiles | None = None
     volatility: Volatility | None = None
+    band: ForecastBand | None = None
     thresholds: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -67,6 +69,7 @@ def direction_parts(job: ModelJob, workspace: Workspace, data: Dataset, bars: Ba
         model_card=model_card(job, bars, data, read_json(calibrated / "selection.json")),
         quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
+        band=read_band_of(calibrated),
         thresholds=read_json(calibrated / "thresholds.json"),
     )
 
@@ -90,6 +93,7 @@ def _contents(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, pa
         calibration=Calibration.from_json(read_json(calibrated / "calibration.json")),
         quantiles=parts.quantiles,
         volatility=parts.volatility,
+        band=parts.band,
         thresholds=parts.thresholds,
         metrics={"selection": read_json(calibrated / "selection.json")},
         reference_profile=reference_profile(data.values, parts.train, data.names),

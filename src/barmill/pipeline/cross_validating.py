@@ -13,6 +13,9 @@ from safetensors.numpy import save as save_tensors
 from barmill.artefacts import readable_json, without_nan, write_new
 from barmill.evaluation import Ledger, Thresholds, classification_metrics, sharpe_ratio
 from barmill.market import Bars
+from barmill.pipeline.bands.applying import apply_band
+from barmill.pipeline.bands.checking import check_band_rows
+from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.dataset import Dataset, Positions, load_bars
 from barmill.pipeline.development import Development
 from barmill.pipeline.ensembles.said import said_by, said_tensors
@@ -59,6 +62,7 @@ class _Folds:
         """Fit each model on what split `number` lets it learn from, combine them, and forecast its test rows."""
         fold = self.development.folds[number]
         parts = fold_parts(self.data.labels, self.development.train(fold), self.recipe, self.development.purge_bars)
+        check_band_rows(self.recipe, len(parts.get("conformal", ())), f"the conformal part of split {number}")
         rows = SplitRows(parts, self.development.test(fold), fold_data(self.data, parts["fit"], lambda: self.bars))
         for label, ref in refs.models.items():
             if self.workspace.record(ref.stage) is None:
@@ -80,7 +84,9 @@ class _Folds:
         model = fit_entry(entry, rows.parts, rows.scaled, self.recipe, window, explained=True)
         taught = model.p_up(rows.view("fit", window, entry.inputs))
         said = {name: said_by(model, rows.view(name, window, entry.inputs)) for name in rows.asked}
-        forecast = SplitForecast(said, model.thresholds, rows.parts["fit"], taught, looks_at(model))
+        config = self.recipe.inference.uncertainty
+        band = None if config is None else band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
+        forecast = SplitForecast(said, model.thresholds, rows.parts["fit"], taught, looks_at(model), band)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         with self.workspace.writing(stage) as folder:
             self._write(folder, forecast, seen, rows)
@@ -101,6 +107,10 @@ class _Folds:
         if said.expected is not None:
             tensors["expected"] = np.ascontiguousarray(said.expected * scale)
         tensors["quantiles"] = np.ascontiguousarray(said.quantiles * scale[:, None])
+        config = self.recipe.inference.uncertainty
+        if forecast.band is not None and config is not None:
+            tensors["band"] = apply_band(forecast.band, config, said, rows.scaled, test)
+            write_band(folder, forecast.band)
         if self.recipe.combined:
             for name, one in forecast.said.items():
                 tensors |= said_tensors(one, f"{name}|")

@@ -7,6 +7,7 @@ import numpy as np
 
 from barmill.labels import Labels, make_labels
 from barmill.market import Bars, Timeframe
+from barmill.pipeline.bands.checking import check_band_rows
 from barmill.pipeline.dataset import DEVELOPMENT, Positions
 from barmill.pipeline.development import Development, settled_before
 from barmill.pipeline.facts import block_told, blocks_in, moment
@@ -30,10 +31,14 @@ class CutLabels:
 
     @classmethod
     def of(cls, labels: Labels, recipe: Recipe, timeframe: Timeframe) -> "CutLabels":
-        """By the holdout and the slices of `recipe`. Raises: SplitError for a block that has nothing left."""
+        """By the holdout and the slices of `recipe`.
+
+        Raises: SplitError for a block that has nothing left, or one that is too small for the bands that are asked for.
+        """
         purge = recipe.splits.purge_bars(timeframe)
         cut = holdout(labels, recipe.splits, timeframe)
         blocks = {"train": cut.train, **validation_slices(labels, cut.validation, recipe.validation_shares, purge), "test": cut.test}
+        check_band_rows(recipe, len(blocks.get("conformal", ())))
         kept = sum(len(rows) for rows in blocks.values())
         dropped = dict(cut.dropped)
         dropped["between validation slices"] = len(labels.t0) - kept - sum(dropped.values())

@@ -10,9 +10,11 @@ import numpy as np
 from barmill.artefacts import readable_json, without_nan, write_folder, write_new
 from barmill.evaluation import classification_metrics, expected_calibration_error, permutation_importance
 from barmill.models.contract import FittedModel
+from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.bundling import direction_parts, fitted_files, publish_bundle
 from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.ensembles.said import said_by
 from barmill.pipeline.events import StageProgress
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.model_fit import calibrate_model, columns_of, fit_model, up_of
@@ -95,6 +97,11 @@ def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path)
     write_new(folder / "quantiles.json", readable_json(model.quantiles.to_json()))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
+    config = recipe.inference.uncertainty
+    if config is not None:
+        rows = data.positions["conformal"]
+        said = said_by(model, data.scaled_data.view(rows, job.window, entry.inputs))
+        write_band(folder, band_on(config, said, data.scaled_data, rows))
     write_new(folder / "importance.json", readable_json(importance))
     records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
     write_new(folder / "provenance.json", readable_json(records))

@@ -1,5 +1,6 @@
 """What a run starts from: the recipe, the bars that it names, and everything that follows from the two at once."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timefram
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import ModelParams, Window
 from barmill.models.resolutions import history_bars, usual_resolutions
+from barmill.pipeline.bands.checking import check_band_rows
+from barmill.pipeline.bands.regime import regime_name
 from barmill.pipeline.ensembles.regime_features import regimes_of
 from barmill.pipeline.family_inputs import check_experts, check_inputs, experts_inputs, features_by_family, inputs_by_family
 from barmill.pipeline.recipe import BarsSource, ExpertEntry, ModelEntry, Recipe
@@ -161,7 +164,9 @@ def find_file(path: Path, beside: Path | None) -> Path:
 
 def _planned(recipe: Recipe, bars: Bars) -> tuple[FeaturePlan, Recipe]:
     """The plan of the run, and the recipe with what each model sees of it where that goes by families."""
-    regimes = tuple(dict.fromkeys(name for ensemble in recipe.combined for name in regimes_of(ensemble).all))
+    of_band = regime_name(recipe.inference.uncertainty)
+    told = (*(name for ensemble in recipe.combined for name in regimes_of(ensemble).all), *([of_band] if of_band else []))
+    regimes = tuple(dict.fromkeys(told))
     plan = _plan(recipe, bars, regimes)
     entries, sources = recipe.base_models, bars.frame.columns
     if recipe.features.by_family:
@@ -209,3 +214,5 @@ def _check_length(inputs: RunInputs) -> None:
         parts = f"{warmup} to warm up the features, {gaps} for purge and embargo between the blocks, and some hundreds to learn from"
         mend = "Give more bars, or lower splits.embargo, the longest feature window or the model's window."
         raise SplitError(bars.instrument.symbol, f"{len(bars)} bars", expected=f"at least {needed}: {parts}", mend=mend)
+    slice_share = recipe.splits.validation * recipe.validation_shares.get("conformal", 0)
+    check_band_rows(recipe, math.ceil(len(bars) / recipe.labels.every * slice_share))

@@ -20,17 +20,18 @@ from barmill.evaluation import (
     calmar_ratio,
     classification_metrics,
     classification_scores,
-    expected_calibration_error,
     forecast_metrics,
     max_drawdown,
     positions,
     random_band,
-    reliability_curve,
     sharpe_ratio,
     sortino_ratio,
 )
 from barmill.labels import CLASS_NAMES, decision_bars
 from barmill.market import Bars, Calendar, cost_rate
+from barmill.pipeline.bands.fitting import read_band_of
+from barmill.pipeline.bands.judging import ENDS, BandJudge, overlap_of
+from barmill.pipeline.calibration_judging import calibration_judgement
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.events import Listener
 from barmill.pipeline.facts import facts
@@ -45,7 +46,6 @@ Float64Array = npt.NDArray[np.float64]
 REFERENCES = {"buy_and_hold": 1.0, "always_flat": 0.0}
 TIMES = ("open_time", "known_at")
 NOT_OUTPUTS = (*TIMES, "p_up_uncalibrated")
-CURVE_BINS = 10
 N_BOOT = 500  # resamples behind an interval
 LEAST_BLOCK = 20  # bars
 
@@ -141,10 +141,12 @@ class _Judge:
         p_up = at_rows["p_up"]
         p = p_up if n_classes == 2 else np.column_stack((at_rows["p_down"], 1 - at_rows["p_down"] - p_up, p_up))
         up = (self.y == n_classes - 1).astype(np.int8)
-        curve = reliability_curve(p_up, up, CURVE_BINS, overlap=self._overlap())
-        before, error = (expected_calibration_error(at_rows[name], up) for name in ("p_up_uncalibrated", "p_up"))
+        methods = Calibration.from_json(read_json(calibrated / "calibration.json")).methods
+        said_before, seed = at_rows["p_up_uncalibrated"], self.inputs.recipe.seed
+        overlap = overlap_of(self.data.labels, self.inputs.recipe.labels.every)
+        judged = calibration_judgement(p_up, said_before, up, methods, overlap=overlap, seed=seed)
         result, trading = self._trading(at_bars["p_up"], thresholds)
-        interval = auc_interval(p_up, up, self._block(), self.inputs.recipe.seed)
+        interval = auc_interval(p_up, up, self._block(), seed)
         model = {
             "name": label,
             "model": entry.name,
@@ -160,13 +162,8 @@ class _Judge:
                 "n": len(self.y),
                 "class_names": list(CLASS_NAMES[n_classes]),
             },
-            "calibration": {
-                "methods": list(Calibration.from_json(read_json(calibrated / "calibration.json")).methods),
-                "ece_before": before.ece,
-                "ece": error.ece,
-                "mce": error.mce,
-                "reliability": {name: getattr(curve, name).tolist() for name in ("mean_p", "share", "low", "high", "count")},
-            },
+            "calibration": {**judged, "chosen_by": read_json(calibrated / "selection.json").get("calibrated_by")},
+            "band": self._band(label, at_rows),
             "forecast": forecast_metrics(at_rows.get("E_r"), at_rows["q05"], at_rows["q50"], at_rows["q95"], self.realised),
             "trading": trading,
             "importance": _kept(calibrated / "importance.json") or [],
@@ -175,14 +172,18 @@ class _Judge:
         }
         return model, result
 
+    def _band(self, label: str, at_rows: dict[str, Float64Array]) -> dict[str, Any] | None:
+        """Whether the band that was served holds on the test block; None in a run without bands."""
+        config, band = self.inputs.recipe.inference.uncertainty, read_band_of(self._folder(label, "calibrate"))
+        if config is None or band is None:
+            return None
+        rows, every = self.data.positions["test"], self.inputs.recipe.labels.every
+        judge = BandJudge(config, self.data.scaled_data, self.inputs.bars, rows, every)
+        return judge.told([band], [np.column_stack([at_rows[end] for end in ENDS])])
+
     def _block(self) -> int:
         """Samples in a bootstrap block: at least as many as a label overlaps."""
         return max(1, self.inputs.recipe.labels.horizon // self.inputs.recipe.labels.every)
-
-    def _overlap(self) -> float:
-        """Samples that share one outcome, on average: what widens an interval made for independent rows."""
-        labels, every = self.data.labels, self.inputs.recipe.labels.every
-        return max(1.0, float((labels.t1 - labels.t0).mean()) / every)
 
     def _trading(self, p_up: Float64Array, thresholds: dict[str, float]) -> tuple[JudgedPath, dict[str, Any]]:
         recipe = self.inputs.recipe

@@ -17,6 +17,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import read_json, readable_json, without_nan, write_new
+from barmill.bundles import ForecastBand
 from barmill.evaluation import (
     JudgedPath,
     Thresholds,
@@ -30,6 +31,8 @@ from barmill.evaluation import (
     stability,
     winkler_score,
 )
+from barmill.pipeline.bands.fitting import read_band_of
+from barmill.pipeline.bands.judging import BandJudge
 from barmill.pipeline.cutting import folds_told
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
@@ -57,6 +60,7 @@ class SplitResult:
     centre, low, high : float64 (n_test,), net log returns: E_r, or q50 where the model has none; q05; q95
     fitted_on : labels of the run that anything of it was fitted on
     summary : as the worker wrote it
+    band : fitted in this split; ends : its lower and upper end, float64 (n_test, 2); None and NaN in a run without bands
     """
 
     positions: Positions
@@ -67,6 +71,8 @@ class SplitResult:
     high: Float64Array
     fitted_on: Ranges
     summary: Mapping[str, Any]
+    band: ForecastBand | None
+    ends: Float64Array
 
     @classmethod
     def read(cls, folder: Path) -> "SplitResult":
@@ -75,8 +81,9 @@ class SplitResult:
         thresholds = Thresholds(summary["thresholds"]["short_below"], summary["thresholds"]["long_above"])
         low, middle, high = (np.ascontiguousarray(level) for level in tensors["quantiles"].T)
         centre = tensors.get("expected", middle)
-        seen = Ranges(tensors["fitted_on"])
-        return cls(tensors["positions"], tensors["p"], thresholds, centre, low, high, seen, summary)
+        seen, band = Ranges(tensors["fitted_on"]), read_band_of(folder)
+        ends = np.full((len(low), 2), np.nan) if band is None else tensors["band"]
+        return cls(tensors["positions"], tensors["p"], thresholds, centre, low, high, seen, summary, band, ends)
 
     @property
     def p_up(self) -> Float64Array:
@@ -94,7 +101,7 @@ class SplitResult:
 class ForecastPath:
     """One walk through the development bars: what was forecast at each of its labels, and the signal that it gave.
 
-    positions : int64 (n,), ascending; p_up, signal : float64 (n,); centre, low, high : as in `SplitResult`
+    positions : int64 (n,), ascending; p_up, signal : float64 (n,); centre, low, high, ends : as in `SplitResult`
     """
 
     positions: Positions
@@ -103,6 +110,7 @@ class ForecastPath:
     centre: Float64Array
     low: Float64Array
     high: Float64Array
+    ends: Float64Array
 
 
 def write_judgement(
@@ -174,6 +182,7 @@ class _Paths:
             "distribution": {metric: spread([row[metric] for row in rows]) for metric in SPREAD_OF},
             "splits": splits,
             "is_oos": stability(*([split[name] for split in splits] for name in ("is_sharpe", "oos_sharpe"))).to_json(),
+            "band": self._band(paths, results),
             "oof": out_of_fold,
             "looks_at": _looks_at(results),
         }
@@ -182,10 +191,24 @@ class _Paths:
 
     def _paths(self, results: list[SplitResult]) -> list[ForecastPath]:
         """The splits' forecasts, put together so that each path holds every judged label once."""
-        said = [np.column_stack((one.p_up, signal_of(one.p_up, one.thresholds), one.centre, one.low, one.high)) for one in results]
+        said = [
+            np.column_stack((one.p_up, signal_of(one.p_up, one.thresholds), one.centre, one.low, one.high, one.ends)) for one in results
+        ]
         splitter = self.development.combinatorial
         walks = cpcv_paths(said, splitter.n_groups, splitter.n_test_groups) if splitter else np.concatenate(said)[np.newaxis]
-        return [ForecastPath(self.development.covered, *np.ascontiguousarray(walk.T)) for walk in walks]
+        covered = self.development.covered
+        return [
+            ForecastPath(covered, *map(np.ascontiguousarray, walk[:, :-2].T), ends=np.ascontiguousarray(walk[:, -2:])) for walk in walks
+        ]
+
+    def _band(self, paths: list[ForecastPath], results: list[SplitResult]) -> dict[str, Any] | None:
+        """Whether the bands of the splits hold on the rows that judged them; None in a run without bands."""
+        recipe, bands = self.inputs.recipe, [result.band for result in results if result.band is not None]
+        config = recipe.inference.uncertainty
+        if config is None or not bands:
+            return None
+        data, bars, covered = self.data.scaled_data, self.inputs.bars, self.development.covered
+        return BandJudge(config, data, bars, covered, recipe.labels.every, len(paths)).told(bands, [path.ends for path in paths])
 
     def _out_of_fold(self, label: str, members: tuple[str, ...], results: list[SplitResult]) -> dict[str, Any]:
         """The proof that no forecast comes from a model that saw its label, and none is missing; raises ProvenanceError."""

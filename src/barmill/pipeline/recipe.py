@@ -15,7 +15,8 @@ from barmill.labels import LabelConfig
 from barmill.labels.back_labeler_config import OutcomeConfig
 from barmill.market import Instrument, SeriesSource
 from barmill.models.pattern.detector_config import DetectorConfig
-from barmill.pipeline.ensemble_config import ALIAS, EnsembleConfig
+from barmill.pipeline.bands.config import UncertaintyConfig
+from barmill.pipeline.ensemble_config import ALIAS, EnsembleConfig, OofConfig
 from barmill.pipeline.recipe_part import Part
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.splits import CrossValidationConfig, SplitConfig
@@ -132,14 +133,6 @@ class ExpertEntry(Part):
         return self.alias or self.name
 
 
-class UncertaintyConfig(Part):
-    """Conformal bands."""
-
-    method: str
-    coverage: Share = 0.9
-    holdout_fraction: Share | None = None
-
-
 class InferenceConfig(Part):
     """What happens between a model and its forecast."""
 
@@ -147,7 +140,7 @@ class InferenceConfig(Part):
         default=("temperature_scaling",),
         description="calibrators, applied in this order; auto keeps what helps on later rows, or nothing; null for none",
     )
-    uncertainty: UncertaintyConfig | None = None
+    uncertainty: UncertaintyConfig | None = Field(default=None, description="conformal bands around the forecasts; none if left out")
 
 
 class AllowedFinding(Part):
@@ -255,8 +248,17 @@ class Recipe(Part):
     def validation_shares(self) -> dict[str, float]:
         """Share of each slice of the validation block that this run needs, in time order."""
         bands = self.inference.uncertainty
-        conformal = None if bands is None else bands.holdout_fraction or BANDS_SHARE
+        conformal = None if bands is None or not bands.has_slice else bands.holdout_fraction or BANDS_SHARE
         return self.validation.shares(ensembles=bool(self.combined), conformal=conformal)
+
+    @property
+    def band_folds(self) -> OofConfig | None:
+        """The folds of rows that teach in which every model forecasts for its band: those of the first ensemble, if there is one; None
+        where bands have rows of their own, or there are none."""
+        bands = self.inference.uncertainty
+        if bands is None or bands.has_slice:
+            return None
+        return self.combined[0].oof if self.combined else OofConfig()
 
     @field_validator("base_models", "experts")
     @classmethod

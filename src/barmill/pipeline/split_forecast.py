@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from barmill.bundles import ForecastBand
 from barmill.ensembles.contract import Said
 from barmill.evaluation import Thresholds
 from barmill.models.contract import View, Window
@@ -27,8 +28,9 @@ class SplitRows:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The parts of which each model is asked: of the rows that judge, and where the run has ensembles of those that they need."""
-        return (*(OF_ENSEMBLES if "ensemble" in self.parts else ()), "test")
+        """The parts of which each model is asked: the rows that judge, and those that ensembles and bands need, where there are any."""
+        banded = ("conformal",) if "conformal" in self.parts else ()
+        return (*(OF_ENSEMBLES if "ensemble" in self.parts else ()), *banded, "test")
 
     def positions(self, part: str) -> Positions:
         """Those of a part, or of the rows that judge."""
@@ -47,6 +49,7 @@ class SplitForecast:
     thresholds : of its trading rule
     taught_on, taught : int64 and float64 (n,), rows that taught it, and p_up that it says of them
     looks_at : kind ("share", "gain") to the share of each feature
+    band : fitted in this split; None in a run without bands
     """
 
     said: Mapping[str, Said]
@@ -54,6 +57,7 @@ class SplitForecast:
     taught_on: Positions
     taught: Float64Array
     looks_at: Mapping[str, Mapping[str, float]]
+    band: ForecastBand | None = None
 
 
 def looks_at(model: CalibratedModel) -> dict[str, dict[str, float]]:

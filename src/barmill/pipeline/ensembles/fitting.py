@@ -13,6 +13,7 @@ from barmill.ensembles.reading import read_combiner
 from barmill.ensembles.shift import forecast_shift
 from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds
 from barmill.models.contract import RawForecast
+from barmill.pipeline.bands.fitting import band_on, write_band
 from barmill.pipeline.bundling import fitted_files
 from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset, Positions
@@ -22,7 +23,7 @@ from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, sha
 from barmill.pipeline.ensembles.evidence import evidence_of
 from barmill.pipeline.ensembles.members import held_out_by_folds, load_member, members_of, said_out_of_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
-from barmill.pipeline.ensembles.said import said_by
+from barmill.pipeline.ensembles.said import said_by, said_of
 from barmill.pipeline.fitting import do_steps
 from barmill.pipeline.job import EnsembleJob
 from barmill.pipeline.model_fit import up_of
@@ -70,6 +71,11 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     low, high = fit_thresholds(up_of(p), recipe.rule)
     write_new(folder / "calibration.json", readable_json(calibration.to_json()))
     write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
+    config = recipe.inference.uncertainty
+    if config is not None:
+        rows = data.positions["conformal"]
+        said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles)
+        write_band(folder, band_on(config, said, data.scaled_data, rows))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen), "calibrated_by": chosen_by, "says": says}
     write_new(folder / "selection.json", readable_json(without_nan(selection)))

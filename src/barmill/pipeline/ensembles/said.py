@@ -7,14 +7,19 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.ensembles.contract import Said
-from barmill.models.contract import View
+from barmill.models.contract import RawForecast, View
 from barmill.pipeline.model_fit import CalibratedModel
+from barmill.uncertainty import Calibration, ResidualQuantiles
 
 
 def said_by(model: CalibratedModel, view: View) -> Said:
     """As the model's own bundle would say it, returns in units of the volatility known at the decision."""
-    raw = model.forecaster.raw(view)
-    return Said(model.calibration.apply(raw.logits), raw.expected, model.quantiles.apply(raw.expected, raw.logits, raw.quantiles))
+    return said_of(model.forecaster.raw(view), model.calibration, model.quantiles)
+
+
+def said_of(raw: RawForecast, calibration: Calibration, quantiles: ResidualQuantiles) -> Said:
+    """What scores come to, of a model or of an ensemble."""
+    return Said(calibration.apply(raw.logits), raw.expected, quantiles.apply(raw.expected, raw.logits, raw.quantiles))
 
 
 def said_tensors(said: Said, prefix: str = "") -> dict[str, npt.NDArray[Any]]:
@@ -38,4 +43,4 @@ def joined(pieces: list[Said]) -> Said:
     )
 
 
-__all__ = ["joined", "said_by", "said_from", "said_tensors"]
+__all__ = ["joined", "said_by", "said_from", "said_of", "said_tensors"]

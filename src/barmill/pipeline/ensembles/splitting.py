@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load as load_tensors
 
-from barmill.ensembles.contract import Combiner, Float64Array, Said
+from barmill.ensembles.contract import Combiner, Float64Array
 from barmill.evaluation import fit_thresholds
 from barmill.market import Bars
 from barmill.models.contract import RawForecast, Window
+from barmill.pipeline.bands.fitting import band_on
 from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensemble_config import EnsembleConfig
@@ -19,7 +20,7 @@ from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, sha
 from barmill.pipeline.ensembles.folding import forecast_fold
 from barmill.pipeline.ensembles.members import members_of, said_out_of_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
-from barmill.pipeline.ensembles.said import said_from
+from barmill.pipeline.ensembles.said import said_from, said_of
 from barmill.pipeline.ensembles.stages import cut_key
 from barmill.pipeline.events import Listener
 from barmill.pipeline.job import SplitRefs
@@ -61,14 +62,15 @@ class SplitEnsembles:
         said_before = self._combined(combiner, heard, "ensemble", regimes)
         calibration, quantiles, _ = calibrate_ensemble(said_before, held_out.y, held_out.z, spans, recipe)
         chosen = up_of(calibration.apply(self._combined(combiner, heard, "selection", regimes).logits))
-        raw = self._combined(combiner, heard, "test", regimes)
-        z = quantiles.apply(raw.expected, raw.logits, raw.quantiles)
+        asked = [part for part in rows.asked if part in ("conformal", "test")]
+        said = {part: said_of(self._combined(combiner, heard, part, regimes), calibration, quantiles) for part in asked}
+        config = recipe.inference.uncertainty
+        band = None if config is None else band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
         taught = calibration.apply(combiner.combine(told.rows.said, told.rows.regimes).logits)
-        said = {"test": Said(calibration.apply(raw.logits), raw.expected, z)}
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         thresholds = fit_thresholds(chosen, recipe.rule)
-        shares = shares_in(summary_of(combiner), members)
-        return SplitForecast(said, thresholds, told.positions, up_of(taught), {"share": shares}), seen
+        shares = {"share": shares_in(summary_of(combiner), members)}
+        return SplitForecast(said, thresholds, told.positions, up_of(taught), shares, band), seen
 
     def _forecasts(self, refs: SplitRefs, label: str) -> bytes:
         return (self.workspace.path(refs.models[label].stage) / "forecasts.safetensors").read_bytes()
