@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from barmill.bundles.forecasting import Volatility, guard
 from barmill.bundles.parts import read_pipeline
@@ -74,6 +76,25 @@ def test_the_guard_names_a_wrong_answer(good: dict[str, list[float]], changes: d
     with pytest.raises(ForecastError) as caught:
         guard(answers(good, **changes), ROWS, place="bundle x", whole=good is PATTERNS)
     assert str(caught.value).startswith(f"bundle x: {said}.")
+
+
+NUMBERS = st.sampled_from([0.0, -0.0, 1.0, 0.5, 0.25, -1e-12, 1 + 1e-9, 2.0, np.nan, np.inf, -np.inf])
+
+
+@given(data=st.data(), whole=st.booleans(), names=st.sampled_from([tuple(PATTERNS), ("p_up", "p_down", "q05", "q50", "lower", "upper")]))
+def test_the_guard_asks_one_row_what_it_asks_of_many(data, whole: bool, names: tuple[str, ...]) -> None:
+    table = {name: np.array(data.draw(st.lists(NUMBERS, min_size=3, max_size=3))) for name in names}
+
+    def refusal(rows: slice) -> str:
+        try:
+            guard({name: values[rows] for name, values in table.items()}, ROWS[rows], place="x", whole=whole)
+        except ForecastError as error:
+            return f"{error.found.split(' (')[0]}; {error.expected}"
+        return ""
+
+    alone = {refusal(slice(i, i + 1)) for i in range(3)}
+    together = refusal(slice(None))
+    assert together in alone if together else alone == {""}
 
 
 def test_returns_come_in_units_of_volatility_and_of_the_floor_where_bars_stood_still() -> None:

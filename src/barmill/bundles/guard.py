@@ -1,8 +1,11 @@
 """What no forecast may be: the last step before it is given out."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +19,17 @@ _TOTAL_TOLERANCE = 1e-9
 _QUANTILE = re.compile(r"(?:(?P<of>.+)_)?q[0-9.]+")
 
 
+class _Rule(NamedTuple):
+    """What holds of a row: `holds` is asked with the row's values of `columns`, floats, or with those of many rows, arrays.
+
+    It is written with operators that numbers and arrays share, so that one row and many are asked the same.
+    """
+
+    columns: tuple[str, ...]
+    holds: Callable[..., Any]
+    expected: str
+
+
 def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str, whole: bool = False) -> None:
     """Let nothing out but finite values, probabilities in [0, 1], quantiles in order, and a band whose ends do not cross.
 
@@ -25,28 +39,62 @@ def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str, whole:
 
     Raises ForecastError naming the first row, the output and its value.
     """
-    for name, values in columns.items():
-        _refuse(~np.isfinite(values), rows, name, values, place, "a finite number")
-    probabilities = [name for name in columns if name.startswith("p_")]
-    for name in probabilities:
-        _refuse((columns[name] < 0) | (columns[name] > 1), rows, name, columns[name], place, "a probability in [0, 1]")
+    one = len(rows) == 1
+    values: dict[str, Any] = {name: column.item() for name, column in columns.items()} if one else dict(columns)
+    for rule in _rules(tuple(columns), whole):
+        holds = rule.holds(*[values[name] for name in rule.columns])
+        if not (holds if one else holds.all()):
+            raise _refusal(rule, columns, rows, place, np.atleast_1d(holds))
+
+
+@lru_cache(maxsize=64)  # of the names, which a bundle has once and for all
+def _rules(names: tuple[str, ...], whole: bool) -> tuple[_Rule, ...]:
+    rules = [_Rule((name,), _finite, "a finite number") for name in names]
+    probabilities = tuple(name for name in names if name.startswith("p_"))
+    rules += [_Rule((name,), _probability, "a probability in [0, 1]") for name in probabilities]
     if len(probabilities) > 1:
-        total = np.sum([columns[name] for name in probabilities], axis=0)
-        wrong = (total > 1 + _TOTAL_TOLERANCE) | (whole & (total < 1 - _TOTAL_TOLERANCE))
-        _refuse(wrong, rows, " + ".join(probabilities), total, place, "1" if whole else "at most 1")
-    quantiles = [(name, found["of"]) for name in columns if (found := _QUANTILE.fullmatch(name))]
-    for (low, of), (high, other) in pairwise(quantiles):
-        if of == other:
-            _refuse(columns[low] > columns[high], rows, low, columns[low], place, f"at most {high}")
-    if "lower" in columns and "upper" in columns:
-        _refuse(columns["lower"] > columns["upper"], rows, "lower", columns["lower"], place, "at most upper")
+        rules.append(_Rule(probabilities, _sums_to_one, "1") if whole else _Rule(probabilities, _sums_to_one_at_most, "at most 1"))
+    quantiles = [(name, found["of"]) for name in names if (found := _QUANTILE.fullmatch(name))]
+    rules += [_Rule((low, high), _in_order, f"at most {high}") for (low, of), (high, other) in pairwise(quantiles) if of == other]
+    if "lower" in names and "upper" in names:
+        rules.append(_Rule(("lower", "upper"), _in_order, "at most upper"))
+    return tuple(rules)
 
 
-def _refuse(wrong: npt.NDArray[np.bool_], rows: Rows, name: str, values: Float64Array, place: str, expected: str) -> None:
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        found = f"row {int(rows[first])}, {name} is {float(values[first])!r} ({int(wrong.sum())} of {len(values)} rows)"
-        raise ForecastError(place, found, expected=expected, mend="Report the bundle and the bars: a forecast must never look like this.")
+def _finite(value: Any) -> Any:
+    return abs(value) < math.inf
+
+
+def _probability(p: Any) -> Any:
+    return (p >= 0) & (p <= 1)
+
+
+def _sums_to_one(*p: Any) -> Any:
+    return abs(_total(p) - 1) <= _TOTAL_TOLERANCE
+
+
+def _sums_to_one_at_most(*p: Any) -> Any:
+    return _total(p) <= 1 + _TOTAL_TOLERANCE
+
+
+def _in_order(low: Any, high: Any) -> Any:
+    return low <= high
+
+
+def _total(p: Sequence[Any]) -> Any:
+    total = p[0]
+    for other in p[1:]:
+        total = total + other
+    return total
+
+
+def _refusal(rule: _Rule, columns: Mapping[str, Float64Array], rows: Rows, place: str, holds: npt.NDArray[np.bool_]) -> ForecastError:
+    first = int(np.argmin(holds))
+    summed = rule.holds in (_sums_to_one, _sums_to_one_at_most)
+    name = " + ".join(rule.columns) if summed else rule.columns[0]
+    value = float(_total([columns[one][first] for one in rule.columns]) if summed else columns[name][first])
+    found = f"row {int(rows[first])}, {name} is {value!r} ({int(np.count_nonzero(~holds))} of {len(rows)} rows)"
+    return ForecastError(place, found, expected=rule.expected, mend="Report the bundle and the bars: a forecast must never look like this.")
 
 
 __all__ = ["guard"]

@@ -5,6 +5,8 @@ Axes: n rows, m members.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add, mul
 
 import numpy as np
 
@@ -34,12 +36,12 @@ class Blend:
 
         Raises: ShapeError for a declared E_r that is not said.
         """
-        p = _mean([one.p for one in said], weights, range(len(said)))
+        p = weighted_mean([p for p, _, _ in said], weights)
         expected = quantiles = None
         if self._with_returns:
-            expected = _mean([self._returns(i, said[i]) for i in self._with_returns], weights, self._with_returns)
+            expected = weighted_mean([self._returns(i, said[i]) for i in self._with_returns], weights, self._with_returns)
         if self._with_quantiles:
-            quantiles = _mean([said[i].quantiles for i in self._with_quantiles], weights, self._with_quantiles)
+            quantiles = weighted_mean([said[i].quantiles for i in self._with_quantiles], weights, self._with_quantiles)
         return RawForecast(logits_of(p), expected, quantiles)
 
     def _returns(self, i: int, said: Said) -> Float64Array:
@@ -48,35 +50,45 @@ class Blend:
         return said.expected
 
 
-def _mean(values: Sequence[Float64Array], weights: Float64Array, speaking: Sequence[int]) -> Float64Array:
-    """Mean of what those who speak say, (n,) or (n, c), by their weights made to sum to 1 again; none is 0, so that can be done.
+def weighted_mean(values: Sequence[Float64Array], weights: Float64Array, speaking: Sequence[int] | None = None) -> Float64Array:
+    """Mean of what those who speak say, by their weights.
 
-    One member after the other, whatever the number of rows. Rounding keeps the order of products, sums and quotients by the same weights:
-    quantiles that do not cross do not cross in the mean.
+    One member after the other, whatever the number of rows: a product with BLAS would add up one row in another order than a thousand.
+    Rounding keeps the order of products, sums and quotients by the same weights: quantiles that do not cross do not cross in the mean.
+
+    Parameters
+    ----------
+    values : float64 of shape (n,) or (n, c), of each who speaks
+    weights : float64 of shape (n, m), rows that sum to 1
+    speaking : the places of those who speak among the m, None for all; if only some do, their weights, none of which may then be 0, are
+        made to sum to 1 again
     """
+    places = range(len(values)) if speaking is None else speaking
     if len(values) == 1:
         return values[0]
+    some = len(values) < weights.shape[1]
     if len(weights) == 1:
-        return _mean_of_one_row(values, weights, speaking)
+        row: list[float] = weights[0].tolist()
+        return _mean_of_one_row(values, [row[place] for place in places] if some else row, some)
     shares = weights.T if values[0].ndim == 1 else weights.T[:, :, None]
-    total, whole = shares[speaking[0]] * values[0], shares[speaking[0]]
-    for i, value in zip(speaking[1:], values[1:], strict=True):
+    total, whole = shares[places[0]] * values[0], shares[places[0]]
+    for i, value in zip(places[1:], values[1:], strict=True):
         total += shares[i] * value
         whole = whole + shares[i]
-    return total if len(values) == len(shares) else total / whole
+    return total / whole if some else total
 
 
-def _mean_of_one_row(values: Sequence[Float64Array], weights: Float64Array, speaking: Sequence[int]) -> Float64Array:
+def _mean_of_one_row(values: Sequence[Float64Array], shares: Sequence[float], some: bool) -> Float64Array:
     """The same products and sums in the same order as plain floats, which give the same bits and are quicker for one row."""
-    shares: list[float] = weights[0].tolist()
-    rows = [value.ravel().tolist() for value in values]
-    total, whole = [shares[speaking[0]] * number for number in rows[0]], shares[speaking[0]]
-    for i, row in zip(speaking[1:], rows[1:], strict=True):
-        total = [so_far + shares[i] * number for so_far, number in zip(total, row, strict=True)]
-        whole += shares[i]
-    if len(values) < len(shares):
-        total = [number / whole for number in total]
-    return np.array(total).reshape(values[0].shape)
+    if values[0].size == 1:
+        columns = ([value.item() for value in values],)
+    else:
+        columns = zip(*[value.ravel().tolist() for value in values], strict=True)
+    found = [reduce(add, map(mul, shares, column)) for column in columns]
+    if some:
+        whole = reduce(add, shares)
+        found = [number / whole for number in found]
+    return np.array(found if values[0].ndim == 1 else [found])
 
 
-__all__ = ["Blend"]
+__all__ = ["Blend", "weighted_mean"]

@@ -10,7 +10,7 @@ Tibshirani (2010), Journal of Statistical Software 33(1), section 2.5.
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from barmill.ensembles.meta_features import MetaFeatures
 from barmill.ensembles.params import ElasticNetParams, EnsembleParams, LogisticParams, RidgeParams
 from barmill.errors import BundleError, ShapeError
 from barmill.models.contract import RawForecast
-from barmill.uncertainty.links import sum_of_columns
+from barmill.uncertainty.links import log_odds_of, sum_of_columns
 
 LEAST = 1e-3  # the least that a score may say of a class: a linear sum knows no bounds, a probability does
 ROWS_AT_ONCE = 65_536  # rows per pass, so that the products of many rows need little memory
@@ -44,6 +44,7 @@ class LinearMeta:
     coefficients: Float64Array
     intercepts: Float64Array
     with_returns: bool
+    _columns: tuple[Float64Array, Float64Array] = field(init=False)  # coefficients (n_scores, k, 1) and intercepts (n_scores, 1)
 
     def __post_init__(self) -> None:
         n_scores = self.intercepts.size - self.with_returns
@@ -52,6 +53,7 @@ class LinearMeta:
             raise ShapeError("linear meta-learner", found, expected="one score for two classes, three for three, and one of E_r")
         if not (np.isfinite(self.coefficients).all() and np.isfinite(self.intercepts).all()):
             raise ShapeError("linear meta-learner", "holds a coefficient that is not finite", expected="finite numbers")
+        object.__setattr__(self, "_columns", (self.coefficients[:, :, None], self.intercepts[:, None]))
 
     def check(self, features: MetaFeatures) -> None:
         """Raise ShapeError where these are no sums of `features`, or of other classes."""
@@ -67,19 +69,16 @@ class LinearMeta:
             return RawForecast(classes[0] if len(classes) == 1 else classes.T.copy(), expected)
         p = np.maximum(classes, LEAST)
         if len(p) == 1:
-            up = np.minimum(p[0], 1 - LEAST)
-            return RawForecast(np.log(up) - np.log1p(-up), expected)
+            return RawForecast(log_odds_of(np.minimum(p[0], 1 - LEAST)), expected)
         shares = p.T.copy()
         return RawForecast(np.log(shares / sum_of_columns(shares)[:, None]), expected)
 
     def _scores(self, x: Float64Array) -> Float64Array:
         """(n_scores, n). Accumulating adds feature by feature; a dot product would add one row in another order than a thousand."""
-        scores = np.empty((self.intercepts.size, x.shape[1]))
-        for start in range(0, x.shape[1], ROWS_AT_ONCE):
-            products = self.coefficients[:, :, None] * x[:, start : start + ROWS_AT_ONCE]
-            scores[:, start : start + ROWS_AT_ONCE] = np.add.accumulate(products, axis=1)[:, -1]
-        scores += self.intercepts[:, None]
-        return scores
+        coefficients, intercepts = self._columns
+        if x.shape[1] <= ROWS_AT_ONCE:
+            return np.add.accumulate(coefficients * x, axis=1)[:, -1] + intercepts
+        return np.concatenate([self._scores(x[:, start : start + ROWS_AT_ONCE]) for start in range(0, x.shape[1], ROWS_AT_ONCE)], axis=1)
 
     def importance(self) -> dict[str, Float64Array]:
         """Coefficient of each standardised meta-feature, (k,): of p_up (three classes: up less down), and of E_r."""

@@ -40,6 +40,7 @@ class MetaFeatures:
     names: tuple[str, ...] = field(init=False)
     _odds: tuple[tuple[int, int | None], ...] = field(init=False)  # member, and class, None for p_up of two
     _in_z: tuple[tuple[int, int | None], ...] = field(init=False)  # member, and level, None for E_r
+    _scaling: tuple[Float64Array, Float64Array] = field(init=False)  # centre and scale of shape (k, 1)
 
     def __post_init__(self) -> None:
         classes = (None,) if self.n_classes == 2 else (2, 0)
@@ -57,6 +58,7 @@ class MetaFeatures:
             raise ShapeError("meta-features", f"scales of shape {self.centre.shape} and {self.scale.shape}", expected=f"({k},)")
         if not (np.isfinite(self.centre).all() and np.isfinite(self.scale).all() and (self.scale > 0).all()):
             raise ShapeError("meta-features", "a scale is not above 0 or not finite", expected="finite numbers")
+        object.__setattr__(self, "_scaling", (self.centre[:, None], self.scale[:, None]))
 
     def of(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
         """The columns of these rows, float64 of shape (k, n); a row's numbers depend on that row alone.
@@ -75,7 +77,7 @@ class MetaFeatures:
             p = x[: len(self._odds)]
             np.maximum(p, 1 - SUREST, out=p)
             np.minimum(p, SUREST, out=p)
-            x[: len(self._odds)] = np.log(p) - np.log1p(-p)
+            np.subtract(np.log(p), np.log1p(-p), out=p)
         if not np.isfinite(x).all():
             column, row = np.argwhere(~np.isfinite(x))[0]
             raise ForecastError(f"meta-feature '{self.names[column]}' row {row}", f"is {x[column, row]}", expected="a finite number")
@@ -105,6 +107,8 @@ class MetaFeatures:
         try:
             if len(said) != len(self.members):
                 raise ValueError("other members")
+            if len(said[0].p) == 1:
+                return self._gathered_row(said, regimes)
             columns: list[Any] = [said[i].p if label is None else said[i].p[:, label] for i, label in self._odds]
             columns += [said[i].expected if level is None else said[i].quantiles[:, level] for i, level in self._in_z]
             if self.regimes:
@@ -112,9 +116,25 @@ class MetaFeatures:
             x = np.array(columns, dtype=np.float64)
             if x.ndim != 2:
                 raise ValueError(f"columns of {x.ndim} dimensions")
-        except (IndexError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
             raise self._misfit(said, regimes) from error
         return x
+
+    def _gathered_row(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
+        """The columns of one row, (k, 1): number by number, since to slice an array takes as long as to use it."""
+        if any(len(one.p) != 1 or len(one.quantiles) != 1 for one in said):
+            raise ValueError("other rows")
+        p: list[Any] = [one.p.item() if one.p.ndim == 1 else one.p[0].tolist() for one in said]
+        expected: list[Any] = [one.expected for one in said]
+        quantiles: list[list[float]] = [one.quantiles[0].tolist() for one in said]
+        numbers: list[float] = [p[i] if label is None else p[i][label] for i, label in self._odds]
+        numbers += [expected[i].item() if level is None else quantiles[i][level] for i, level in self._in_z]
+        if self.regimes:
+            numbers += [row[column] for row in np.asarray(regimes).tolist() for _, column in self.regimes]
+        x = np.array(numbers, dtype=np.float64)
+        if x.shape != self.centre.shape:
+            raise ValueError(f"columns of shape {x.shape}")
+        return x[:, None]
 
     def _misfit(self, said: Sequence[Said], regimes: Float64Array | None) -> ShapeError:
         """Why these are no columns of one matrix."""
@@ -135,8 +155,9 @@ class MetaFeatures:
         return ShapeError("ensemble", f"members speak of {lengths} rows", expected="the same rows from each, and from the regimes")
 
     def _standardised(self, x: Float64Array) -> Float64Array:
-        x -= self.centre[:, None]
-        x /= self.scale[:, None]
+        centre, scale = self._scaling
+        x -= centre
+        x /= scale
         np.maximum(x, -FARTHEST, out=x)
         return np.minimum(x, FARTHEST, out=x)
 

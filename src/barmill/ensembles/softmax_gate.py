@@ -7,6 +7,8 @@ Axes: n rows, m members, r regime columns.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add, mul
 from typing import Any, Final
 
 import numpy as np
@@ -56,6 +58,8 @@ class SoftmaxWeights:
         regimes : float64 of shape (n_rows, r), on the columns' own scale
         """
         assert regimes is not None  # the gate that holds these weights has looked
+        if n_rows == 1:
+            return self._of_one_row(regimes)
         x = np.minimum(np.maximum((regimes - self.centre) / self.scale, -FARTHEST), FARTHEST)
         scores = x[:, :1] * self.slopes[0]
         scores += self.intercepts
@@ -65,6 +69,17 @@ class SoftmaxWeights:
         np.exp(scores, out=scores)
         scores /= np.add.accumulate(scores, axis=1)[:, -1:]
         return scores
+
+    def _of_one_row(self, regimes: Float64Array) -> Float64Array:
+        """The same sums in the same order as plain floats, which give the same bits and are quicker for one row."""
+        columns = zip(regimes[0].tolist(), self.centre.tolist(), self.scale.tolist(), strict=True)
+        x = [min(max((at - centre) / scale, -FARTHEST), FARTHEST) for at, centre, scale in columns]
+        by_member = zip(self.intercepts.tolist(), self.slopes.T.tolist(), strict=True)
+        scores: list[float] = [reduce(add, map(mul, x, slopes), intercept) for intercept, slopes in by_member]
+        top = max(scores)
+        powers: list[float] = np.exp(np.array([score - top for score in scores])).tolist()  # NumPy's last bit is not Python's
+        total = reduce(add, powers)
+        return np.array([[power / total for power in powers]])
 
     def of_members(self, order: Sequence[int]) -> "SoftmaxWeights":
         """The same of the members at these places."""

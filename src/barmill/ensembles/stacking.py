@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from barmill.artefacts import canonical_json
+from barmill.ensembles.blend import weighted_mean
 from barmill.ensembles.compatibility import check_members, check_rows
 from barmill.ensembles.contract import QUANTILE_OUTPUTS, Combiner, FitRows, Float64Array, Member, Said
 from barmill.ensembles.linear_meta import LinearMeta, fit_linear_meta
@@ -68,10 +69,12 @@ class Stacking:
     extra: tuple[Combiner, tuple[int, ...]] | None = None
     summary: Mapping[str, Any] = field(default_factory=dict[str, Any])
     _speaking: tuple[int, ...] = field(init=False)
+    _shares: Float64Array = field(init=False)  # the quantile weights of one row, (1, n_speaking)
 
     def __post_init__(self) -> None:
         speaking = _with_quantiles(self.features.members)
         object.__setattr__(self, "_speaking", speaking)
+        object.__setattr__(self, "_shares", np.array([self.quantile_weights], dtype=np.float64))
         if len(self.quantile_weights) != len(speaking) or any(not 0 <= weight <= 1 for weight in self.quantile_weights):
             raise ShapeError("quantile weights", f"are {list(self.quantile_weights)}", expected=f"{len(speaking)} numbers from 0 to 1")
 
@@ -84,7 +87,8 @@ class Stacking:
         raw = self.learner.apply(self.features.of(speakers, regimes))
         if not self._speaking:
             return raw
-        return raw._replace(quantiles=_averaged([said[i].quantiles for i in self._speaking], self.quantile_weights))
+        shares = self._shares if len(raw.logits) == 1 else np.broadcast_to(self._shares, (len(raw.logits), len(self._speaking)))
+        return RawForecast(raw.logits, raw.expected, weighted_mean([said[i].quantiles for i in self._speaking], shares))
 
     def weights(self, regimes: Float64Array | None, n_rows: int) -> None:
         """None: what a meta-learner does is no weighting of members; see the importances in `summary`."""
@@ -216,14 +220,6 @@ def _quantile_weights(members: Sequence[Member], rows: FitRows) -> tuple[float, 
     if not quantiles:
         return ()
     return tuple(fitted_weights(pinball_loss_of(quantiles, rows.z, rows.weight), len(quantiles)).tolist())
-
-
-def _averaged(quantiles: Sequence[Float64Array], weights: Sequence[float]) -> Float64Array:
-    """The weighted average by level, (n, 3): sums of what does not fall in a row, by weights that are not negative, do not fall either."""
-    total = weights[0] * quantiles[0]
-    for weight, said in zip(weights[1:], quantiles[1:], strict=True):
-        total += weight * said
-    return total
 
 
 def _as_member(extra: Combiner, columns: tuple[int, ...], said: Sequence[Said], regimes: Float64Array | None) -> Said:

@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from barmill.artefacts import canonical_json
+from barmill.ensembles.blend import weighted_mean
 from barmill.ensembles.compatibility import check_members, check_rows, shared_outputs
 from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said
 from barmill.ensembles.mixture import mixture_quantiles
@@ -55,7 +56,7 @@ class Voting:
     voting_type: str = "soft"
     quantiles: str = "level"
     summary: Mapping[str, Any] = field(default_factory=dict[str, Any], compare=False)
-    _factors: tuple[Float64Array, ...] = field(init=False, repr=False, compare=False)  # NumPy takes arrays of one sooner than floats
+    _row: Float64Array = field(init=False, repr=False, compare=False)  # the weights of one row, (1, m)
 
     def __post_init__(self) -> None:
         weights = np.array(self.member_weights, dtype=np.float64)
@@ -66,40 +67,34 @@ class Voting:
         if self.voting_type not in ("soft", "hard") or self.quantiles not in ("level", "mixture") or not set(self.outputs) <= set(OUTPUTS):
             found = f"is {self.voting_type}, {self.quantiles}, of {list(self.outputs)}"
             raise ShapeError("voting", found, expected="soft or hard, level or mixture, of known outputs")
-        object.__setattr__(self, "_factors", tuple(np.array(weight) for weight in weights))
+        object.__setattr__(self, "_row", weights[None])
 
     def combine(self, said: Sequence[Said], regimes: Float64Array | None = None) -> RawForecast:
         """The vote of each row, from that row alone; no regime is looked at. Raises ShapeError where a member is missing."""
         if len(said) != len(self.members):
             raise ShapeError("said", f"holds {len(said)} forecasts", expected=f"one for each of {len(self.members)} members")
-        soft = self.voting_type == "soft"
-        p = self._mean([member.p if soft else votes_of(member.p) for member in said])
-        return RawForecast(
-            logits_of(p if soft else counted(p, len(said))),
-            self._mean([self._expected(member, place) for place, member in enumerate(said)]) if "E_r" in self.outputs else None,
-            self._quantiles([member.quantiles for member in said]) if _says_quantiles(self.outputs) else None,
-        )
+        soft, weights = self.voting_type == "soft", self._weights(len(said[0].p))
+        p = weighted_mean([member.p if soft else votes_of(member.p) for member in said], weights)
+        expected = quantiles = None
+        if "E_r" in self.outputs:
+            expected = weighted_mean([self._expected(member, place) for place, member in enumerate(said)], weights)
+        if _says_quantiles(self.outputs):
+            of_members = [member.quantiles for member in said]
+            by_level = self.quantiles == "level"
+            quantiles = weighted_mean(of_members, weights) if by_level else mixture_quantiles(of_members, self.member_weights)
+        return RawForecast(logits_of(p if soft else counted(p, len(said))), expected, quantiles)
 
     def _expected(self, said: Said, place: int) -> Float64Array:
         if said.expected is None:
             raise ShapeError(f"member '{self.members[place]}'", "says no E_r", expected="what it said when the weights were fitted")
         return said.expected
 
-    def _mean(self, values: Sequence[Float64Array]) -> Float64Array:
-        """Member after member: a product with BLAS would add up one row in another order than a thousand rows."""
-        factors = self._factors
-        mean = values[0] * factors[0]
-        for place in range(1, len(factors)):
-            mean += values[place] * factors[place]
-        return mean
-
-    def _quantiles(self, quantiles: Sequence[Float64Array]) -> Float64Array:
-        # Multiplying and adding keep an order, in floating point too: a mean of quantiles that do not fall does not fall.
-        return self._mean(quantiles) if self.quantiles == "level" else mixture_quantiles(quantiles, self.member_weights)
+    def _weights(self, n_rows: int) -> Float64Array:
+        return self._row if n_rows == 1 else np.broadcast_to(self._row, (n_rows, len(self.members)))
 
     def weights(self, regimes: Float64Array | None, n_rows: int) -> Float64Array:
         """The same weights in each of `n_rows` rows, float64 of shape (n_rows, n_members)."""
-        return np.tile(np.array(self.member_weights), (n_rows, 1))
+        return np.tile(self._row, (n_rows, 1))
 
     def files(self) -> Mapping[str, bytes]:
         content = {
@@ -131,6 +126,10 @@ def votes_of(p: Float64Array) -> Float64Array:
     """One member's vote, of the shape of p, (n,) or (n, k): 1 for the class that it holds likeliest, shared among those that tie."""
     if p.ndim == 1:
         return np.heaviside(p - 0.5, 0.5)
+    if len(p) == 1:
+        said: list[float] = p[0].tolist()
+        top = max(said)
+        return np.array([[1.0 / said.count(top) if one == top else 0.0 for one in said]])
     likeliest = p == p.max(axis=1, keepdims=True)
     return likeliest / np.add.reduce(likeliest, axis=1, keepdims=True)
 

@@ -4,6 +4,7 @@ A split and a model make one stage: what is there is not done again, in whatever
 """
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ import numpy as np
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import readable_json, without_nan, write_new
+from barmill.bundles import ForecastBand
+from barmill.ensembles.contract import Said
 from barmill.evaluation import Ledger, Thresholds, classification_metrics, sharpe_ratio
 from barmill.market import Bars
 from barmill.pipeline.bands.applying import apply_band
 from barmill.pipeline.bands.checking import check_band_rows
 from barmill.pipeline.bands.fitting import band_on, write_band
+from barmill.pipeline.bands.out_of_fold import band_of_folds
 from barmill.pipeline.dataset import Dataset, Positions, load_bars
 from barmill.pipeline.development import Development
 from barmill.pipeline.ensembles.said import said_by, said_tensors
-from barmill.pipeline.ensembles.splitting import SplitEnsembles
+from barmill.pipeline.ensembles.splitting import InFolds, SplitEnsembles
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts, stretches_of
 from barmill.pipeline.job import CrossValidationJob, SplitRefs
 from barmill.pipeline.model_fit import up_of
@@ -64,10 +68,12 @@ class _Folds:
         parts = fold_parts(self.data.labels, self.development.train(fold), self.recipe, self.development.purge_bars)
         check_band_rows(self.recipe, len(parts.get("conformal", ())), f"the conformal part of split {number}")
         rows = SplitRows(parts, self.development.test(fold), fold_data(self.data, parts["fit"], lambda: self.bars))
+        combining = SplitEnsembles(self.recipe, self.workspace, self.data, rows, self.job.windows, lambda: self.bars)
+        oof = self.recipe.band_folds
+        in_folds = None if oof is None else combining.in_folds(oof, refs, teller)
         for label, ref in refs.models.items():
             if self.workspace.record(ref.stage) is None:
-                self._fit(label, ref.stage, rows, teller)
-        combining = SplitEnsembles(self.recipe, self.workspace, self.data, rows, self.job.windows, lambda: self.bars)
+                self._fit(label, ref.stage, rows, in_folds, teller)
         for ensemble in self.recipe.combined:
             stage, began = refs.ensembles[ensemble.label].stage, time.perf_counter()
             if self.workspace.record(stage) is None:
@@ -76,7 +82,7 @@ class _Folds:
                     self._write(folder, forecast, fitted_on, rows)
                 teller.finished(stage.name, time.perf_counter() - began)
 
-    def _fit(self, label: str, stage: Stage, rows: SplitRows, teller: Teller) -> None:
+    def _fit(self, label: str, stage: Stage, rows: SplitRows, in_folds: InFolds | None, teller: Teller) -> None:
         entry = next(entry for entry in self.recipe.base_models if entry.label == label)
         window, began = self.job.windows[label], time.perf_counter()
         if label in self.tuned:
@@ -84,14 +90,22 @@ class _Folds:
         model = fit_entry(entry, rows.parts, rows.scaled, self.recipe, window, explained=True)
         taught = model.p_up(rows.view("fit", window, entry.inputs))
         said = {name: said_by(model, rows.view(name, window, entry.inputs)) for name in rows.asked}
-        config = self.recipe.inference.uncertainty
-        band = None if config is None else band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
+        band = self._band(label, said, rows, in_folds)
         forecast = SplitForecast(said, model.thresholds, rows.parts["fit"], taught, looks_at(model), band)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         with self.workspace.writing(stage) as folder:
             self._write(folder, forecast, seen, rows)
         self.workspace.drop_scratch(stage)
         teller.finished(stage.name, time.perf_counter() - began)
+
+    def _band(self, label: str, said: Mapping[str, Said], rows: SplitRows, in_folds: InFolds | None) -> ForecastBand | None:
+        config = self.recipe.inference.uncertainty
+        if config is None:
+            return None
+        if in_folds is None:
+            return band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
+        folds, stages = in_folds
+        return band_of_folds(config, label, [fold[label] for fold in stages], folds, rows.scaled, self.workspace)
 
     def _tuned(self, entry: ModelEntry, train: Positions, scratch: Path) -> ModelEntry:
         """The model with parameters that were looked for among the rows that it is fitted on in this split, and counted."""

@@ -117,7 +117,7 @@ def _provenance(inputs: RunInputs, data: Dataset) -> list[dict[str, Any]]:
             "last_time": moment(int(inputs.bars.open_time[record.last_bar])),
             "rows": record.rows,
         }
-        for record in provenance_of(data, inputs.recipe.tune is not None)
+        for record in provenance_of(data, inputs.recipe.tune is not None, folded=inputs.recipe.band_folds is not None)
     ]
 
 

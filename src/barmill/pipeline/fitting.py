@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 
 from barmill.artefacts import readable_json, without_nan, write_folder, write_new
+from barmill.bundles import ForecastBand
 from barmill.evaluation import classification_metrics, expected_calibration_error, permutation_importance
 from barmill.models.contract import FittedModel
 from barmill.pipeline.bands.fitting import band_on, write_band
+from barmill.pipeline.bands.out_of_fold import band_of_folds
 from barmill.pipeline.bundling import direction_parts, fitted_files, publish_bundle
 from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import said_by
 from barmill.pipeline.events import StageProgress
 from barmill.pipeline.job import ModelJob
-from barmill.pipeline.model_fit import calibrate_model, columns_of, fit_model, up_of
+from barmill.pipeline.model_fit import CalibratedModel, calibrate_model, columns_of, fit_model, up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Stage, Workspace
@@ -97,14 +100,22 @@ def _calibrate(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path)
     write_new(folder / "quantiles.json", readable_json(model.quantiles.to_json()))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
-    config = recipe.inference.uncertainty
-    if config is not None:
-        rows = data.positions["conformal"]
-        said = said_by(model, data.scaled_data.view(rows, job.window, entry.inputs))
-        write_band(folder, band_on(config, said, data.scaled_data, rows))
+    write_band(folder, _band(job, workspace, data, model))
     write_new(folder / "importance.json", readable_json(importance))
-    records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
+    records = [record.to_json() for record in provenance_of(data, recipe.tune is not None, folded=recipe.band_folds is not None)]
     write_new(folder / "provenance.json", readable_json(records))
+
+
+def _band(job: ModelJob, workspace: Workspace, data: Dataset, model: CalibratedModel) -> ForecastBand | None:
+    config, oof = job.recipe.inference.uncertainty, job.recipe.band_folds
+    if config is None:
+        return None
+    if oof is not None:
+        folds = OofFolds.of(data.labels, data.positions["train"], oof)
+        return band_of_folds(config, job.label, [ref.stage for ref in job.folds], folds, data.scaled_data, workspace)
+    rows = data.positions["conformal"]
+    said = said_by(model, data.scaled_data.view(rows, job.window, job.entry.inputs))
+    return band_on(config, said, data.scaled_data, rows)
 
 
 def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from barmill.models.catalogue import spec_of
-from barmill.pipeline.ensembles.stages import OofStages, cut_key, oof_stages
+from barmill.pipeline.ensembles.stages import OofStages, cut_key, oof_stages, stages_of_band
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, family_versions, key_of
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.tuning.spaces import tuned_entries
@@ -44,10 +44,13 @@ def split_stages(recipe: Recipe, table: str, splits: str, number: int) -> SplitS
     """
     shared = {**fold_parts(recipe, table, splits), "split": number}
     own = {entry.label: fold_model(recipe, entry.label) for entry in recipe.base_models}
-    models = {label: Stage(f"split {number} {label}", f"folds/{label}-{number:03d}", key_of(**shared, **own[label])) for label in own}
     folds = oof_stages(
         recipe, lambda label, fold: key_of(**shared, **own[label], **fold), f"folds/oof-{number:03d}", f"split {number} out of fold"
     )
+    models: dict[str, Stage] = {}
+    for label in own:
+        key = key_of(**shared, **own[label], band=[stage.key for stage in stages_of_band(recipe, label, folds)])
+        models[label] = Stage(f"split {number} {label}", f"folds/{label}-{number:03d}", key)
     ensembles: dict[str, Stage] = {}
     for ensemble in recipe.combined:
         members = [entry.label for entry in recipe.members(ensemble)]

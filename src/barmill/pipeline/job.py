@@ -139,6 +139,7 @@ class ModelJob(BaseModel):
     label : the model's name in the run
     stages : every stage that it reads or writes, by role
     portable_recipe : the completed recipe without paths, for the bundle
+    folds : its stages in the folds of the training block, where its band is made of them
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -151,6 +152,7 @@ class ModelJob(BaseModel):
     stages: dict[str, StageRef]
     window: Window
     volatility: str
+    folds: tuple[StageRef, ...] = ()
 
     @property
     def entry(self) -> ModelEntry:

@@ -56,6 +56,7 @@ def leakage_section(inputs: RunInputs, stages: Stages, workspace: Workspace) -> 
 def dossier_of(inputs: RunInputs, data: Dataset) -> Dossier:
     """The run as the checks see it: features, labels, blocks, and everything that was fitted so far."""
     bars, labels, recipe = inputs.bars, data.labels, inputs.recipe
+    blocks = fitted_on(data, recipe.tune is not None, folded=recipe.band_folds is not None)
     timeframes = dict(zip(data.plan.names, (feature.timeframe for feature in data.plan.features), strict=True))
     return Dossier(
         columns=data.names,
@@ -70,7 +71,7 @@ def dossier_of(inputs: RunInputs, data: Dataset) -> Dossier:
         bars=bars,
         higher_timeframes={name: _higher(timeframe, bars, data.plan.anchor) for name, timeframe in timeframes.items() if timeframe},
         feature_maker=PlanTable(data.plan, "the run's features"),
-        fitted=tuple(_fitted(what, block, data) for what, block in fitted_on(data, recipe.tune is not None).items()),
+        fitted=tuple(_fitted(what, block, data) for what, block in blocks.items()),
     )
 
 

@@ -8,6 +8,7 @@ from barmill.market import Bars
 from barmill.models.admission import lengths_told
 from barmill.models.catalogue import spec_of
 from barmill.models.resolutions import finest_first
+from barmill.pipeline.bands.config import UncertaintyConfig
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensembles.members_told import members_told
 from barmill.pipeline.ensembles.regime_features import regimes_of
@@ -46,7 +47,7 @@ def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: 
         if labels.classes == 2
         else "the profit target is touched first"
     )
-    scores = selection["metrics"]
+    scores, band = selection["metrics"], _band_told(recipe.inference.uncertainty)
     return f"""# {label}
 
 {lead}
@@ -59,9 +60,24 @@ def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: 
 - **On the selection slice** log loss {scores["log_loss"]:.4f}, AUC {scores["auc"]:.4f}, ECE {selection["ece"]:.4f}
   ({selection["n"]:,} samples that neither fitted nor calibrated it). What the test block said stands in the run's report,
   with the number of trials.
-- **Limits** Returns are not exchangeable: calibration and quantiles hold as long as the market resembles the calibration slice.
+{band}- **Limits** Returns are not exchangeable: calibration and quantiles hold as long as the market resembles the calibration slice.
   A forecast is no advice.
 """
+
+
+def _band_told(config: UncertaintyConfig | None) -> str:
+    """What the band says and does not promise; nothing of a bundle without one."""
+    if config is None:
+        return ""
+    if config.has_slice:
+        made = f"fitted ({config.method}) on a slice of the validation block that nothing else was fitted on"
+    else:
+        made = (
+            "as wide as the errors of forecasts out of fold (jackknife_plus), around the model that was fitted on all rows that teach.\n"
+            f"  What jackknife+ promises, {1 - 2 * config.alpha:.0%} on exchangeable rows, is of the models of the folds, which are not "
+            "here;\n  what this band holds is in the report"
+        )
+    return f"- **Band** `lower` to `upper` is to hold {config.coverage:.4g} of the net log returns: {made}.\n"
 
 
 def _inputs_told(job: ModelJob, data: Dataset) -> str:

@@ -1,6 +1,6 @@
 """The stages of one model in a run, and the content address of each."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +43,12 @@ def portable_recipe(inputs: RunInputs) -> dict[str, Any]:
     return recipe
 
 
-def model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str, tuned: Stage | None) -> ModelStages:
+def model_stages(
+    inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str, tuned: Stage | None, folds: Sequence[Stage] = ()
+) -> ModelStages:
     """Of a model that the recipe names.
 
-    scaled, labels : keys of the run's stages; tuned : where its parameters were looked for
+    scaled, labels : keys of the run's stages; tuned : where its parameters were looked for; folds : behind its band
     """
     recipe, label = inputs.recipe, entry.label
     family = spec_of(entry.name).family
@@ -68,6 +70,7 @@ def model_stages(inputs: RunInputs, entry: ModelEntry, scaled: str, labels: str,
         f"models/{label}-calibrated",
         key_of(
             fit=fit.key,
+            folds=[stage.key for stage in folds],
             inference=recipe.inference.model_dump(mode="json"),
             rule=recipe.rule.model_dump(mode="json"),
             seed=recipe.seed,

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from barmill.pipeline.ensembles.run_stages import ensemble_stages, evidence_stage, training_folds
-from barmill.pipeline.ensembles.stages import OofStages
+from barmill.pipeline.ensembles.stages import OofStages, stages_of_band
 from barmill.pipeline.events import Plan, PlannedStage
 from barmill.pipeline.experts.stages import ExpertStages, expert_stages, question_stages
 from barmill.pipeline.fingerprints import code_fingerprint, core_versions, key_of
@@ -129,8 +129,11 @@ def stages_of(inputs: RunInputs) -> Stages:
         key_of(scaled=scaled.key, bars=bars.key, seed=recipe.seed, code=code_fingerprint("evaluation", "pipeline"), libraries=libraries),
     )
     tuned = tuned_stages(inputs, {"features": table, "labels": labels, "splits": splits})
-    models = {entry.label: model_stages(inputs, entry, scaled.key, labels.key, tuned.get(entry.label)) for entry in recipe.base_models}
     out_of_fold = training_folds(inputs, table.key, splits.key)
+    models: dict[str, ModelStages] = {}
+    for entry in recipe.base_models:
+        folds = stages_of_band(recipe, entry.label, out_of_fold)
+        models[entry.label] = model_stages(inputs, entry, scaled.key, labels.key, tuned.get(entry.label), folds)
     ensembles = {one.label: ensemble_stages(inputs, one, models, out_of_fold) for one in recipe.combined}
     evidence = {one.label: evidence_stage(inputs, one, ensembles[one.label]) for one in recipe.combined}
     cross_validation = None

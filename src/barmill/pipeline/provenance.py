@@ -17,6 +17,7 @@ FITTED_ON = {
 TUNING = "tuning"  # of a run that tunes
 ENSEMBLES = {"ensembles": "train", "calibration of ensembles": "ensemble"}  # of a run with ensembles: on forecasts out of fold
 BANDS = {"conformal bands": "conformal"}
+FOLDED_BANDS = {"conformal bands": "train"}  # by fits that had not seen the row, which the folds prove
 _MEMBERS = ("features", "scaler", "volatility floor", "model", "early stopping", "calibration", "quantiles")
 # each block that judges something, and what must not have seen it
 _JUDGES = {
@@ -29,10 +30,11 @@ _JUDGES = {
 }
 
 
-def fitted_on(data: Dataset, tuned: bool) -> dict[str, str]:
-    """The block on which each thing of a run is fitted; `tuned`: whether it tunes."""
+def fitted_on(data: Dataset, tuned: bool, *, folded: bool = False) -> dict[str, str]:
+    """The block on which each thing of a run is fitted; `tuned`: whether it tunes; `folded`: whether its bands are fitted out of fold."""
     chosen = {"choice among the models": DEVELOPMENT} if DEVELOPMENT in data.positions else {}
-    own = {**(ENSEMBLES if "ensemble" in data.positions else {}), **(BANDS if "conformal" in data.positions else {})}
+    bands = FOLDED_BANDS if folded else BANDS if "conformal" in data.positions else {}
+    own = {**(ENSEMBLES if "ensemble" in data.positions else {}), **bands}
     return {**FITTED_ON, **own, **({TUNING: "train"} if tuned else {}), **chosen}
 
 
@@ -41,9 +43,13 @@ def judges_of(what: str) -> tuple[str, ...]:
     return tuple(judge for judge, judged in _JUDGES.items() if what in judged)
 
 
-def provenance_of(data: Dataset, tuned: bool = False) -> list[Provenance]:
-    """One record for each thing that a run fits. Raises ProvenanceError if any shares a row, or an overlapping label, with a judge."""
-    records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in fitted_on(data, tuned).items()}
+def provenance_of(data: Dataset, tuned: bool = False, *, folded: bool = False) -> list[Provenance]:
+    """One record for each thing that a run fits. Raises ProvenanceError if any shares a row, or an overlapping label, with a judge.
+
+    tuned, folded : as of `fitted_on`
+    """
+    blocks = fitted_on(data, tuned, folded=folded)
+    records = {what: provenance(what, block, data.positions[block], data.labels) for what, block in blocks.items()}
     for judge, judged in _JUDGES.items():
         if judge not in data.positions:
             continue

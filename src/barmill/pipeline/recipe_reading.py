@@ -157,9 +157,6 @@ def _checked_expert(entry: ExpertEntry, path: Path, document: Document) -> tuple
 def _not_yet(recipe: Recipe, document: Document) -> list[RecipeError]:
     """Parts of a recipe that this version reads but cannot run."""
     problems: list[RecipeError] = []
-    if recipe.inference.uncertainty is not None and not recipe.inference.uncertainty.has_slice:
-        what, mend = "jackknife_plus comes with a later version", "Take split or cqr."
-        problems.append(RecipeError(document.where(("inference", "uncertainty")), what, mend=mend))
     if recipe.policy.enabled:
         what = "learned policies come with a later version"
         mend = "Set policy.enabled: false; the threshold rule of `rule:` is judged instead."

@@ -16,8 +16,9 @@ from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import Window
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
 from barmill.pipeline.ensembles.overhead import overheads
-from barmill.pipeline.ensembles.running import fit_ensembles
+from barmill.pipeline.ensembles.running import fit_ensembles, forecast_for_bands
 from barmill.pipeline.ensembles.section import ensembles_section
+from barmill.pipeline.ensembles.stages import stages_of_band
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
 from barmill.pipeline.experts.judging import experts_section, judge_experts
@@ -148,8 +149,9 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         check_leakage(inputs, stages, workspace, clock)
         trials = Trials.of(inputs, stages)
         run_jobs(tuning_jobs(inputs, stages.prepared, stages.tuned, workspace), plan.workers, clock)
-        _fit_models(inputs, stages, workspace, plan.workers, clock)
         tuned = tuned_recipe(inputs.recipe, workspace, stages.tuned)
+        forecast_for_bands(inputs, tuned, stages, workspace, plan.workers, clock)
+        _fit_models(inputs, stages, workspace, plan.workers, clock)
         fit_ensembles(inputs, tuned, stages, workspace, plan.workers, clock)
         if workspace.record(stages.judgement) is None:
             trials.enter()
@@ -221,6 +223,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
         window = window_of(spec_of(entry.name), params_of(entry))
         work.append((entry.label, "barmill.pipeline.experts.fitting", {"answers": expert.answers}, own, window))
     families = {entry.label: spec_of(entry.name).family for entry in (*inputs.recipe.base_models, *inputs.recipe.experts)}
+    folds = {label: stages_of_band(inputs.recipe, label, stages.out_of_fold) for label in stages.models}
     jobs: list[Job] = []
     for label, worker, read, own, window in work:
         if all(workspace.record(stage) is not None for stage in own.values()):
@@ -234,6 +237,7 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
             stages={role: StageRef.of(stage) for role, stage in {**stages.prepared, **read, **own}.items()},
             window=window,
             volatility=inputs.volatility,
+            folds=tuple(StageRef.of(stage) for stage in folds.get(label, ())),
         )
         file = workspace.root / ".scratch" / f"fitting-{label}.json"
         write_bytes(file, readable_json(job.model_dump(mode="json")))

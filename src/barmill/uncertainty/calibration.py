@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
-from barmill.uncertainty.checked import at_least_one_row, class_indices, logit_array
+from barmill.uncertainty.checked import all_finite, at_least_one_row, class_indices, logit_array
 from barmill.uncertainty.links import logits_of, probabilities_of
 from barmill.uncertainty.steps import METHODS, Beta, Isotonic, Platt, Step, Temperature, fit_step, step_from_json
 
@@ -43,7 +43,7 @@ class Calibration:
         if scores.ndim != (1 if self.n_classes == 2 else 2) or (scores.ndim == 2 and scores.shape[1] != self.n_classes):
             expected = "(n,)" if self.n_classes == 2 else f"(n, {self.n_classes})"
             raise ShapeError("logits", f"has shape {scores.shape}", expected=expected)
-        if not np.isfinite(scores).all():
+        if not all_finite(scores):
             row = int(np.argwhere(~np.isfinite(scores))[0][0])
             raise ForecastError(f"logits row {row}", f"is {scores[row].tolist()}", expected="finite numbers")
         return _run(self.steps, scores) if self.n_classes else scores

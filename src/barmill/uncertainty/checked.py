@@ -1,5 +1,6 @@
 """Arrays as they enter: one place that turns what a caller gave into float64 or class indices, or refuses it."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,15 @@ from barmill.errors import ShapeError
 
 Float64Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+_A_ROW = 16  # numbers at most; of more, NumPy looks at all before Python has
+
+
+def all_finite(values: Float64Array) -> bool:
+    """Whether every number is finite. The numbers of one row are asked one by one, which takes half as long as to ask them together."""
+    if values.size <= _A_ROW:
+        return all(map(math.isfinite, values.ravel().tolist()))
+    return bool(np.isfinite(values).all())
 
 
 def vector(values: npt.ArrayLike, name: str, length: int | None = None, *, nan_allowed: bool = False) -> Float64Array:
@@ -79,4 +89,4 @@ def logit_array(logits: npt.ArrayLike, n_classes: int | None = None, name: str =
     return array
 
 
-__all__ = ["at_least_one_row", "class_indices", "class_probabilities", "logit_array", "probabilities", "vector"]
+__all__ = ["all_finite", "at_least_one_row", "class_indices", "class_probabilities", "logit_array", "probabilities", "vector"]

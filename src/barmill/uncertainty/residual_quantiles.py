@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from barmill.errors import BundleError, ForecastError, ShapeError
 from barmill.models.contract import LEVELS
-from barmill.uncertainty.checked import logit_array, vector
+from barmill.uncertainty.checked import all_finite, logit_array, vector
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -57,7 +57,7 @@ class ResidualQuantiles:
         if self.signal == "E_r" and expected is None:
             raise ShapeError("expected", "is missing", expected="the expected return on which these quantiles were fitted")
         said = np.asarray(expected, dtype=np.float64) if self.signal == "E_r" else _direction(np.asarray(logits, dtype=np.float64))
-        if not np.isfinite(said).all():
+        if not all_finite(said):
             row = int(np.argmin(np.isfinite(said)))
             raise ForecastError(f"{self.signal} row {row}", f"is {said[row]}", expected="a finite number")
         location = self.intercept + self.slope * said
@@ -67,7 +67,7 @@ class ResidualQuantiles:
         said = np.asarray(() if native is None else native, dtype=np.float64)
         if said.ndim != 2 or said.shape[1] != len(self.levels):
             raise ShapeError("quantiles", f"of shape {said.shape} came from the model", expected=f"(n, {len(self.levels)})")
-        if not np.isfinite(said).all():
+        if not all_finite(said):
             row = int(np.argmin(np.isfinite(said).all(axis=1)))
             raise ForecastError(f"quantiles row {row}", f"are {said[row].tolist()}", expected="finite numbers")
         return said

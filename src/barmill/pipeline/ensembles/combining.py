@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from barmill.ensembles.catalogue import ensemble_spec
 from barmill.ensembles.compatibility import renormalised
@@ -15,10 +16,13 @@ from barmill.ensembles.params import FusionParams, VotingParams
 from barmill.ensembles.stacking import Extra, fit_stacking
 from barmill.ensembles.voting import fit_voting
 from barmill.labels import Labels
+from barmill.models.contract import RawForecast
 from barmill.pipeline.dataset import ScaledData
 from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.regime_features import gate_params, regimes_of
 from barmill.splits import PurgedKFold
+
+Rows = npt.NDArray[np.int64]
 
 
 def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int) -> Combiner:
@@ -54,10 +58,32 @@ def _votes(ensemble: EnsembleConfig, members: Sequence[Member]) -> Mapping[str, 
     return ensemble.config
 
 
-def purged(
-    ensemble: EnsembleConfig, told: OutOfFold, labels: Labels, n_folds: int | None = None
-) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
-    """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels; as many as members have unless given."""
+def cross_combined(
+    ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int, n_folds: int | None = None
+) -> RawForecast:
+    """What the ensemble says of the rows of `told`, each by a combiner that was fitted on other folds of them, purged of its label.
+
+    Arguments as of `fit_combiner`, and n_folds as of `purged`. The members' forecasts behind such a fit are their own out-of-fold ones, and
+    their models saw the row: as in every stacking, so far as that goes, the row has had a say.
+    """
+    pieces: list[RawForecast] = []
+    for train, test in purged(ensemble, told, labels, n_folds):
+        combiner, rows = fit_combiner(ensemble, members, told.at(train), labels, seed=seed), told.at(test).rows
+        pieces.append(combiner.combine(rows.said, rows.regimes))
+    return RawForecast(
+        np.concatenate([raw.logits for raw in pieces]),  # folds are contiguous and in time order, and hold each row once
+        _joined([raw.expected for raw in pieces]),
+        _joined([raw.quantiles for raw in pieces]),
+    )
+
+
+def _joined(pieces: list[Float64Array | None]) -> Float64Array | None:
+    given = [piece for piece in pieces if piece is not None]
+    return np.concatenate(given) if len(given) == len(pieces) else None
+
+
+def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels, n_folds: int | None = None) -> list[tuple[Rows, Rows]]:
+    """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels. n_folds : the members' own if None"""
     oof = ensemble.oof
     splitter = PurgedKFold(n_folds or oof.n_folds, purge=oof.purge_bars, embargo=oof.embargo_bars)
     return [(fold.train.positions(), fold.test.positions()) for fold in splitter.folds(labels.take(told.positions))]
@@ -99,4 +125,4 @@ def summary_of(combiner: Combiner) -> Mapping[str, Any]:
     return getattr(combiner, "summary", {})
 
 
-__all__ = ["fit_combiner", "purged", "regime_table", "shares_in", "summary_of"]
+__all__ = ["cross_combined", "fit_combiner", "purged", "regime_table", "shares_in", "summary_of"]

@@ -1,12 +1,13 @@
 """Worker: fit, calibrate, examine and publish one ensemble. `python -m barmill.pipeline.ensembles.fitting JOB`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from barmill.artefacts import read_json, readable_json, without_nan, write_folder, write_new
+from barmill.bundles import ForecastBand
 from barmill.ensembles.contract import Combiner, Member, Said
 from barmill.ensembles.out_of_fold import OutOfFold
 from barmill.ensembles.reading import read_combiner
@@ -14,6 +15,7 @@ from barmill.ensembles.shift import forecast_shift
 from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds
 from barmill.models.contract import RawForecast
 from barmill.pipeline.bands.fitting import band_on, write_band
+from barmill.pipeline.bands.out_of_fold import band_of_combined
 from barmill.pipeline.bundling import fitted_files
 from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset, Positions
@@ -30,6 +32,7 @@ from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.provenance import provenance_of
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
+from barmill.uncertainty import Calibration, ResidualQuantiles
 
 
 def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
@@ -41,19 +44,27 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     steps: dict[str, Callable[[Path], None]] = {
         "fit": lambda folder: _fit(job, workspace, data, folder),
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
-        "evidence": lambda folder: _tell(job, workspace, data, folder),
+        "evidence": lambda folder: _examine(job, workspace, data, folder),
         "bundle": lambda folder: write_new(folder / "published.json", readable_json(publish_ensemble(job, workspace, data))),
     }
     do_steps(stages, workspace, steps, teller)
 
 
 def _fit(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
-    members = members_of(job.recipe, job.ensemble)
-    told = _out_of_fold(job, workspace, data, members)
+    members, told = _told(job, workspace, data)
     combiner = fit_combiner(job.ensemble, members, told, data.labels, seed=job.recipe.seed)
     write_folder(folder / "weights", combiner.files())
     summary = {**summary_of(combiner), "learned_from": told.to_json()}
     write_new(folder / "summary.json", readable_json(without_nan(summary)))
+
+
+def _told(job: EnsembleJob, workspace: Workspace, data: Dataset) -> tuple[list[Member], OutOfFold]:
+    """The members, and what they said of the training block out of fold."""
+    members = members_of(job.recipe, job.ensemble)
+    folds = OofFolds.of(data.labels, data.positions["train"], job.ensemble.oof)
+    stages = {label: [ref.stage for ref in refs] for label, refs in job.folds.items()}
+    regimes = regime_table(job.ensemble, data.scaled_data)
+    return members, said_out_of_fold(members, stages, folds, data.scaled_data, workspace, regimes)
 
 
 def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
@@ -71,21 +82,16 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     low, high = fit_thresholds(up_of(p), recipe.rule)
     write_new(folder / "calibration.json", readable_json(calibration.to_json()))
     write_new(folder / "quantiles.json", readable_json(quantiles.to_json()))
-    config = recipe.inference.uncertainty
-    if config is not None:
-        rows = data.positions["conformal"]
-        said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles)
-        write_band(folder, band_on(config, said, data.scaled_data, rows))
+    write_band(folder, _band(job, workspace, data, combiner, calibration, quantiles))
     write_new(folder / "thresholds.json", readable_json({"short_below": low, "long_above": high}))
     selection = {"metrics": classification_metrics(p, y), "ece": error.ece, "n": len(chosen), "calibrated_by": chosen_by, "says": says}
     write_new(folder / "selection.json", readable_json(without_nan(selection)))
-    records = [record.to_json() for record in provenance_of(data, recipe.tune is not None)]
+    records = [record.to_json() for record in provenance_of(data, recipe.tune is not None, folded=recipe.band_folds is not None)]
     write_new(folder / "provenance.json", readable_json(records))
 
 
-def _tell(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
-    members = members_of(job.recipe, job.ensemble)
-    told = _out_of_fold(job, workspace, data, members)
+def _examine(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
+    members, told = _told(job, workspace, data)
     stages = {label: [ref.stage for ref in refs] for label, refs in job.folds.items()}
     again = dict(zip((member.label for member in members), _refitted(job, workspace, data, data.positions["ensemble"]), strict=True))
     evidence = {
@@ -96,10 +102,18 @@ def _tell(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -
     write_new(folder / "evidence.json", readable_json(without_nan(evidence)))
 
 
-def _out_of_fold(job: EnsembleJob, workspace: Workspace, data: Dataset, members: Sequence[Member]) -> OutOfFold:
-    folds = OofFolds.of(data.labels, data.positions["train"], job.ensemble.oof)
-    stages = {label: [ref.stage for ref in refs] for label, refs in job.folds.items()}
-    return said_out_of_fold(members, stages, folds, data.scaled_data, workspace, regime_table(job.ensemble, data.scaled_data))
+def _band(
+    job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, calibration: Calibration, quantiles: ResidualQuantiles
+) -> ForecastBand | None:
+    config, scaled = job.recipe.inference.uncertainty, data.scaled_data
+    if config is None:
+        return None
+    if not config.has_slice:
+        members, told = _told(job, workspace, data)
+        return band_of_combined(config, job.ensemble, members, told, scaled, calibration, quantiles, job.recipe.seed)
+    rows = data.positions["conformal"]
+    said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles)
+    return band_on(config, said, scaled, rows)
 
 
 def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, rows: Positions) -> RawForecast:

@@ -11,7 +11,7 @@ from barmill.ensembles.out_of_fold import OutOfFold
 from barmill.evaluation import label_losses
 from barmill.labels import Labels
 from barmill.pipeline.ensemble_config import EnsembleConfig
-from barmill.pipeline.ensembles.combining import fit_combiner, purged
+from barmill.pipeline.ensembles.combining import cross_combined
 from barmill.pipeline.model_fit import up_of
 from barmill.uncertainty.links import probabilities_of
 
@@ -34,19 +34,15 @@ def leave_each_out(ensemble: EnsembleConfig, members: Sequence[Member], told: Ou
     Every row is judged once by each, always by a fit that saw neither it nor a label that meets it. Without one of two members the
     ensemble has the other alone.
 
-    Raises: as `fit_combiner`, for folds that leave too little to learn from.
+    Raises: as `cross_combined`, for folds that leave too little to learn from.
     """
     n_folds = folds_for(len(members), ensemble.oof.n_folds)
-    folds, up = purged(ensemble, told, labels, n_folds), up_at(told)
-    places = {member.label: place for place, member in enumerate(members)}
+    up, places = up_at(told), {member.label: place for place, member in enumerate(members)}
 
     def losses_of(some: Sequence[Member]) -> Float64Array:
         heard = _hearing(told, [places[member.label] for member in some])
-        p_up = np.empty(up.size)
-        for train, test in folds:
-            combiner, judged = fit_combiner(ensemble, some, heard.at(train), labels, seed=seed), heard.at(test).rows
-            p_up[test] = up_of(probabilities_of(combiner.combine(judged.said, judged.regimes).logits))
-        return label_losses(p_up, up)
+        raw = cross_combined(ensemble, some, heard, labels, seed=seed, n_folds=n_folds)
+        return label_losses(up_of(probabilities_of(raw.logits)), up)
 
     return LeftOut(leave_one_out(members, losses_of), n_folds, n_folds * (len(members) + 1))
 

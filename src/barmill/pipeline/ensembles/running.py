@@ -19,6 +19,17 @@ from barmill.pipeline.workspace import Workspace
 OUT_OF_FOLD = "out of fold"
 
 
+def forecast_for_bands(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
+    """The models in every fold that their bands are made of, as far as that is not done; before the models are calibrated.
+
+    recipe : of the run, with the parameters that were tuned
+    """
+    if recipe.band_folds is None or all(workspace.record(one.calibrate) is not None for one in stages.models.values()):
+        return
+    name = cut_key(recipe.band_folds)
+    _forecast_folds(inputs, recipe, stages, name, stages.out_of_fold[name], workspace, workers, listener)
+
+
 def fit_ensembles(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
     """Members in every fold of the training block, then what combines them, as far as that is not done.
 
@@ -89,4 +100,4 @@ def _ensemble_jobs(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace:
     return jobs
 
 
-__all__ = ["fit_ensembles"]
+__all__ = ["fit_ensembles", "forecast_for_bands"]

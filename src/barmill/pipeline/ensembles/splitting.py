@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors.numpy import load as load_tensors
@@ -12,9 +12,10 @@ from barmill.evaluation import fit_thresholds
 from barmill.market import Bars
 from barmill.models.contract import RawForecast, Window
 from barmill.pipeline.bands.fitting import band_on
+from barmill.pipeline.bands.out_of_fold import band_of_combined
 from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
-from barmill.pipeline.ensemble_config import EnsembleConfig
+from barmill.pipeline.ensemble_config import EnsembleConfig, OofConfig
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
 from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, shares_in, summary_of
 from barmill.pipeline.ensembles.folding import forecast_fold
@@ -27,8 +28,10 @@ from barmill.pipeline.job import SplitRefs
 from barmill.pipeline.model_fit import up_of
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.split_forecast import SplitForecast, SplitRows
-from barmill.pipeline.workspace import Workspace
+from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
+
+InFolds: TypeAlias = tuple[OofFolds, list[dict[str, Stage]]]  # folds among rows that teach, and each model's stage in each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,20 @@ class SplitEnsembles:
     windows: Mapping[str, Window]
     read_bars: Callable[[], Bars]
 
+    def in_folds(self, oof: OofConfig, refs: SplitRefs, listener: Listener) -> InFolds:
+        """The folds among the rows that teach, and the stage of each model in each of them, which is made if it is not there."""
+        folds = OofFolds.of(self.data.labels, self.rows.parts["fit"], oof)
+        stages = [{label: ref.stage for label, ref in fold.items()} for fold in refs.out_of_fold[cut_key(oof)]]
+        entries, known = {entry.label: entry for entry in self.recipe.base_models}, (self.workspace, self.data, self.recipe, self.windows)
+        for number, fold in enumerate(stages):
+            forecast_fold(number, folds, entries, fold, *known, self.read_bars, listener)
+        return folds, stages
+
     def forecast(self, ensemble: EnsembleConfig, refs: SplitRefs, listener: Listener) -> tuple[SplitForecast, Ranges]:
         """What the ensemble says of the rows that judge, and the rows that anything of it was fitted on."""
         recipe, rows = self.recipe, self.rows
         members = members_of(recipe, ensemble)
-        folds = OofFolds.of(self.data.labels, rows.parts["fit"], ensemble.oof)
-        stages = [{label: ref.stage for label, ref in fold.items()} for fold in refs.out_of_fold[cut_key(ensemble.oof)]]
-        entries = {entry.label: entry for entry in recipe.base_models}
-        for number, fold in enumerate(stages):
-            forecast_fold(number, folds, entries, fold, self.workspace, self.data, recipe, self.windows, self.read_bars, listener)
+        folds, stages = self.in_folds(ensemble.oof, refs, listener)
         regimes = regime_table(ensemble, rows.scaled)
         of_member = {member.label: [fold[member.label] for fold in stages] for member in members}
         told = said_out_of_fold(members, of_member, folds, rows.scaled, self.workspace, regimes)
@@ -65,7 +73,12 @@ class SplitEnsembles:
         asked = [part for part in rows.asked if part in ("conformal", "test")]
         said = {part: said_of(self._combined(combiner, heard, part, regimes), calibration, quantiles) for part in asked}
         config = recipe.inference.uncertainty
-        band = None if config is None else band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
+        if config is None:
+            band = None
+        elif config.has_slice:
+            band = band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
+        else:
+            band = band_of_combined(config, ensemble, members, told, rows.scaled, calibration, quantiles, recipe.seed)
         taught = calibration.apply(combiner.combine(told.rows.said, told.rows.regimes).logits)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         thresholds = fit_thresholds(chosen, recipe.rule)
@@ -81,4 +94,4 @@ class SplitEnsembles:
         return combiner.combine([said_from(tensors, f"{part}|") for tensors in heard], None if regimes is None else regimes[t0])
 
 
-__all__ = ["SplitEnsembles"]
+__all__ = ["InFolds", "SplitEnsembles"]

@@ -35,8 +35,13 @@ def cut_key(oof: OofConfig) -> str:
     return sha256(canonical_json(oof.model_dump(mode="json")))[:8]
 
 
+def stages_of_band(recipe: Recipe, label: str, out_of_fold: Mapping[str, OofStages]) -> tuple[Stage, ...]:
+    """The stages of the folds behind a model's band, in order; none where bands have rows of their own, or there are no bands."""
+    return () if recipe.band_folds is None else out_of_fold[cut_key(recipe.band_folds)].of(label)
+
+
 def oof_stages(recipe: Recipe, key: Callable[[str, Mapping[str, Any]], str], place: str, said_of: str) -> dict[str, OofStages]:
-    """The folds that the ensembles of a recipe ask for, by `cut_key`: each once, however many ensembles use it.
+    """The folds that the ensembles and the bands of a recipe ask for, by `cut_key`: each once, however many use it.
 
     key : the content address of a member's fold, of the member's name and of what else there is to it
     place : folder for them below the run's
@@ -46,6 +51,9 @@ def oof_stages(recipe: Recipe, key: Callable[[str, Mapping[str, Any]], str], pla
     for ensemble in recipe.combined:
         _, members = asked.setdefault(cut_key(ensemble.oof), (ensemble.oof, {}))
         members |= {entry.label: None for entry in recipe.members(ensemble)}
+    if recipe.band_folds is not None:
+        _, banded = asked.setdefault(cut_key(recipe.band_folds), (recipe.band_folds, {}))
+        banded |= {entry.label: None for entry in recipe.base_models}
     code = code_fingerprint("splits", "ensembles", "pipeline")
     return {
         name: OofStages(
@@ -66,4 +74,4 @@ def oof_stages(recipe: Recipe, key: Callable[[str, Mapping[str, Any]], str], pla
     }
 
 
-__all__ = ["OofStages", "cut_key", "oof_stages"]
+__all__ = ["OofStages", "cut_key", "oof_stages", "stages_of_band"]

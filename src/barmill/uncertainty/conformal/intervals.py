@@ -1,12 +1,13 @@
 """Split conformal bands and conformalised quantile regression, as functions of calibration and test rows."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.errors import ForecastError
-from barmill.uncertainty.checked import vector
+from barmill.uncertainty.checked import all_finite, vector
 from barmill.uncertainty.conformal.rank import conformal_rank, kth_smallest
 
 Float64Array = npt.NDArray[np.float64]
@@ -86,6 +87,8 @@ def widened(lo: npt.ArrayLike, hi: npt.ArrayLike, q: float | Float64Array) -> Bo
     if low.shape != high.shape:
         raise ForecastError("band", f"has {low.shape} lower and {high.shape} upper ends", expected="one of each for a row")
     lower, upper = low - q, high + q
+    if lower.size == 1 and -math.inf < lower.item() <= upper.item() < math.inf:  # as `sound` below, in a fifth of the time
+        return Bounds(lower, upper)
     sound = np.isfinite(lower) & np.isfinite(upper) & (lower <= upper)
     if sound.all():  # one look at all that may be wrong: a server asks for one row, and each look costs a microsecond
         return Bounds(lower, upper)
@@ -102,7 +105,7 @@ def around(prediction: npt.ArrayLike, q: float) -> Bounds:
 def finite(values: npt.ArrayLike, name: str) -> Float64Array:
     """`values` as float64; ForecastError with the first row that is not finite."""
     array = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(array).all():
+    if not all_finite(array):
         row = int(np.argwhere(~np.isfinite(array))[0][0]) if array.ndim else 0
         raise ForecastError(f"{name} row {row}", "is not finite", expected="a finite number")
     return array
