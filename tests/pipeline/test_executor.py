@@ -71,14 +71,14 @@ def test_an_error_crosses_the_process_whole(jobs):
     assert str(error.value) == "bars: no bars; expected bars. Give some."
 
 
-def test_a_crash_names_the_log(jobs, tmp_path: Path):
-    with pytest.raises(TrainingError, match=r"one: its process ended with code 1. What it said is in .*one.log"):
+def test_a_crash_names_the_stage_the_reason_and_the_log(jobs, tmp_path: Path):
+    with pytest.raises(TrainingError, match=r"one: its process ended with code 1: ZeroDivisionError. What it said is in .*one.log"):
         run_jobs([jobs("one", "crash")], 1, Silence())
     assert "ZeroDivisionError" in (tmp_path / "one.log").read_text()
 
 
 def test_a_killed_worker_is_told(jobs):
-    with pytest.raises(TrainingError, match="its process was ended by SIGKILL"):
+    with pytest.raises(TrainingError, match=r"one: its process was ended by SIGKILL. .*What it said is in .*one.log"):
         run_jobs([jobs("one", "die")], 1, Silence())
 
 
@@ -87,6 +87,21 @@ def test_the_first_failure_stops_the_others(jobs):
     with pytest.raises(DataError):
         run_jobs([jobs("slow", "sleep"), jobs("bad", "refuse"), jobs("never", "work")], 2, Silence())
     assert time.monotonic() - began < 30
+
+
+def test_a_fit_that_is_spared_ends_its_job_alone_and_is_returned(jobs, tmp_path: Path):
+    given = [jobs("crashes", "crash"), jobs("dies", "die"), jobs("works", "work")]
+    lost = run_jobs(given, 1, Silence(), {"crashes", "dies"})
+    assert [(one.at, one.error.found, one.log) for one in lost] == [
+        ("crashes", "its process ended with code 1: ZeroDivisionError", tmp_path / "crashes.log"),
+        ("dies", "its process was ended by SIGKILL", tmp_path / "dies.log"),
+    ]
+    assert (tmp_path / "works.out").exists()
+
+
+def test_what_is_wrong_with_the_input_is_never_spared(jobs):
+    with pytest.raises(DataError):
+        run_jobs([jobs("one", "refuse")], 1, Silence(), {"one"})
 
 
 def test_workers_end_when_their_parent_is_killed(jobs, tmp_path: Path):

@@ -19,12 +19,16 @@ def check(
 ) -> None:
     """Check a recipe and print it completed, with every default filled in."""
     import json
+    import sys
 
     import yaml
 
-    from barmill.pipeline import read_recipe
+    from barmill.pipeline import degradation_lines, read_recipe
 
-    completed = read_recipe(recipe, set_ or (), profile or ()).model_dump(mode="json")
+    read = read_recipe(recipe, set_ or (), profile or ())
+    for line in degradation_lines(read):
+        print(line, file=sys.stderr)
+    completed = read.model_dump(mode="json")
     print(json.dumps(completed, indent=2) if json_ else yaml.safe_dump(completed, sort_keys=False, allow_unicode=True).rstrip())
 
 

@@ -35,6 +35,8 @@ class Terminal:
         self._say_at: dict[str, float] = {}
 
     def planned(self, plan: "Plan") -> None:
+        for note in plan.notes:
+            self.said(note)
         done = len(plan.stages) - len(plan.to_do)
         lead = f"plan: {len(plan.to_do)} stages to do, {done} there already" if plan.to_do else f"plan: all {done} stages are there already"
         self.said(f"{lead}; at most {plan.memory_mb:,} MiB of {plan.available_mb:,} MiB free; {plan.workers} models at a time")

@@ -54,7 +54,7 @@ class EnsemblePart:
     number : its place among the models of the run; kind : in words; standing : one of STANDINGS, or ""
     verdict, ahead : better or not, and on how many paths
     notes : what the table rests on, and what the checks came to
-    pairs : (members, then a cell for each of `blocks`: error correlation, Q, disagreement)
+    pairs : (block of rows, a row for each pair: members, error correlation, Q, disagreement)
     paths : (path, log loss, net return) of the ensemble less its best member
     weights_place : id of the chart of weights through time, "" where they do not move; weights_said : their ranges in words
     """
@@ -68,8 +68,7 @@ class EnsemblePart:
     rows: tuple[MemberRow, ...]
     notes: tuple[str, ...]
     shares: tuple[ShareOf, ...]
-    blocks: tuple[str, ...]
-    pairs: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]
+    pairs: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]
     paths: tuple[tuple[str, str, str], ...]
     weights_place: str
     weights_said: str
@@ -90,7 +89,6 @@ def _part(ensemble: EnsembleResult, numbers: dict[str, int], timings: Timings | 
     number, found = numbers.get(ensemble.name, 0), ensemble.comparison
     overhead = timings.ensembles.get(ensemble.name) if timings else None
     moves = ensemble.weights.through_time is not None
-    blocks = _blocks(ensemble)
     return EnsemblePart(
         name=ensemble.name,
         number=number,
@@ -101,8 +99,7 @@ def _part(ensemble: EnsembleResult, numbers: dict[str, int], timings: Timings | 
         rows=tuple(_row(label, numbers.get(label, 0), ensemble) for label in ensemble.members),
         notes=tuple(note for note in (_left_out(ensemble), _shifted(ensemble), _folds(ensemble), _cost(overhead)) if note),
         shares=_shares(ensemble, numbers) if ensemble.weights.kind == "importance" else (),
-        blocks=tuple(f"{title}, {plural(block.rows, 'row')}" for title, block in blocks),
-        pairs=_pairs([block for _, block in blocks]),
+        pairs=tuple((f"{title}, {plural(block.rows, 'row')}", tuple(map(_pair_row, block.pairs))) for title, block in _blocks(ensemble)),
         paths=tuple((str(path.path), _difference(path.log_loss), points(path.net_return)) for path in found.paths) if found else (),
         weights_place=weights_place(number) if moves else "",
         weights_said=_weights_said(ensemble) if moves else "",
@@ -201,17 +198,9 @@ def _blocks(ensemble: EnsembleResult) -> list[tuple[str, Diversity]]:
     return [(title, block) for title, block in found if block is not None and block.pairs]
 
 
-def _pairs(blocks: list[Diversity]) -> tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...]:
-    if not blocks:
-        return ()
-    each = [{(pair.first, pair.second): pair for pair in block.pairs} for block in blocks]
-    return tuple((f"{one[0]}, {one[1]}", tuple(_figures(block.get(one)) for block in each)) for one in each[0])
-
-
-def _figures(pair: Pair | None) -> tuple[str, str, str]:
-    if pair is None:
-        return NOT_AVAILABLE, NOT_AVAILABLE, NOT_AVAILABLE
-    return fixed(pair.error_correlation, 3), fixed(pair.q_statistic, 3), percent(pair.disagreement)
+def _pair_row(pair: Pair) -> tuple[str, ...]:
+    figures = fixed(pair.error_correlation, 3), fixed(pair.q_statistic, 3), percent(pair.disagreement)
+    return f"{pair.first}, {pair.second}", *figures
 
 
 def _weights_said(ensemble: EnsembleResult) -> str:

@@ -46,6 +46,17 @@ class Leakage(Part):
     allowed: tuple[Allowed, ...] = ()
 
 
+class Degradation(Part):
+    """A member that ensembles of the run go without: it failed at a stage, or cannot be combined with the others."""
+
+    member: str
+    what: str = ""
+    stage: str = ""
+    reason: str = ""
+    log: str | None = None
+    ensembles: tuple[str, ...] = ()
+
+
 class OtherLedger(Part):
     """A ledger of other bars that share time with these."""
 

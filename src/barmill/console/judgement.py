@@ -13,7 +13,7 @@ from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
 from barmill.console.judged_luck import Overfitting
 from barmill.console.judged_paths import CrossValidation
-from barmill.console.judged_process import Leakage, OtherLedger, Tuning
+from barmill.console.judged_process import Degradation, Leakage, OtherLedger, Tuning
 from barmill.console.parts import Interval, Number, Part
 
 FORMAT = 1
@@ -302,6 +302,7 @@ class Judgement(Part):
     profile: Profile | None = None
     experts: tuple[ExpertResult, ...] = ()
     ensembles: tuple[EnsembleResult, ...] = ()
+    degradations: tuple[Degradation, ...] = ()
 
     @property
     def selected(self) -> ModelResult | None:

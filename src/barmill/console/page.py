@@ -30,7 +30,7 @@ from barmill.console.model_sections import confusion_tables, importance_charts, 
 from barmill.console.model_table import HEADINGS, all_figures, baseline_rows, model_rows
 from barmill.console.path_charts import fans, split_scatters
 from barmill.console.path_sections import HEADLINES, SPREADS, cut_sentences, path_rows, stability_note
-from barmill.console.process_sections import certificate_facts, leakage_sentence, permitted, tuned_models
+from barmill.console.process_sections import certificate_facts, degradation_sentence, leakage_sentence, permitted, tuned_models
 from barmill.console.run_folder import CERTIFICATE_FOLDER, RunFolder
 from barmill.console.templating import rendered
 from barmill.console.verdict import random_band_sentence, verdict_on
@@ -113,6 +113,7 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "judgement": judgement,
         "sections": sections_of(run),
         "verdict": verdict_on(judgement),
+        "degraded": [degradation_sentence(lost) for lost in judgement.degradations],
         "band": random_band_sentence(judgement.selected),
         "calibration_gain": calibration_gain,
         "cards": key_figures(judgement),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from barmill.console.figures import fixed, percent, plural, significant, span, whole
-from barmill.console.judged_process import Certificate, Leakage, LeakageFinding, Tuning
+from barmill.console.judged_process import Certificate, Degradation, Leakage, LeakageFinding, Tuning
 from barmill.console.judgement import Judgement
 
 STATUSES = ("failed", "passed", "not applicable")
@@ -24,6 +24,15 @@ def leakage_sentence(found: Leakage) -> str:
     told = f"{plural(len(found.checks), 'check')} before anything was trained: {counts['passed']} passed, {counts['failed']} failed"
     skipped = counts["not applicable"]
     return f"{told}, {skipped} not applicable, for lack of what they look at: that is no pass." if skipped else f"{told}."
+
+
+def degradation_sentence(lost: Degradation) -> str:
+    """Which ensembles go without which member, and why."""
+    lead = f"{', '.join(lost.ensembles)}: without {lost.member}, which"
+    if lost.what == "incompatible":
+        return f"{lead} {lost.reason}."
+    log = f" What it said is in {lost.log}." if lost.log else ""
+    return f"{lead} failed at “{lost.stage}”: {lost.reason}.{log} The same command tries it again."
 
 
 def permitted(found: Leakage) -> tuple[Permitted, ...]:

@@ -6,7 +6,7 @@ a server does and needs NumPy alone. What may be touched: a new way to combine i
 """
 
 from barmill.ensembles.catalogue import ENSEMBLES, INFERENCE, EnsembleSpec, InferenceSpec, ensemble_spec, inference_spec, stacking_spec
-from barmill.ensembles.compatibility import Degradation, check_members, check_rows, renormalised, shared_outputs, surviving
+from barmill.ensembles.compatibility import Degradation, check_members, check_rows, combinable, renormalised, shared_outputs, surviving
 from barmill.ensembles.contract import Combiner, FitRows, Member, Said
 from barmill.ensembles.diversity import LeaveOneOut, Pair, diversity_report, leave_one_out, pairwise_diversity
 from barmill.ensembles.reading import read_combiner
@@ -27,6 +27,7 @@ __all__ = [
     "Voting",
     "check_members",
     "check_rows",
+    "combinable",
     "diversity_report",
     "ensemble_spec",
     "fit_voting",

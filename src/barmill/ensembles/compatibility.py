@@ -9,6 +9,7 @@ import numpy as np
 from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said
 from barmill.ensembles.params import WEIGHTS_TOLERANCE
 from barmill.errors import BarmillError, EnsembleError, ShapeError, TrainingError, nearest
+from barmill.models.contract import OUTPUTS
 
 PLACE = "ensemble"
 OnFailure: TypeAlias = Literal["error", "drop"]
@@ -56,6 +57,39 @@ def check_members(
         raise EnsembleError.gathered(problems)
 
 
+def combinable(members: Sequence[Member], method: str, *, asked: Sequence[str] = ()) -> tuple[list[Member], list[Degradation]]:
+    """The members that `method` can combine, and those that it cannot combine with them; all of them where they go together.
+
+    Of a vote whose members share no output, those are kept that have the output of the most members; the first of OUTPUTS among equals.
+
+    members, method, asked : as in `check_members`
+    """
+    lost: list[Degradation] = []
+    kept: list[Member] = []
+    for member in members:
+        lacking = [output for output in _needed(method, asked) if output not in member.outputs]
+        if lacking:
+            lost.append(
+                Degradation(member.label, f"has {_named(member.outputs)}, and not {lacking[0]}, which {method} asks of every member")
+            )
+        else:
+            kept.append(member)
+    if method != "voting" or not kept or shared_outputs(kept):
+        return kept, lost
+    counts = {output: sum(output in member.outputs for member in kept) for output in OUTPUTS}
+    common = max(counts, key=lambda output: counts[output])
+    lost += [
+        Degradation(member.label, f"has {_named(member.outputs)}, and not {common}, which most members have")
+        for member in kept
+        if common not in member.outputs
+    ]
+    return [member for member in kept if common in member.outputs], lost
+
+
+def _needed(method: str, asked: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*asked, *(("p_up",) if method == "fusion" else ()))))
+
+
 def _label_problems(members: Sequence[Member], at_least: int) -> list[EnsembleError]:
     labels = [member.label for member in members]
     if len(labels) < at_least:
@@ -66,13 +100,12 @@ def _label_problems(members: Sequence[Member], at_least: int) -> list[EnsembleEr
 
 
 def _output_problems(members: Sequence[Member], method: str, asked: Sequence[str]) -> list[EnsembleError]:
-    needed = dict.fromkeys((*asked, *(("p_up",) if method == "fusion" else ())))
     problems = [
         EnsembleError(
             f"member '{member.label}'", f"has {_named(member.outputs)}", expected=f"{output}, which {method} asks of every member"
         )
         for member in members
-        for output in needed
+        for output in _needed(method, asked)
         if output not in member.outputs
     ]
     if method == "voting" and members and not shared_outputs(members):
@@ -189,6 +222,7 @@ __all__ = [
     "OnFailure",
     "check_members",
     "check_rows",
+    "combinable",
     "renormalised",
     "shared_outputs",
     "surviving",

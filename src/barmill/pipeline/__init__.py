@@ -5,6 +5,7 @@ that are not re-exported here may move.
 """
 
 from barmill.pipeline.comparing_runs import compare_runs
+from barmill.pipeline.ensembles.dropping import degradation_lines
 from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
 from barmill.pipeline.inputs import with_series
 from barmill.pipeline.recipe import Recipe
@@ -25,6 +26,7 @@ __all__ = [
     "TuneConfig",
     "TuningRun",
     "compare_runs",
+    "degradation_lines",
     "plan_recipe",
     "read_recipe",
     "recipe_file",

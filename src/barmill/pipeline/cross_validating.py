@@ -83,6 +83,7 @@ class _Folds:
                 teller.finished(stage.name, time.perf_counter() - began)
 
     def _fit(self, label: str, stage: Stage, rows: SplitRows, in_folds: InFolds | None, teller: Teller) -> None:
+        teller.started(stage.name)
         entry = next(entry for entry in self.recipe.base_models if entry.label == label)
         window, began = self.job.windows[label], time.perf_counter()
         if label in self.tuned:

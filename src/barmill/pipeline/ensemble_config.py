@@ -32,6 +32,16 @@ class GatingConfig(Part):
     config: Mapping[str, Any] = Field(default_factory=dict[str, Any], description="parameters of the gate")
 
 
+class DroppedMember(Part):
+    """A member that an ensemble goes without."""
+
+    member: str = Field(description="its name in the run")
+    what: Literal["incompatible", "failed"] = Field(description="whether it cannot be combined with the others, or a fit of it went wrong")
+    stage: str = Field(description="where that showed: `recipe`, or the stage of the run")
+    reason: str = Field(description="why")
+    log: str | None = Field(default=None, description="what its process said, in the run folder")
+
+
 class EnsembleConfig(Part):
     """How models are combined, on what they forecast out of fold."""
 
@@ -49,6 +59,17 @@ class EnsembleConfig(Part):
     regime_features: tuple[str, ...] = Field(default=(), description="features that a stacking's meta-learner sees beside the forecasts")
     oof: OofConfig = Field(default_factory=OofConfig)
     gating: GatingConfig = Field(default_factory=GatingConfig)
+    on_failure: Literal["error", "drop"] = Field(
+        default="error",
+        description="members that do not go together, or whose fit goes wrong: stop with an error, or go on without them and say so",
+    )
+    dropped: tuple[DroppedMember, ...] = Field(
+        default=(), description="written by Barmill: members that it goes without, and why; not for you to give"
+    )
+
+    def combining(self) -> dict[str, Any]:
+        """All that its fit depends on, plain JSON: what became of members that are not in it plays no part."""
+        return self.model_dump(mode="json", exclude={"on_failure", "dropped"})
 
     @property
     def kind(self) -> str:
@@ -67,4 +88,4 @@ class EnsembleConfig(Part):
         return self.name or self.kind
 
 
-__all__ = ["ALIAS", "EnsembleConfig", "GatingConfig", "OofConfig"]
+__all__ = ["ALIAS", "DroppedMember", "EnsembleConfig", "GatingConfig", "OofConfig"]

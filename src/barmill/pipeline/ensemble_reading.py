@@ -6,16 +6,19 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from barmill.ensembles.catalogue import ensemble_spec
-from barmill.ensembles.compatibility import check_members
+from barmill.ensembles.compatibility import check_members, combinable
 from barmill.ensembles.contract import Member
 from barmill.ensembles.gate_rules import METHODS
-from barmill.errors import BarmillError, RecipeError, nearest
-from barmill.pipeline.ensemble_config import EnsembleConfig
+from barmill.errors import BarmillError, EnsembleError, RecipeError, nearest
+from barmill.pipeline.ensemble_config import DroppedMember, EnsembleConfig
+from barmill.pipeline.ensembles.dropping import dropping
 from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.yaml_reading import Document, Path
 
 Tell = Callable[[Any, Path, type[BaseModel]], RecipeError]  # one of Pydantic's findings as a sentence
+
+_ASK = "Ask the members for a common output, or use method: stacking, which takes every output."
 
 
 def completed_ensembles(recipe: Recipe, document: Document, tell: Tell) -> tuple[Recipe, list[RecipeError]]:
@@ -54,14 +57,32 @@ def _checked(
     problems += wrong
     if problems:
         return problems, ensemble
+    gating = ensemble.gating.model_copy(update={"config": params["gating"]})
+    completed = ensemble.model_copy(update={"config": params["config"], "gating": gating})
     members = [Member(entry.label, learned_outputs(entry)) for entry in recipe.members(ensemble)]
-    weights = params["config"].get("weights")
     try:
-        check_members(members, ensemble.method, weights=weights if isinstance(weights, Mapping) else None)
+        return problems, _together(completed, members)
     except BarmillError as error:
         problems.append(RecipeError(document.where(path), error.found, expected=error.expected, mend=error.mend))
-    gating = ensemble.gating.model_copy(update={"config": params["gating"]})
-    return problems, ensemble.model_copy(update={"config": params["config"], "gating": gating})
+    return problems, completed
+
+
+def _together(ensemble: EnsembleConfig, members: list[Member]) -> EnsembleConfig:
+    """The ensemble with members that can be combined. Raises EnsembleError for fewer than two, or for one too many if it may not be
+    dropped."""
+    weights = ensemble.config.get("weights")
+    given = weights if isinstance(weights, Mapping) else None
+    kept, lost = combinable(members, ensemble.method)
+    if ensemble.on_failure == "error" or not lost:
+        check_members(members, ensemble.method, weights=given)
+        return ensemble
+    if given is not None:
+        check_members(members, "stacking", weights=given)  # which takes all of them: the weights as they were given
+    if len(kept) < 2:
+        why = "; ".join(f"'{one.member}' {one.reason}" for one in lost)
+        raise EnsembleError("ensemble", f"too few members go together: {why}", expected="at least 2", mend=_ASK)
+    dropped = (DroppedMember(member=one.member, what="incompatible", stage="recipe", reason=one.reason) for one in lost)
+    return dropping(ensemble, kept, tuple(dropped))
 
 
 def _params(ensemble: EnsembleConfig, path: Path, tell: Tell) -> tuple[dict[str, dict[str, Any]], list[RecipeError]]:

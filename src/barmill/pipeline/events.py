@@ -21,12 +21,14 @@ class Plan:
     memory_mb : estimated peak of the resident memory of all its processes together, MiB
     available_mb : memory that the machine has free, MiB
     workers : processes that fit models side by side
+    notes : what is known before the work to be other than the recipe asks, a line each
     """
 
     stages: tuple[PlannedStage, ...]
     memory_mb: int
     available_mb: int
     workers: int
+    notes: tuple[str, ...] = ()
 
     @property
     def to_do(self) -> tuple[PlannedStage, ...]:

@@ -57,7 +57,7 @@ def split_stages(recipe: Recipe, table: str, splits: str, number: int) -> SplitS
         key = key_of(
             members=[models[member].key for member in members],
             folds=[stage.key for member in members for stage in folds[cut_key(ensemble.oof)].of(member)],
-            ensemble=ensemble.model_dump(mode="json"),
+            ensemble=ensemble.combining(),
             code=code_fingerprint("ensembles", "uncertainty", "evaluation", "pipeline"),
             libraries=core_versions(),
         )

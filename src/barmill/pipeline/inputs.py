@@ -34,6 +34,7 @@ class RunInputs:
     oracle : float64 of shape (n_bars,), the expected log return that the simulator planted, or None for real bars
     plan : the features of the run
     windows : window of each model by label: bars, bars of each timeframe where it sees several, None for models that see one row
+    asked : the recipe as it was given, where `recipe` goes on without members that failed; None where nothing did
     """
 
     recipe: Recipe
@@ -41,6 +42,7 @@ class RunInputs:
     oracle: npt.NDArray[np.float64] | None
     plan: FeaturePlan
     windows: dict[str, Window]
+    asked: Recipe | None = None
 
     @property
     def volatility(self) -> str:

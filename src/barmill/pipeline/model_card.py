@@ -10,6 +10,7 @@ from barmill.models.catalogue import spec_of
 from barmill.models.resolutions import finest_first
 from barmill.pipeline.bands.config import UncertaintyConfig
 from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.members_told import members_told
 from barmill.pipeline.ensembles.regime_features import regimes_of
 from barmill.pipeline.job import EnsembleJob, ModelJob
@@ -31,11 +32,17 @@ def ensemble_card(job: EnsembleJob, bars: Bars, data: Dataset, selection: dict[s
     spec = ensemble_spec(job.ensemble.kind)
     entries = job.recipe.members(job.ensemble)
     members = ", ".join(f"{entry.label} ({entry.name})" for entry in entries)
-    lead = f"{spec.summary[:1].upper()}{spec.summary[1:]} (ensemble). Members: {members}."
+    lead = f"{spec.summary[:1].upper()}{spec.summary[1:]} (ensemble). Members: {members}.{_without(job.ensemble)}"
     regimes = regimes_of(job.ensemble).all
     inputs = f"those of its members{', and ' + ', '.join(regimes) if regimes else ''}"
     card = _card(job.ensemble.label, lead, inputs, job.recipe, bars, data, selection)
     return card + members_told([entry.label for entry in entries], evidence)
+
+
+def _without(ensemble: EnsembleConfig) -> str:
+    """Which members that the recipe names it goes without."""
+    said = [f"'{one.member}', which {one.reason if one.what == 'incompatible' else 'failed'}" for one in ensemble.dropped]
+    return f" **Degraded**: it goes without {'; '.join(said)}." if said else ""
 
 
 def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The stages of one model in a run, and the content address of each."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ class ModelStages:
 
 
 def recipe_fingerprint(inputs: RunInputs) -> str:
-    """Digest of the completed recipe; where the bars lie is left out, what they are has a fingerprint of its own."""
-    return sha256(canonical_json(portable_recipe(inputs)))
+    """Digest of the completed recipe as it was given; where the bars lie is left out, what they are has a fingerprint of its own."""
+    return sha256(canonical_json(portable_recipe(replace(inputs, recipe=inputs.asked or inputs.recipe))))
 
 
 def portable_recipe(inputs: RunInputs) -> dict[str, Any]:

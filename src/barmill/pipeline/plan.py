@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 
+from barmill.pipeline.ensembles.dropping import degradation_lines
 from barmill.pipeline.ensembles.run_stages import ensemble_stages, evidence_stage, training_folds
 from barmill.pipeline.ensembles.stages import OofStages, stages_of_band
 from barmill.pipeline.events import Plan, PlannedStage
@@ -144,7 +145,7 @@ def stages_of(inputs: RunInputs) -> Stages:
             key_of(
                 **fold_parts(recipe, table.key, splits.key),
                 models={label: fold_model(recipe, label) for label in models},
-                ensembles={one.label: one.model_dump(mode="json") for one in recipe.combined},
+                ensembles={one.label: one.combining() for one in recipe.combined},
                 combined_by=code_fingerprint("ensembles") if recipe.combined else None,
                 instrument=instrument,
             ),
@@ -176,4 +177,4 @@ def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:
     while workers > 1 and estimate_mb(inputs, workers) > available:
         workers -= 1
     planned = tuple(PlannedStage(stage, workspace.record(stage) is not None) for stage in stages.all)
-    return Plan(planned, estimate_mb(inputs, workers), available, workers)
+    return Plan(planned, estimate_mb(inputs, workers), available, workers, tuple(degradation_lines(inputs.recipe)))

@@ -11,6 +11,7 @@ from barmill.artefacts import readable_json, write_new
 from barmill.errors import SchemaError
 from barmill.features import FeaturePlan, warm_kernels
 from barmill.labels import check_classes, make_labels
+from barmill.pipeline.bands.checking import check_regime
 from barmill.pipeline.cutting import CutLabels
 from barmill.pipeline.dataset import Dataset, floor_of, load_labels, load_positions, save_bars, save_labels, save_positions
 from barmill.pipeline.events import Listener, StageProgress
@@ -35,6 +36,10 @@ def prepare(inputs: RunInputs, stages: Stages, workspace: Workspace, listener: L
     for stage in stages.shared:
         if workspace.record(stage) is None:
             seconds[stage.name] = make_stage(stage, makers[stage.name], workspace, listener)
+    config = inputs.recipe.inference.uncertainty
+    if config is not None and config.has_slice:
+        data = dataset_of(inputs, stages, workspace)
+        check_regime(inputs.recipe, data.scaled_data, data.positions["conformal"])
     return seconds
 
 

@@ -15,6 +15,8 @@ from barmill.market import Bars
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import Window
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
+from barmill.pipeline.ensembles.dropping import degradation_lines, degradations
+from barmill.pipeline.ensembles.losing import Loss, losses, spared_models, without
 from barmill.pipeline.ensembles.overhead import overheads
 from barmill.pipeline.ensembles.running import fit_ensembles, forecast_for_bands
 from barmill.pipeline.ensembles.section import ensembles_section
@@ -148,14 +150,13 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
         label_questions(inputs, stages, workspace, clock)
         check_leakage(inputs, stages, workspace, clock)
         trials = Trials.of(inputs, stages)
-        run_jobs(tuning_jobs(inputs, stages.prepared, stages.tuned, workspace), plan.workers, clock)
-        tuned = tuned_recipe(inputs.recipe, workspace, stages.tuned)
-        forecast_for_bands(inputs, tuned, stages, workspace, plan.workers, clock)
-        _fit_models(inputs, stages, workspace, plan.workers, clock)
-        fit_ensembles(inputs, tuned, stages, workspace, plan.workers, clock)
+        while lost := _fit(inputs, stages, workspace, trials, plan.workers, clock):
+            before, inputs = inputs, without(inputs, lost, root)
+            stages = stages_of(inputs)
+            trials = Trials.of(inputs, stages)
+            for line in degradation_lines(inputs.recipe, since=before.recipe):
+                clock.said(line)
         if workspace.record(stages.judgement) is None:
-            trials.enter()
-            cross_validate_models(inputs, stages, workspace, plan.workers, clock)
             trials.open_test(_digests(stages, workspace))
             _forecast_test(stages, workspace, clock)
             judge(inputs, stages, workspace, clock)
@@ -177,6 +178,22 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
     }
     write_json(root / "timings.json", timings)
     write_json(root / LEADERBOARD_FILE, with_clocks(judgement["leaderboard"], timings))
+
+
+def _fit(inputs: RunInputs, stages: Stages, workspace: Workspace, trials: Trials, workers: int, listener: Listener) -> list[Loss]:
+    """Everything that is fitted, as far as that is not done, or who was lost on the way; what comes after them is not done then."""
+    if lost := _tune_models(inputs, stages, workspace, workers, listener):
+        return lost
+    tuned = tuned_recipe(inputs.recipe, workspace, stages.tuned)
+    if lost := forecast_for_bands(inputs, tuned, stages, workspace, workers, listener):
+        return lost
+    if lost := _fit_models(inputs, stages, workspace, workers, listener):
+        return lost
+    lost = fit_ensembles(inputs, tuned, stages, workspace, workers, listener)
+    if lost or workspace.record(stages.judgement) is not None:
+        return lost
+    trials.enter()
+    return cross_validate_models(inputs, stages, workspace, workers, listener)
 
 
 def _earlier_timings(root: Path) -> dict[str, Any]:
@@ -241,12 +258,26 @@ def _fit_jobs(inputs: RunInputs, stages: Stages, workspace: Workspace) -> list[J
         )
         file = workspace.root / ".scratch" / f"fitting-{label}.json"
         write_bytes(file, readable_json(job.model_dump(mode="json")))
-        jobs.append(Job(f"model {label}", worker, file, workspace.root / "logs" / f"{label}.log"))
+        jobs.append(Job(_job_name(label), worker, file, workspace.root / "logs" / f"{label}.log"))
     return jobs
 
 
-def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
-    run_jobs(_fit_jobs(inputs, stages, workspace), workers, listener)
+def _tune_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> list[Loss]:
+    jobs = tuning_jobs(inputs, stages.prepared, stages.tuned, workspace)
+    spared = spared_models(inputs.recipe, {label: [stage.name] for label, stage in stages.tuned.items()})
+    return losses(run_jobs(jobs, workers, listener, spared), spared)
+
+
+def _fit_models(inputs: RunInputs, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> list[Loss]:
+    called = {
+        label: [_job_name(label), *(stage.name for stage in (own.fit, own.calibrate, own.bundle))] for label, own in stages.models.items()
+    }
+    spared = spared_models(inputs.recipe, called)
+    return losses(run_jobs(_fit_jobs(inputs, stages, workspace), workers, listener, spared), spared)
+
+
+def _job_name(label: str) -> str:
+    return f"model {label}"
 
 
 def _forecast_test(stages: Stages, workspace: Workspace, listener: Listener) -> None:
@@ -285,6 +316,7 @@ def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: 
     }
     evidence = evidence_of(inputs, stages, workspace)
     evidence.write(workspace.root)
+    judgement["degradations"] = degradations(inputs.recipe)
     applied = inputs.recipe.profile
     judgement["profile"] = None if applied is None else applied.model_dump(mode="json")
     judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)

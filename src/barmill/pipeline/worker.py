@@ -13,6 +13,8 @@ from typing import Any
 from barmill.errors import BarmillError
 from barmill.pipeline.events import Plan
 
+LONGEST_REASON = 300  # characters of an exception's words that the parent is told
+
 
 class Teller:
     """A `Listener` that passes on to the parent process; progress at most ten times a second."""
@@ -53,8 +55,9 @@ def work(job: Callable[[dict[str, Any], Teller], None]) -> None:
     except BarmillError as error:
         tell(event="error", kind=type(error).__name__, place=error.place, found=error.found, expected=error.expected, mend=error.mend)
         sys.exit(1)
-    except Exception:  # noqa: BLE001  (the last rim of the process: the log gets the traceback, the parent the exit code)
+    except Exception as error:  # noqa: BLE001  (the last rim of the process: the log gets the traceback, the parent its last line)
         traceback.print_exc()
+        tell(event="crashed", reason=f"{type(error).__name__}: {error}".splitlines()[0].removesuffix(": ")[:LONGEST_REASON])
         sys.exit(1)
 
 

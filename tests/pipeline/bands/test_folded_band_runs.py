@@ -27,14 +27,13 @@ labels: {horizon: 30, atr_window: 30, every: 4}
 splits: {embargo: 60}
 base_models:
   - {name: logistic}
-  - {name: lightgbm, alias: trees, outputs: [p_up], config: {n_estimators: 10, num_leaves: 4}}
-  - {name: lightgbm, alias: alone, outputs: [p_up, E_r], config: {n_estimators: 5, num_leaves: 4}}
-ensemble: {enabled: true, method: voting, members: [logistic, trees], oof: {n_folds: 2, purge_bars: 30, embargo_bars: 30}}
+  - {name: lightgbm, alias: trees, outputs: [p_up, E_r], config: {n_estimators: 10, num_leaves: 4}}
+ensemble: {enabled: true, method: stacking, oof: {n_folds: 2, purge_bars: 30, embargo_bars: 30}}
 inference: {uncertainty: {method: jackknife_plus, coverage: 0.95}}
 cross_validation: {method: purged_kfold, n_splits: 2, embargo: 60}
 random_signals: 20
 """
-AROUND = {"logistic": "q50", "trees": "q50", "alone": "E_r", "soft_voting": "q50"}
+AROUND = {"logistic": "q50", "trees": "E_r", "ridge_stacking": "E_r"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,7 @@ def run(tmp_path_factory):
         return bm.train(folder / "jackknife.yaml", bars=bm.simulate(9_000, seed=5, strength=2.5).bars, out=folder / "run")
 
 
-def test_every_model_has_a_band_by_folds_whether_or_not_an_ensemble_uses_it(run):
+def test_models_and_ensembles_have_a_band_by_folds_and_no_slice_is_cut_for_it(run):
     for section in (run.judgement, run.judgement["cross_validation"]):
         bands = {model["name"]: model["band"] for model in section["models"]}
         assert {label: band["around"] for label, band in bands.items()} == AROUND
@@ -72,26 +71,26 @@ def test_the_width_is_that_of_errors_out_of_fold_and_a_fold_that_saw_its_rows_is
     data = Dataset(folders["features"], folders["labels"], folders["splits"], folders["scaled"], 2, 30, "realised_volatility_60")
     train = data.positions["train"]
     folds = OofFolds.of(data.labels, train, OofConfig(n_folds=2, purge_bars=30, embargo_bars=30))
-    found = [FoldForecast.read(folder) for folder in sorted(run.folder.glob("oof/*/alone-*"))]
+    found = [FoldForecast.read(folder) for folder in sorted(run.folder.glob("oof/*/trees-*"))]
     errors = np.concatenate(
         [np.abs(data.labels.net_log_return[one.positions] / data.scaled_data.scale(one.positions) - one.said.expected) for one in found]
     )
-    band = ForecastBand.from_json(bm.Bundle.load(run.bundle_paths["alone"]).part("conformal")).band
+    band = ForecastBand.from_json(bm.Bundle.load(run.bundle_paths["trees"]).part("conformal")).band
     assert band.q == np.sort(errors)[int(np.ceil(0.95 * (len(train) + 1))) - 1]
 
     class Kept:  # what is asked of a workspace
         def path(self, stage):
             return run.folder / stage.place
 
-    stages = [Stage(folder.name, folder.relative_to(run.folder).as_posix(), "") for folder in sorted(run.folder.glob("oof/*/alone-*"))]
+    stages = [Stage(folder.name, folder.relative_to(run.folder).as_posix(), "") for folder in sorted(run.folder.glob("oof/*/trees-*"))]
     config = UncertaintyConfig(method="jackknife_plus", coverage=0.95)
-    assert band_of_folds(config, "alone", stages, folds, data.scaled_data, Kept()).band == band
-    with pytest.raises(ProvenanceError, match="alone, fold 0"):
-        band_of_folds(config, "alone", stages[::-1], folds, data.scaled_data, Kept())
+    assert band_of_folds(config, "trees", stages, folds, data.scaled_data, Kept()).band == band
+    with pytest.raises(ProvenanceError, match="trees, fold 0"):
+        band_of_folds(config, "trees", stages[::-1], folds, data.scaled_data, Kept())
 
 
 def test_in_a_split_the_band_is_made_of_folds_of_its_own(run):
-    folders = sorted(run.folder.glob("folds/alone-*"))
+    folders = sorted(run.folder.glob("folds/trees-*"))
     labels = load_labels(next(run.folder.glob("data/labels-*")))
     widths, held = [], []
     for folder in folders:
@@ -102,5 +101,5 @@ def test_in_a_split_the_band_is_made_of_folds_of_its_own(run):
         widths.append(band["band"]["q"])
         held.append(band_coverage(labels.net_log_return[rows], *ends.T) * len(rows))
     assert len(set(widths)) == len(folders) == 2
-    told = next(model["band"]["report"]["overall"] for model in run.judgement["cross_validation"]["models"] if model["name"] == "alone")
+    told = next(model["band"]["report"]["overall"] for model in run.judgement["cross_validation"]["models"] if model["name"] == "trees")
     assert told["coverage"] == pytest.approx(sum(held) / told["n_rows"])

@@ -1,6 +1,10 @@
-"""Whether there are rows enough for a band of the asked coverage: told before anything is fitted."""
+"""Whether the asked bands can be: rows enough for their coverage, and regimes that are ones. Told before anything is fitted."""
 
-from barmill.errors import SplitError
+import numpy as np
+
+from barmill.errors import RecipeError, SplitError
+from barmill.pipeline.bands.regime import regime_at, regime_name
+from barmill.pipeline.dataset import Positions, ScaledData
 from barmill.pipeline.recipe import Recipe
 from barmill.uncertainty.conformal import rows_needed
 
@@ -15,4 +19,15 @@ def check_band_rows(recipe: Recipe, n_rows: int, place: str = "the conformal sli
     raise SplitError(place, found, expected=f"at least {least}", mend=mend)
 
 
-__all__ = ["check_band_rows"]
+def check_regime(recipe: Recipe, data: ScaledData, positions: Positions) -> None:
+    """Refuse a feature that names no regimes, by its values at the labels `positions`."""
+    config = recipe.inference.uncertainty
+    regime = regime_at(config, data, positions)
+    if regime is None or (wrong := regime != np.floor(regime)).sum() == 0:
+        return
+    found = f"{regime_name(config)} is {regime[np.argmax(wrong)]:.4g} at bar {data.labels.t0[positions[np.argmax(wrong)]]}"
+    mend = "Name a feature that does, such as volatility_regime, trend_regime or structure_regime."
+    raise RecipeError("recipe:inference.uncertainty.regime", found, expected="whole numbers, one for each regime", mend=mend)
+
+
+__all__ = ["check_band_rows", "check_regime"]

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from barmill.bundles import ForecastBand
-from barmill.ensembles.contract import Member, Said
+from barmill.ensembles.contract import Member
 from barmill.ensembles.out_of_fold import OutOfFold
+from barmill.labels import Labels
 from barmill.pipeline.bands.config import UncertaintyConfig
 from barmill.pipeline.bands.fitting import fit_out_of_fold_band
 from barmill.pipeline.dataset import ScaledData
@@ -39,19 +40,18 @@ def band_of_combined(
     ensemble: EnsembleConfig,
     members: Sequence[Member],
     told: OutOfFold,
-    data: ScaledData,
+    labels: Labels,
     calibration: Calibration,
     quantiles: ResidualQuantiles,
     seed: int,
 ) -> ForecastBand:
     """The band of an ensemble, by what it says where neither a member nor what combines them was fitted on the row.
 
-    told : what the members said out of fold
+    told : what the members said out of fold; labels : of the run
     calibration, quantiles : of the ensemble, fitted on later rows
     """
-    raw = cross_combined(ensemble, members, told, data.labels, seed=seed)
-    said: Said = said_of(raw, calibration, quantiles)
-    return fit_out_of_fold_band(config, said, told.rows.z)
+    raw = cross_combined(ensemble, members, told, labels, seed=seed)
+    return fit_out_of_fold_band(config, said_of(raw, calibration, quantiles), told.rows.z)
 
 
 __all__ = ["band_of_combined", "band_of_folds"]

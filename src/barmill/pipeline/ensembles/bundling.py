@@ -47,7 +47,7 @@ def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> d
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
         band=read_band_of(calibrated),
         thresholds=read_json(calibrated / "thresholds.json"),
-        metrics={"selection": selection},
+        metrics={"selection": selection, "dropped": [one.model_dump(mode="json") for one in job.ensemble.dropped]},
         reference_profile=reference_profile(data.values, train, data.names),
         fingerprints=job.fingerprints,
         model_card=ensemble_card(job, bars, data, selection, evidence),

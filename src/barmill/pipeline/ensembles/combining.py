@@ -1,13 +1,12 @@
 """From the words of a recipe to a fitted ensemble: which columns tell its regimes, and which fit makes it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.ensembles.catalogue import ensemble_spec
-from barmill.ensembles.compatibility import renormalised
 from barmill.ensembles.contract import Combiner, FitRows, Float64Array, Member
 from barmill.ensembles.fusion import fit_fusion
 from barmill.ensembles.gating import cross_fitted, fit_gating
@@ -33,7 +32,7 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
     """
     spec, rows = ensemble_spec(ensemble.kind), told.rows
     if ensemble.method == "voting":
-        params = VotingParams.model_validate({**_votes(ensemble, members), "voting_type": ensemble.voting_type or "soft"})
+        params = VotingParams.model_validate({**ensemble.config, "voting_type": ensemble.voting_type or "soft"})
         return fit_voting(params, members, rows)
     if ensemble.method == "gating":
         return fit_gating(ensemble.gating.method, gate_params(ensemble), members, _of_gate(rows, ensemble), seed=seed)
@@ -48,14 +47,6 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
     places = {name: columns.all.index(name) for name in columns.meta}
     params = spec.params.model_validate(dict(ensemble.config))
     return fit_stacking(str(spec.meta_learner), params, members, rows, seed=seed, extra=extra, regime_columns=places or None, folds=folds)
-
-
-def _votes(ensemble: EnsembleConfig, members: Sequence[Member]) -> Mapping[str, Any]:
-    """The parameters of a vote; weights that are given are shared among the members that there are."""
-    weights: Any = ensemble.config.get("weights")
-    if isinstance(weights, Mapping) and set(weights) != {member.label for member in members}:
-        return {**ensemble.config, "weights": renormalised(cast(Mapping[str, float], weights), members)}
-    return ensemble.config
 
 
 def cross_combined(

@@ -110,7 +110,7 @@ def _band(
         return None
     if not config.has_slice:
         members, told = _told(job, workspace, data)
-        return band_of_combined(config, job.ensemble, members, told, scaled, calibration, quantiles, job.recipe.seed)
+        return band_of_combined(config, job.ensemble, members, told, data.labels, calibration, quantiles, job.recipe.seed)
     rows = data.positions["conformal"]
     said = said_of(_combined(job, workspace, data, combiner, rows), calibration, quantiles)
     return band_on(config, said, scaled, rows)

@@ -11,7 +11,8 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from barmill.artefacts import write_new
-from barmill.ensembles.contract import Said
+from barmill.ensembles.compatibility import surviving
+from barmill.ensembles.contract import Member, Said
 from barmill.market import Bars
 from barmill.models.contract import Window
 from barmill.pipeline.dataset import Dataset, Positions
@@ -19,6 +20,7 @@ from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import said_by, said_from, said_tensors
 from barmill.pipeline.events import Listener
 from barmill.pipeline.folds import fit_entry, fold_data, fold_parts
+from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
@@ -69,6 +71,8 @@ def forecast_fold(
     """Make the stages of fold `number` that are not there yet; what is scaled for one member serves the others.
 
     held_out : labels of the run that no fold learns from, of which each fold's models are asked too
+
+    Raises: TrainingError for a member whose fit goes wrong, or whose forecasts nothing can learn from.
     """
     missing = {label: stage for label, stage in stages.items() if workspace.record(stage) is None}
     if not missing:
@@ -76,10 +80,14 @@ def forecast_fold(
     parts = fold_parts(data.labels, folds.train(number), recipe, folds.oof.purge_bars, alone=True)
     scaled, test = fold_data(data, parts["fit"], read_bars), folds.test(number)
     for label, stage in missing.items():
+        listener.started(stage.name)
         entry, window, began = entries[label], windows[label], time.perf_counter()
         model = fit_entry(entry, parts, scaled, recipe, window)
         said = said_by(model, scaled.view(test, window, entry.inputs))
         asked = None if held_out is None else said_by(model, scaled.view(held_out, window, entry.inputs))
+        for one in (said, asked):
+            if one is not None:
+                surviving([one], [Member(label, learned_outputs(entry))], "error")
         seen = Ranges.of(np.sort(np.concatenate(list(parts.values()))))
         with workspace.writing(stage) as folder:
             FoldForecast(test, said, seen, asked).write(folder)

@@ -12,6 +12,7 @@ from barmill.evaluation import label_losses
 from barmill.labels import Labels
 from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.combining import cross_combined
+from barmill.pipeline.ensembles.dropping import dropping
 from barmill.pipeline.model_fit import up_of
 from barmill.uncertainty.links import probabilities_of
 
@@ -41,7 +42,7 @@ def leave_each_out(ensemble: EnsembleConfig, members: Sequence[Member], told: Ou
 
     def losses_of(some: Sequence[Member]) -> Float64Array:
         heard = _hearing(told, [places[member.label] for member in some])
-        raw = cross_combined(ensemble, some, heard, labels, seed=seed, n_folds=n_folds)
+        raw = cross_combined(dropping(ensemble, some, ()), some, heard, labels, seed=seed, n_folds=n_folds)
         return label_losses(up_of(probabilities_of(raw.logits)), up)
 
     return LeftOut(leave_one_out(members, losses_of), n_folds, n_folds * (len(members) + 1))

@@ -48,7 +48,7 @@ def ensemble_stages(
         key_of(
             folds={member: [stage.key for stage in folds.of(member)] for member in members},
             outputs={entry.label: learned_outputs(entry) for entry in recipe.members(ensemble)},
-            ensemble=ensemble.model_dump(mode="json"),
+            ensemble=ensemble.combining(),
             seed=recipe.seed,
             code=code_fingerprint("ensembles", "pipeline"),
             libraries=core_versions(),
@@ -62,6 +62,7 @@ def ensemble_stages(
             members=[models[member].calibrate.key for member in members],
             inference=recipe.inference.model_dump(mode="json"),
             rule=recipe.rule.model_dump(mode="json"),
+            dropped=[one.model_dump(mode="json") for one in ensemble.dropped],
             code=code_fingerprint("uncertainty", "evaluation", "ensembles", "pipeline"),
         ),
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from barmill.artefacts import readable_json, write_bytes
 from barmill.models.catalogue import spec_of
 from barmill.pipeline.counting import Counting
+from barmill.pipeline.ensembles.losing import Loss, losses, spared_folds
 from barmill.pipeline.ensembles.stages import OofStages, cut_key
 from barmill.pipeline.events import Listener
 from barmill.pipeline.executor import Job, run_jobs
@@ -19,33 +20,47 @@ from barmill.pipeline.workspace import Workspace
 OUT_OF_FOLD = "out of fold"
 
 
-def forecast_for_bands(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
+def forecast_for_bands(
+    inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: Workspace, workers: int, listener: Listener
+) -> list[Loss]:
     """The models in every fold that their bands are made of, as far as that is not done; before the models are calibrated.
 
     recipe : of the run, with the parameters that were tuned
+
+    Returns
+    -------
+    models that failed in a fold, of ensembles that go on without them
     """
     if recipe.band_folds is None or all(workspace.record(one.calibrate) is not None for one in stages.models.values()):
-        return
+        return []
     name = cut_key(recipe.band_folds)
-    _forecast_folds(inputs, recipe, stages, name, stages.out_of_fold[name], workspace, workers, listener)
+    return _forecast_folds(inputs, recipe, stages, name, stages.out_of_fold[name], workspace, workers, listener)
 
 
-def fit_ensembles(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> None:
+def fit_ensembles(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: Workspace, workers: int, listener: Listener) -> list[Loss]:
     """Members in every fold of the training block, then what combines them, as far as that is not done.
 
     recipe : of the run, with the parameters that were tuned
+
+    Returns
+    -------
+    members that failed in a fold, of ensembles that go on without them: then nothing is combined yet
     """
+    lost: list[Loss] = []
     for name, cut in stages.out_of_fold.items():
         fitted = [one.calibrate for one in stages.ensembles.values()]
         if all(workspace.record(stage) is not None for stage in (*fitted, *stages.evidence.values())):
             break
-        _forecast_folds(inputs, recipe, stages, name, cut, workspace, workers, listener)
+        lost += _forecast_folds(inputs, recipe, stages, name, cut, workspace, workers, listener)
+    if lost:
+        return lost
     run_jobs(_ensemble_jobs(inputs, recipe, stages, workspace), workers, listener)
+    return []
 
 
 def _forecast_folds(
     inputs: RunInputs, recipe: Recipe, stages: Stages, name: str, cut: OofStages, workspace: Workspace, workers: int, listener: Listener
-) -> None:
+) -> list[Loss]:
     missing = [number for number, fold in enumerate(cut.folds) if any(workspace.record(stage) is None for stage in fold.values())]
     total = len(cut.all)
     done = total - sum(workspace.record(stage) is None for stage in cut.all)
@@ -66,11 +81,13 @@ def _forecast_folds(
         write_bytes(file, readable_json(job.model_dump(mode="json")))
         log = workspace.root / "logs" / "out-of-fold.log"
         jobs.append(Job(f"folds {numbers[0]} to {numbers[-1]}", "barmill.pipeline.ensembles.out_of_fold", file, log))
-    if jobs:
-        listener.started(OUT_OF_FOLD)
-        counting = Counting(listener, OUT_OF_FOLD, done, total)
-        run_jobs(jobs, workers, counting)
-        listener.finished(OUT_OF_FOLD, counting.seconds)
+    if not jobs:
+        return []
+    listener.started(OUT_OF_FOLD)
+    counting, spared = Counting(listener, OUT_OF_FOLD, done, total), spared_folds(recipe, name, cut.folds)
+    lost = losses(run_jobs(jobs, workers, counting, spared), spared)
+    listener.finished(OUT_OF_FOLD, counting.seconds)
+    return lost
 
 
 def _ensemble_jobs(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: Workspace) -> list[Job]:

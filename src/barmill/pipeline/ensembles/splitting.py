@@ -78,7 +78,7 @@ class SplitEnsembles:
         elif config.has_slice:
             band = band_on(config, said["conformal"], rows.scaled, rows.parts["conformal"])
         else:
-            band = band_of_combined(config, ensemble, members, told, rows.scaled, calibration, quantiles, recipe.seed)
+            band = band_of_combined(config, ensemble, members, told, self.data.labels, calibration, quantiles, recipe.seed)
         taught = calibration.apply(combiner.combine(told.rows.said, told.rows.regimes).logits)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         thresholds = fit_thresholds(chosen, recipe.rule)
