@@ -57,6 +57,15 @@ def labels():
     return labels_at()
 
 
+def test_three_classes_are_judged_by_up_against_the_rest(labels):
+    members, rows = planted(N, (0.9, 0.0), outputs=("p_up",), n_classes=3, seed=2)
+    told = OutOfFold(rows._replace(regimes=None), np.arange(N), np.repeat(np.arange(3), N // 3), {}, 0)
+    losses = leave_each_out(ensemble(), members, told, labels, seed=1).losses
+    p, up = rows.said[1].p[:, 2], rows.y == 2
+    np.testing.assert_allclose(losses.without["m0"], -np.log(np.where(up, p, 1 - p)), rtol=1e-9)
+    assert losses.gains()["m0"].mean() > 0.05
+
+
 @pytest.mark.parametrize("method", ["voting", "stacking"])
 def test_a_skilled_member_gains_and_noise_gains_nothing(method, labels):
     members, told = told_by((0.9, 0.0, 0.0))
@@ -159,11 +168,11 @@ def board(loss, net, p_loss, p_net, **changes):
 @pytest.mark.parametrize(
     ("loss", "net", "p_loss", "p_net", "standing", "chance"),
     [
-        (-0.01, 0.02, 0.2, 0.9, "not better", "Chance alone explains both."),
-        (-0.01, 0.02, 0.0001, 0.9, "better", "Chance alone explains the return and not the loss."),
-        (-0.01, 0.02, 0.3, 0.01, "better", "Chance alone explains the loss and not the return."),
-        (-0.01, -0.02, 0.01, 0.01, "mixed", "Chance explains neither."),
-        (0.01, 0.02, 0.01, 0.5, "worse", "Chance alone explains the return and not the loss."),
+        (-0.01, 0.02, 0.2, 0.9, "not better", "chance alone explains both."),
+        (-0.01, 0.02, 0.0001, 0.9, "better", "chance alone explains the return and not the loss."),
+        (-0.01, 0.02, 0.3, 0.01, "better", "chance alone explains the loss and not the return."),
+        (-0.01, -0.02, 0.01, 0.01, "mixed", "chance explains neither."),
+        (0.01, 0.02, 0.01, 0.5, "worse", "chance alone explains the return and not the loss."),
     ],
 )
 def test_better_means_beyond_chance(loss, net, p_loss, p_net, standing, chance):

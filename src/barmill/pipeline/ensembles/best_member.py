@@ -111,7 +111,7 @@ def _words(name: str, best: str, standing: Standing, loss: Difference, net: Diff
     more = "more" if net.difference > 0 else "less"
     earned = "earns the same" if net.difference == 0 else f"earns {points:.2f} percentage points {more}"
     told = f"{name} {_OPENING[standing]} its best member, {best}: {where} {lost}{_p(loss)}, and it {earned} after costs{_p(net)}"
-    return f"{told}. {_chance(loss, net, board['alpha'])}"
+    return f"{told}; {_chance(loss, net, board['alpha'])}."
 
 
 def _way(loss: Difference) -> str:
@@ -125,12 +125,15 @@ def _p(found: Difference) -> str:
 
 
 def _chance(loss: Difference, net: Difference, alpha: float) -> str:
-    apart = loss.told_apart(alpha), net.told_apart(alpha)
-    if all(apart):
-        return "Chance explains neither."
-    if not any(apart):
-        return "Chance alone explains both."
-    return "Chance alone explains the return and not the loss." if apart[0] else "Chance alone explains the loss and not the return."
+    match loss.told_apart(alpha), net.told_apart(alpha):
+        case True, True:
+            return "chance explains neither"
+        case True, False:
+            return "chance alone explains the return and not the loss"
+        case False, True:
+            return "chance alone explains the loss and not the return"
+        case _:
+            return "chance alone explains both"
 
 
 __all__ = ["BLOCKS", "Difference", "Standing", "compared_with_best_member"]
