@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from barmill.artefacts import write_bytes, write_json
+from console.banded import banded
 from console.validated import path_curves, validated
 
 RECIPE = """name: crypto-1m
@@ -361,9 +362,9 @@ def usual_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def validated_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Cross-validated, tuned, checked for leakage and held against luck."""
+    """Cross-validated, tuned, checked for leakage and held against luck, with conformal bands."""
     names = ["logistic", "lightgbm", "xgboost", "lstm"]
-    run = write_run(tmp_path_factory.mktemp("validated") / "run", validated(usual_judgement()), equity(names, 25_618))
+    run = write_run(tmp_path_factory.mktemp("validated") / "run", banded(validated(usual_judgement())), equity(names, 25_618))
     path_curves().write_parquet(run / "metrics" / "paths.parquet")
     return run
 

@@ -18,11 +18,13 @@ VOID = {"meta", "link", "input", "br", "img", "hr"}
 RUNS = ["usual_run", "simulated_run", "degenerate_run", "validated_run"]
 ONLY_IN = {
     "oracle": "simulated_run",
+    "bands": "validated_run",
     "certificate": "no run here",
     "explanations": "no run here",
     "experts": "no run here",
     "ensembles": "no run here",
     "leaderboard": "no run here",
+    "targets": "no run here",
     **dict.fromkeys(("paths", "luck", "tuning", "leakage"), "validated_run"),
 }
 

@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from barmill.bundles.band_walk import BandWalk
     from barmill.bundles.bundle import Bundle
     from barmill.bundles.contents import BundleContents, EnsembleContents, MemberContents, assemble
     from barmill.bundles.ensemble_pipeline import EnsembleMember, EnsemblePipeline
     from barmill.bundles.folder import VerifiedFiles, read_bundle
     from barmill.bundles.forecast import Forecast
-    from barmill.bundles.forecast_band import ForecastBand
+    from barmill.bundles.forecast_band import BandOutcomes, ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
     from barmill.bundles.manifest import Manifest
     from barmill.bundles.publishing import publish
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # Loaded when first asked for: publishing and verifying bytes must not wait for Polars, Numba and the boosters.
 _PLACES = {
+    "BandOutcomes": "forecast_band",
+    "BandWalk": "band_walk",
     "Bundle": "bundle",
     "BundleContents": "contents",
     "BundleStream": "stream",
@@ -52,6 +55,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "BandOutcomes",
+    "BandWalk",
     "Bundle",
     "BundleContents",
     "BundleStream",

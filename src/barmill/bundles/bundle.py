@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from barmill.market import Bars, Instrument, Timeframe
 from barmill.progress import Progress
 
 if TYPE_CHECKING:
+    from barmill.bundles.band_walk import BandWalk
     from barmill.bundles.stream import BundleStream
 
 
@@ -125,24 +127,49 @@ class Bundle:
 
         Returns
         -------
-        Forecast, one row per ready bar. A row depends on bars up to and including its own: known at `known_at`, its close.
+        Forecast, one row per ready bar. A row depends on bars up to and including its own: known at `known_at`, its close. An adaptive
+        band walks through all of the bars, also those before `since`.
 
         Raises: DataError for bars of something else; ForecastError rather than give a value out of bounds.
         """
         self.check_bars(bars)
         table = self.plan.compute(bars, progress)
-        return self.forecast_table(table, since=since, closed=self.pipeline.closed(bars))
+        return self.forecast_table(table, since=since, closed=self.pipeline.closed(bars), walk=self.walk(bars))
 
-    def forecast_table(self, table: FeatureTable, *, since: int | None = None, closed: SeenBars | None = None) -> Forecast:
+    def walk(self, bars: Bars | None = None, saved: Mapping[str, Any] | None = None) -> "BandWalk | None":
+        """What moves an adaptive band through `bars`, or through those that it will be given; None for a band that stands still.
+
+        saved : the band as a stream said it (`BundleStream.band_state`), to go on from there
+        """
+        band = self.pipeline.band
+        if band is None or band.outcomes is None:
+            if saved is not None:
+                raise BundleError(f"bundle {self.manifest.name}", "has no band that moves", mend="Leave the saved state out.")
+            return None
+        from barmill.bundles.band_walk import BandWalk  # a server of any other band does without labels
+
+        walk = BandWalk(band, self.instrument, self.timeframe, self.digest, saved)
+        if bars is not None:
+            walk.extend(bars)
+        return walk
+
+    def forecast_table(
+        self, table: FeatureTable, *, since: int | None = None, closed: SeenBars | None = None, walk: "BandWalk | None" = None
+    ) -> Forecast:
         """Forecast from features of this bundle's plan that were computed before.
 
         closed : what `pipeline.closed` says of the same bars, for a model that sees bars
+        walk : what `walk` gives of the same bars; without it an adaptive band stands still
         """
         wanted = np.ones(len(table), dtype=bool) if since is None else table.open_time >= since
         ready = self.pipeline.ready(table.ready, closed)
-        rows = np.flatnonzero(ready & wanted)
-        columns = self.pipeline.run(table.values, rows, closed=closed, place=str(self.folder))
+        walked = wanted if walk is None else wanted | (table.open_time > walk.since)  # what a band learns from before the first wanted row
+        rows = np.flatnonzero(ready & walked)
+        widen = None if walk is None else partial(walk.bounds, table.open_time[rows])
+        columns = self.pipeline.run(table.values, rows, closed=closed, place=str(self.folder), widen=widen)
         frame = pl.DataFrame({"open_time": table.open_time[rows], "known_at": table.close_time[rows], **columns})
+        if walk is not None:
+            frame = frame.filter(wanted[rows])
         return Forecast(frame, int(np.count_nonzero(wanted & ~ready)))
 
     def check_bars(self, bars: Bars) -> None:
@@ -153,11 +180,14 @@ class Bundle:
             mend = "Give bars of what it was trained on, or train on these."
             raise DataError(f"bundle {self.manifest.name}", found, expected=f"{self.instrument.symbol} {self.timeframe}", mend=mend)
 
-    def stream(self) -> "BundleStream":
-        """A stream that forecasts bar by bar what `forecast` says of the same bars at once."""
+    def stream(self, saved: Mapping[str, Any] | None = None) -> "BundleStream":
+        """A stream that forecasts bar by bar what `forecast` says of the same bars at once.
+
+        saved : the adaptive band of an earlier stream (`BundleStream.band_state`), to go on with
+        """
         from barmill.bundles.stream import BundleStream
 
-        return BundleStream(self)
+        return BundleStream(self, saved)
 
 
 __all__ = ["Bundle"]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.bundles.forecast import forecast_columns
-from barmill.bundles.forecast_band import ForecastBand
+from barmill.bundles.forecast_band import ForecastBand, Widen
 from barmill.bundles.guard import guard
 from barmill.ensembles.contract import Said
 from barmill.errors import ForecastError, SchemaError
@@ -71,12 +71,21 @@ class Direction:
         return Said(self.calibration.apply(raw.logits), raw.expected, quantiles)
 
     def forecast(
-        self, raw: RawForecast, scale: Float64Array, rows: Rows, *, place: str, banded: bool = False, regime: Float64Array | None = None
+        self,
+        raw: RawForecast,
+        scale: Float64Array,
+        rows: Rows,
+        *,
+        place: str,
+        banded: bool = False,
+        regime: Float64Array | None = None,
+        widen: Widen | None = None,
     ) -> Columns:
         """The columns, returns in units of `scale` (n,), once the guard has seen them.
 
         rows : what an error calls the rows
         banded : with the band, where there is one; regime : float64 (n,), where the band is by regime
+        widen : what makes the band of each row instead of the band as it stands in the bundle
         """
         check_rows(raw, rows, place)
         said = self.said(raw)
@@ -89,7 +98,7 @@ class Direction:
         for level, column in enumerate(("q05", "q50", "q95")):
             found[column] = said.quantiles[:, level] * scale
         if banded and self.band is not None:
-            bounds = self.band.of(said, regime)
+            bounds = self.band.of(said, regime) if widen is None else widen(*self.band.ends(said), scale)
             found["lower"], found["upper"] = bounds.lower * scale, bounds.upper * scale
         guard(found, rows, place=place)
         return found

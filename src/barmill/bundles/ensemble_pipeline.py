@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.bundles.direction import Columns, Direction, Float64Array, Rows, Volatility
-from barmill.bundles.forecast_band import ForecastBand
+from barmill.bundles.forecast_band import ForecastBand, Widen
 from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.seen_bars import SeenBars, SeenByMembers, SeenByOne, StreamOfMembers
 from barmill.ensembles.contract import Combiner, Said
@@ -125,7 +125,9 @@ class EnsemblePipeline:
             found[first:] &= pipeline.ready(ready[first:], seen)
         return found
 
-    def run(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> Columns:
+    def run(
+        self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast", widen: Widen | None = None
+    ) -> Columns:
         """Forecast the bars `rows`.
 
         Parameters
@@ -133,13 +135,14 @@ class EnsemblePipeline:
         values : float64 (n_bars, n_features), features of the plan; `rows` and the windows of the members are finite
         rows : int64 (n,), bars to forecast
         closed : as the method `closed` gives it for the same bars, or for the last of them, `rows` among these
+        widen : as of `ForecastPipeline.run`
 
         Returns
         -------
         float64 (n,) per name of `columns`, known at the bar's close. Raises ForecastError as `ForecastPipeline.run`.
         """
         said = self.said(values, rows, closed=closed, place=place)
-        return self.combined(said, values, rows, place=place)
+        return self.combined(said, values, rows, place=place, widen=widen)
 
     def said(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> list[Said]:
         """What each member says of the bars `rows`, as in `run`."""
@@ -149,11 +152,13 @@ class EnsemblePipeline:
             found.append(pipeline.said(values[first:], rows - first, closed=seen, place=f"{place}: member '{label}'"))
         return found
 
-    def combined(self, said: Sequence[Said], values: Float64Array, rows: Rows, *, place: str = "forecast") -> Columns:
+    def combined(
+        self, said: Sequence[Said], values: Float64Array, rows: Rows, *, place: str = "forecast", widen: Widen | None = None
+    ) -> Columns:
         """The ensemble's forecast of the bars `rows`, of which its members said `said`."""
         raw = self.combiner.combine(said, self._regimes(values, rows))
         regime = None if self.band is None or self.band.regime is None else values[rows, self.names.index(self.band.regime)]
-        return self.direction.forecast(raw, self.scale(values, rows), rows, place=place, banded=True, regime=regime)
+        return self.direction.forecast(raw, self.scale(values, rows), rows, place=place, banded=True, regime=regime, widen=widen)
 
     def weights(self, values: Float64Array, rows: Rows) -> Float64Array | None:
         """How far each member counts at the bars `rows`, float64 (n, n_members) with rows that sum to 1; None where nothing is weighed."""

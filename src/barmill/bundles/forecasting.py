@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.direction import Columns, Direction, Float64Array, Rows, Volatility, check_rows
-from barmill.bundles.forecast_band import ForecastBand
+from barmill.bundles.forecast_band import ForecastBand, Widen
 from barmill.bundles.guard import guard
 from barmill.bundles.image_scaling import ImageScaling
 from barmill.bundles.seen_bars import SeenBars, SeenByMembers, SeenByOne, StreamOfOne
@@ -191,7 +191,9 @@ class ForecastPipeline:
             return ready & _known(closed).ready
         return window_ready(ready, self.window) if isinstance(self.window, int) else ready
 
-    def run(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> Columns:
+    def run(
+        self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast", widen: Widen | None = None
+    ) -> Columns:
         """Forecast the bars `rows`.
 
         Parameters
@@ -199,6 +201,7 @@ class ForecastPipeline:
         values : float64 (n_bars, n_features), features of the plan; `rows` (and their windows) are finite
         rows : int64 (n,), bars to forecast
         closed : as the method `closed` gives it for the same bars; for a model that sees bars
+        widen : what makes an adaptive band of these rows, see `BandWalk`; None applies the band as it stands
 
         Returns
         -------
@@ -209,7 +212,8 @@ class ForecastPipeline:
         if self.direction is None or self.band is None:
             return self.forecast(view, scale, rows, place=place)
         regime = None if self.band.regime is None else _column(values, self.names.index(self.band.regime), rows)
-        return self.direction.forecast(self.forecaster.raw(view), scale, rows, place=place, banded=True, regime=regime)
+        raw = self.forecaster.raw(view)
+        return self.direction.forecast(raw, scale, rows, place=place, banded=True, regime=regime, widen=widen)
 
     def said(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> Said:
         """What a model of direction says as a member of an ensemble, of the bars `rows` as in `run`: calibrated, and in z."""

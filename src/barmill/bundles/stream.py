@@ -1,7 +1,9 @@
 """Forecasts bar by bar: the same features, scalers, models and guard as a batch, over a ring of the longest window."""
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,10 +25,13 @@ class BundleStream:
     Parameters
     ----------
     bundle : Bundle
+    saved : what an earlier stream gave as its `band_state`, to go on with. Bars up to there may be given again, to warm up features: they
+        move nothing, and their rows have the band as it stands in the bundle
     """
 
-    def __init__(self, bundle: "Bundle") -> None:
+    def __init__(self, bundle: "Bundle", saved: Mapping[str, Any] | None = None) -> None:
         self.bundle = bundle
+        self._walk = bundle.walk(saved=saved)
         self._features = FeatureStream(bundle.plan)
         self._closed = bundle.pipeline.stream(bundle.timeframe, bundle.plan.calendar)
         self._window = bundle.pipeline.depth
@@ -37,6 +42,13 @@ class BundleStream:
     def last_open_time(self) -> int | None:
         """Open time of the last bar, None before the first."""
         return self._last
+
+    def band_state(self) -> dict[str, Any] | None:
+        """What an adaptive band has become by now, as plain JSON, exact: a stream that goes on with it says the same bits as this one.
+
+        None for a band that stands still, and without one.
+        """
+        return None if self._walk is None else self._walk.to_json()
 
     def push(self, bar: Bar) -> ForecastRow | None:
         """One more closed bar.
@@ -51,12 +63,16 @@ class BundleStream:
         self._check(bar)
         values = self._features.push(bar)
         closed = None if self._closed is None else self._closed.push(bar)
+        if self._walk is not None:
+            self._walk.push(bar)
         self._last = bar.open_time
         self._recent[:-1] = self._recent[1:]
         self._recent[-1] = values
         if not np.isfinite(self._recent).all() or (closed is not None and not closed.ready[0]):
             return None
-        columns = self.bundle.pipeline.run(self._recent, np.array([self._window - 1]), closed=closed, place=f"bar {bar.open_time}")
+        widen = None if self._walk is None else partial(self._walk.bounds, np.array([bar.open_time]))
+        rows, place = np.array([self._window - 1]), f"bar {bar.open_time}"
+        columns = self.bundle.pipeline.run(self._recent, rows, closed=closed, place=place, widen=widen)
         row: ForecastRow = {"open_time": bar.open_time, "known_at": bar.open_time + self.bundle.timeframe.ms}
         return row | {name: float(value[0]) for name, value in columns.items()}
 
@@ -67,12 +83,14 @@ class BundleStream:
             self._check(bars.bar(0))
         table = self._features.extend(bars)
         closed = None if self._closed is None else self._closed.extend(bars)
+        if self._walk is not None:
+            self._walk.extend(bars)
         before = self._recent[1:]
         joined = np.concatenate((before, table.values))
         times = np.concatenate((np.full(len(before), -1), table.open_time))  # rows from before are not forecast again
         step = self.bundle.timeframe.ms
         joined_table = FeatureTable(table.names, joined, times, times + step, table.schema_hash)
-        forecast = self.bundle.forecast_table(joined_table, since=0, closed=closed)
+        forecast = self.bundle.forecast_table(joined_table, since=0, closed=closed, walk=self._walk)
         if len(bars):
             self._recent = np.concatenate((self._recent, table.values))[-self._window :].copy()
             self._last = int(bars.open_time[-1])

@@ -27,6 +27,12 @@ def predict(
     until_idle: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="End --follow once no bar has come for so long.", min=0)
     ] = None,
+    band_state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep what an adaptive band has learned from outcomes in this file after each bar, and go on from it."
+        ),
+    ] = None,
 ) -> None:
     """Forecast from raw bars: of the last bar, of --all bars, or, with --follow, of each bar as it is appended.
 
@@ -40,8 +46,12 @@ def predict(
 
     loaded = Bundle.load(bundle)
     if follow or bars == "-":
-        _follow(loaded, bars, symbol, with_history=all_, until_idle=until_idle)
+        _follow(loaded, bars, symbol, with_history=all_, until_idle=until_idle, band_state=band_state)
         return
+    if band_state is not None:
+        from barmill.errors import InputError
+
+        raise InputError("--band-state", "is given without --follow", mend="Follow bars, or leave it out: the band then walks through all.")
     from barmill.bundles.bars_for import read_bars_for
 
     offered = read_bars_for(loaded, Path(bars), symbol)
@@ -104,21 +114,31 @@ def _answers(bundle: "Bundle", row: "ForecastRow") -> list[str]:
     return [*lines, f"{'embedding':<{width}} {n_hidden} numbers, told with --json"] if n_hidden else lines
 
 
-def _follow(bundle: "Bundle", bars: str, symbol: str | None, *, with_history: bool, until_idle: float | None) -> None:
+def _follow(
+    bundle: "Bundle", bars: str, symbol: str | None, *, with_history: bool, until_idle: float | None, band_state: Path | None
+) -> None:
     import json
     import os
     import sys
 
     from barmill.bundles.following import follow_file, follow_lines
+    from barmill.bundles.kept_band import KeptBand
+
+    kept = None if band_state is None else KeptBand(band_state)
+    stream = bundle.stream() if kept is None else kept.stream(bundle)
 
     def tell(row: "ForecastRow") -> None:
         print(json.dumps(row), flush=True)
+        if kept is not None:
+            kept.keep(stream)
 
     try:
         if bars == "-":
-            follow_lines(bundle.stream(), sys.stdin.buffer, tell, symbol=symbol)
+            follow_lines(stream, sys.stdin.buffer, tell, symbol=symbol)
         else:
-            follow_file(bundle.stream(), Path(bars), tell, symbol=symbol, with_history=with_history, until_idle=until_idle)
+            follow_file(stream, Path(bars), tell, symbol=symbol, with_history=with_history, until_idle=until_idle)
+        if kept is not None:
+            kept.keep(stream)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
     except BrokenPipeError:

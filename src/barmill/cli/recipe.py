@@ -23,10 +23,10 @@ def check(
 
     import yaml
 
-    from barmill.pipeline import degradation_lines, read_recipe
+    from barmill.pipeline import degradation_lines, notes_on, read_recipe
 
     read = read_recipe(recipe, set_ or (), profile or ())
-    for line in degradation_lines(read):
+    for line in (*degradation_lines(read), *(f"note: {note}" for note in notes_on(read))):
         print(line, file=sys.stderr)
     completed = read.model_dump(mode="json")
     print(json.dumps(completed, indent=2) if json_ else yaml.safe_dump(completed, sort_keys=False, allow_unicode=True).rstrip())

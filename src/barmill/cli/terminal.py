@@ -40,8 +40,9 @@ class Terminal:
         done = len(plan.stages) - len(plan.to_do)
         lead = f"plan: {len(plan.to_do)} stages to do, {done} there already" if plan.to_do else f"plan: all {done} stages are there already"
         self.said(f"{lead}; at most {plan.memory_mb:,} MiB of {plan.available_mb:,} MiB free; {plan.workers} models at a time")
+        width = max(len(planned.stage.name) for planned in plan.stages)
         for planned in plan.stages:
-            self.said(f"  {planned.stage.name:<22} {'kept in ' + planned.stage.folder if planned.cached else 'to do'}")
+            self.said(f"  {planned.stage.name:<{width}} {'kept in ' + planned.stage.folder if planned.cached else 'to do'}")
         if plan.to_do:
             self.said("  time: estimated for each stage once its first steps have run")
         if plan.memory_mb > plan.available_mb:
@@ -87,7 +88,7 @@ class Terminal:
 
     def result(self, run: "Run") -> None:
         """Print the table of models, the verdict in words, and where everything is."""
-        from barmill.console import Judgement, verdict_on
+        from barmill.console import Judgement, Timings, target_sentence, verdict_on
 
         table = Table(title=f"{run.judgement['name']}: judged on the test block, net of costs", title_justify="left")
         for heading in ("model", "AUC (95%)", "log loss / base", "ECE", "Sharpe net", "random 5..95%", "trades"):
@@ -96,6 +97,8 @@ class Terminal:
             table.add_row(*_row(model))
         output_console().print(table)
         print(verdict_on(Judgement.model_validate(run.judgement)).text)
+        if told := target_sentence(Timings.model_validate(run.timings)):
+            print(f"targets  {told}")
         print(f"report   {run.report}")
         print(f"bundle   {run.bundle_path}")
 

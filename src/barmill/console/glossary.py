@@ -12,6 +12,11 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ),
     ("Calibration", "Making probabilities mean what they say: of the forecasts of 60 %, 60 % come true. Fitted on rows of its own."),
     ("Calmar ratio", "Yearly growth over the largest drawdown."),
+    (
+        "Conformal band",
+        "A forecast with two ends, moved until they held the share of outcomes that it says, on rows of its own. Coverage on later rows "
+        "tells whether it still does.",
+    ),
     ("Cost paid", "All fees and slippage of the trades on the test block, as a share of a fixed capital."),
     ("Coverage", "How often the outcome fell between q05 and q95. Honest quantiles have 90 %."),
     (
@@ -99,4 +104,5 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Trials, as if independent", "Many trials are alike; this is how many clusters of them there are."),
     ("Turnover", "The sum of all changes of the position in a year, in multiples of equity."),
     ("Uniqueness", "How little a label's time overlaps with that of others. Rows that overlap count for less."),
+    ("Winkler score", "The mean width of a band, and for each miss 2/alpha times how far the outcome fell outside. Lower is better."),
 )

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from barmill.console.judged_bands import Band
 from barmill.console.judged_explanations import ExplanationStability
 from barmill.console.parts import Number, Part
 
@@ -58,11 +59,13 @@ class Spread(Part):
 
 
 class SplitScore(Part):
-    """One split: net Sharpe ratio a year on the rows that taught and on those that judged."""
+    """One split: net Sharpe ratio a year on the rows that taught and on those that judged; of the latter the probability that the
+    true one is above 0, and the AUC."""
 
     number: int
     is_sharpe: Number = None
     oos_sharpe: Number = None
+    psr: Number = None
     auc: Number = None
 
 
@@ -94,6 +97,7 @@ class PathsOfModel(Part):
     distribution: dict[str, Spread] = Field(default_factory=dict[str, Spread])
     splits: tuple[SplitScore, ...] = ()
     is_oos: Stability | None = None
+    band: Band | None = None
     oof: OutOfFold | None = None
     looks_at: dict[str, ExplanationStability] = Field(default_factory=dict[str, ExplanationStability])
 

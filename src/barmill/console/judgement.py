@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from barmill.console.judged_bands import Band
 from barmill.console.judged_ensembles import EnsembleResult, Overhead
 from barmill.console.judged_experts import ExpertResult
 from barmill.console.judged_explanations import Explanation
@@ -226,11 +227,19 @@ class ModelResult(Part):
     digest: str | None = None
     classification: Classification = Classification()
     calibration: Calibration = Calibration()
+    band: Band | None = None
     forecast: ReturnForecast = ReturnForecast()
     trading: Trading = Trading()
     importance: tuple[Importance, ...] = ()
     explanation: Explanation | None = None
     fit: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class Note(Part):
+    """What is to be known of a model's parameters."""
+
+    model: str
+    text: str = ""
 
 
 class Oracle(Part):
@@ -289,6 +298,7 @@ class Judgement(Part):
     splits: Splits = Splits()
     costs: Costs = Costs()
     models: tuple[ModelResult, ...] = ()
+    notes: tuple[Note, ...] = ()
     baselines: dict[str, Trading] = Field(default_factory=dict[str, Trading])
     oracle: Oracle | None = None
     ledger: TrialCount = TrialCount()
@@ -317,8 +327,20 @@ class Latency(Part):
     p99_us: Number = None
 
 
+class Target(Part):
+    """What the recipe wants of a size or a latency, and what was measured; `met` is None where nothing was."""
+
+    kind: str
+    of: str
+    limit: float
+    unit: str
+    measured: Number = None
+    median: Number = None
+    met: bool | None = None
+
+
 class Timings(Part):
-    """How long it took, on what."""
+    """How long it took, on what, and the recipe's targets: some are of clocks."""
 
     stages: dict[str, float] = Field(default_factory=dict[str, float])
     wall_s: Number = None
@@ -326,6 +348,7 @@ class Timings(Part):
     estimated_memory_mb: Number = None
     latency: dict[str, Latency] = Field(default_factory=dict[str, Latency])
     ensembles: dict[str, Overhead] = Field(default_factory=dict[str, Overhead])
+    targets: tuple[Target, ...] = ()
 
 
 class Environment(Part):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from barmill.console import charts, ensemble_sections, leaderboard_sections, luck_sections
+from barmill.console.band_sections import band_blocks
 from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
@@ -32,6 +33,8 @@ from barmill.console.path_charts import fans, split_scatters
 from barmill.console.path_sections import HEADLINES, SPREADS, cut_sentences, path_rows, stability_note
 from barmill.console.process_sections import certificate_facts, degradation_sentence, leakage_sentence, permitted, tuned_models
 from barmill.console.run_folder import CERTIFICATE_FOLDER, RunFolder
+from barmill.console.split_table import split_rows
+from barmill.console.target_section import target_rows, target_sentence
 from barmill.console.templating import rendered
 from barmill.console.verdict import random_band_sentence, verdict_on
 
@@ -39,6 +42,7 @@ SECTIONS = (
     ("verdict", "Verdict"),
     ("figures", "Key figures"),
     ("leaderboard", "Leaderboard"),
+    ("targets", "Targets"),
     ("paths", "Cross-validation"),
     ("luck", "Skill or luck"),
     ("ensembles", "Ensembles"),
@@ -54,6 +58,7 @@ SECTIONS = (
     ("confusion", "Confusion"),
     ("training", "Training"),
     ("oracle", "Oracle"),
+    ("bands", "Do the bands hold?"),
     ("experts", "Other questions"),
     ("tuning", "Tuning"),
     ("leakage", "Leakage"),
@@ -71,11 +76,13 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
     judgement = run.judgement
     found = {
         "leaderboard": judgement.leaderboard,
+        "targets": run.timings and run.timings.targets,
         "paths": judgement.cross_validation,
         "luck": judgement.overfitting,
         "ensembles": judgement.ensembles,
         "explanations": explained_models(judgement),
         "oracle": judgement.oracle,
+        "bands": band_blocks(judgement),
         "experts": judgement.experts,
         "tuning": judgement.tuning,
         "leakage": judgement.leakage,
@@ -134,10 +141,13 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "ensemble_headings": ensemble_sections.HEADINGS,
         "health": health_table(judgement),
         "oracle": oracle_rows(judgement),
+        "band_blocks": band_blocks(judgement),
         "experts": expert_parts(judgement),
         "glossary": GLOSSARY,
         "drawn": drawn,
         "features_page": features_page,
+        "target_rows": target_rows(run.timings),
+        "target_sentence": target_sentence(run.timings),
         **_of_leaderboard(run),
         **_of_paths(judgement, drawn),
         **_of_luck(judgement),
@@ -162,6 +172,8 @@ def _of_paths(judgement: Judgement, drawn: dict[str, Figure]) -> dict[str, Any]:
         "path_rows": rows,
         "with_fan": [row for row in rows if f"fan-{row.number}" in drawn],
         "with_splits": [row for row in rows if f"splits-{row.number}" in drawn],
+        "walks": split_rows(found, judgement),
+        "walk_models": [row.name for row in rows],
         "path_headlines": HEADLINES,
         "path_spreads": SPREADS,
         "stability_note": stability_note,

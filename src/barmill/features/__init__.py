@@ -7,6 +7,7 @@ its declarations and, where the literature has a name for it, a public function 
 declared there; a kernel that is changed in meaning needs a new `version` on the features that it computes.
 """
 
+from barmill.features.atr_stream import AtrStream
 from barmill.features.catalogue import FEATURES, warm_kernels
 from barmill.features.columns import COLUMNS, Column
 from barmill.features.explaining import explain_feature
@@ -33,6 +34,7 @@ __all__ = [
     "COLUMNS",
     "FEATURES",
     "Adx",
+    "AtrStream",
     "Bollinger",
     "Column",
     "Explanation",

@@ -13,7 +13,8 @@ from barmill.labels.events import cusum_filter, ewm_volatility
 from barmill.labels.explaining import explain_label
 from barmill.labels.explanation import LabelExplanation
 from barmill.labels.fixed_horizon import fixed_horizon
-from barmill.labels.make import decision_bars, make_labels
+from barmill.labels.make import decides_at, decision_bars, make_labels
+from barmill.labels.outcome_stream import Outcomes, OutcomeStream
 from barmill.labels.outcomes import BARRIERS, CLASS_NAMES, Labels, check_classes
 from barmill.labels.triple_barrier import CloseOutcome, NetOutcome, triple_barrier_close, triple_barrier_net
 from barmill.labels.uniqueness import average_uniqueness, concurrency
@@ -30,6 +31,8 @@ __all__ = [
     "Labels",
     "NetOutcome",
     "OutcomeConfig",
+    "OutcomeStream",
+    "Outcomes",
     "OutcomesInR",
     "average_uniqueness",
     "back_label",
@@ -37,6 +40,7 @@ __all__ = [
     "check_classes",
     "concurrency",
     "cusum_filter",
+    "decides_at",
     "decision_bars",
     "ewm_volatility",
     "explain_label",

@@ -32,7 +32,12 @@ def decision_bars(bars: "Bars", every: int) -> BoolArray:
     Every `every`-th bar on the clock, counted from the epoch and never from the first row, so that any slice of the bars, and
     a live feed, decide at the same moments. Whoever trades what was labelled asks here.
     """
-    return (bars.open_time // bars.timeframe.ms) % every == 0
+    return decides_at(bars.open_time, bars.timeframe.ms, every)
+
+
+def decides_at(open_time: Int64Array, bar_ms: int, every: int) -> BoolArray:
+    """The same of bars of `bar_ms` ms that open at `open_time`, UTC ms."""
+    return (open_time // bar_ms) % every == 0
 
 
 def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = None) -> Labels:
@@ -82,7 +87,7 @@ def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = Non
         events = keep(events, room, NO_ROOM if config.cost_mode == "net" else NO_ROOM_FOR_PROFIT)
         cost = cost[room]
 
-    outcome, exit_price = _settled(bars, config, events, atr, cost)
+    outcome, exit_price = settled(bars.open, bars.high, bars.low, bars.close, config, events, atr[events], cost)
     known = np.isfinite(outcome.label)
     kept = keep(events, known, NOT_COVERED)
     if not kept.size:
@@ -109,27 +114,24 @@ def make_labels(bars: "Bars", config: LabelConfig, ready: BoolArray | None = Non
     return labels if config.shuffle is None else labels.shuffled(config.shuffle)
 
 
-def _settled(bars: "Bars", config: LabelConfig, events: Int64Array, atr: Float64Array, cost: Float64Array) -> Settlement:
-    """Outcome and exit price of each event, NaN where the data end before."""
+def settled(
+    open: Float64Array,
+    high: Float64Array,
+    low: Float64Array,
+    close: Float64Array,
+    config: LabelConfig,
+    events: Int64Array,
+    atr: Float64Array,
+    cost: Float64Array,
+) -> Settlement:
+    """Outcome and exit price of each event, NaN where the data end before; atr, cost : float64 (n_events,)."""
     if config.method == "triple_barrier":
-        return settle(
-            bars.open,
-            bars.high,
-            bars.low,
-            bars.close,
-            events,
-            atr[events],
-            config.side_sign,
-            config.k_up,
-            config.k_down,
-            cost,
-            config.horizon,
-            config.cost_mode,
-        )
-    outcome = fixed_horizon(bars.open, bars.close, events, config.side_sign, cost, config.horizon)
+        rule = (events, atr, config.side_sign, config.k_up, config.k_down, cost, config.horizon, config.cost_mode)
+        return settle(open, high, low, close, *rule)
+    outcome = fixed_horizon(open, close, events, config.side_sign, cost, config.horizon)
     exit_price = np.full(events.size, np.nan)
     known = np.isfinite(outcome.t1)
-    exit_price[known] = bars.close[outcome.t1[known].astype(np.int64)]
+    exit_price[known] = close[outcome.t1[known].astype(np.int64)]
     return Settlement(outcome, exit_price)
 
 

@@ -39,6 +39,11 @@ class ModelParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def no_notes(_: Any) -> tuple[str, ...]:
+    """Of parameters that hold no surprise."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A catalogue entry: what can be built, and what it needs; loading it imports nothing heavy.
@@ -63,6 +68,7 @@ class ModelSpec:
     ready : str, "module:function", likewise: asked `(spec, params)` before any work, raises where something is missing
     reference : str, where the model is described
     question : str, one of QUESTIONS: where the label goes, what becomes of a proposed trade, or which chart pattern stands there
+    notes : function of the parameters, to sentences on what they lead to that nobody may expect; told before any work, and no refusal
     targets : tuple of str, what the fit reads of `Samples.targets`, for a model whose question is not the label's direction
     """
 
@@ -84,6 +90,7 @@ class ModelSpec:
     trunk: str = ""
     ready: str = ""
     views: tuple[str, ...] = ()
+    notes: Callable[[Any], tuple[str, ...]] = no_notes
 
     def __post_init__(self) -> None:
         if not self.views:

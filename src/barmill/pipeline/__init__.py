@@ -8,6 +8,8 @@ from barmill.pipeline.comparing_runs import compare_runs
 from barmill.pipeline.ensembles.dropping import degradation_lines
 from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
 from barmill.pipeline.inputs import with_series
+from barmill.pipeline.notes import Note, notes_on
+from barmill.pipeline.prepared_npz import PreparedSamples, score_npz
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
@@ -18,8 +20,10 @@ from barmill.pipeline.tuning.tuning_run import TuningRun, tune_recipe
 
 __all__ = [
     "Listener",
+    "Note",
     "Plan",
     "PlannedStage",
+    "PreparedSamples",
     "Recipe",
     "Run",
     "Silence",
@@ -27,12 +31,14 @@ __all__ = [
     "TuningRun",
     "compare_runs",
     "degradation_lines",
+    "notes_on",
     "plan_recipe",
     "read_recipe",
     "recipe_file",
     "recipe_from_text",
     "recipe_schema",
     "run_recipe",
+    "score_npz",
     "tune_recipe",
     "with_series",
 ]

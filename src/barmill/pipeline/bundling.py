@@ -13,6 +13,7 @@ from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.image_scaling import ImageScaling
 from barmill.market import Bars
 from barmill.models.resolutions import finest_first, history_bars
+from barmill.pipeline.bands.applying import served
 from barmill.pipeline.bands.fitting import read_band_of
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.job import ModelJob
@@ -69,7 +70,7 @@ def direction_parts(job: ModelJob, workspace: Workspace, data: Dataset, bars: Ba
         model_card=model_card(job, bars, data, read_json(calibrated / "selection.json")),
         quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
-        band=read_band_of(calibrated),
+        band=served(read_band_of(calibrated), recipe.labels, data, bars),
         thresholds=read_json(calibrated / "thresholds.json"),
     )
 

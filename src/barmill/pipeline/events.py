@@ -21,7 +21,7 @@ class Plan:
     memory_mb : estimated peak of the resident memory of all its processes together, MiB
     available_mb : memory that the machine has free, MiB
     workers : processes that fit models side by side
-    notes : what is known before the work to be other than the recipe asks, a line each
+    notes : what is known before the work to be other than the recipe asks, and what its parameters lead to, a line each
     """
 
     stages: tuple[PlannedStage, ...]

@@ -68,7 +68,7 @@ def _load(job: ForecastJob, workspace: Workspace, stage: StageRef) -> Bundle:
 def _forecast(bundle: Bundle, bars: Bars, table: FeatureTable, closed: SeenBars | None, since: int) -> pl.DataFrame:
     """Forecasts as a server gives them, and beside them probabilities as the model says them, to tell whether calibration helped."""
     bundle.check_bars(bars)
-    frame = bundle.forecast_table(table, since=since, closed=closed).frame
+    frame = bundle.forecast_table(table, since=since, closed=closed, walk=bundle.walk(bars)).frame
     calibrated = ["p_up"] if "p_up" in frame.columns else [name for name in frame.columns if name.startswith("p_")]
     if not calibrated:
         return frame

@@ -1,6 +1,6 @@
 """The model card of a bundle: what it is, what it was made from, what it must not be used for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from barmill.ensembles.catalogue import ensemble_spec
@@ -14,6 +14,7 @@ from barmill.pipeline.ensemble_config import EnsembleConfig
 from barmill.pipeline.ensembles.members_told import members_told
 from barmill.pipeline.ensembles.regime_features import regimes_of
 from barmill.pipeline.job import EnsembleJob, ModelJob
+from barmill.pipeline.notes import Note, notes_on_entries
 from barmill.pipeline.recipe import Recipe
 
 
@@ -21,7 +22,7 @@ def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, An
     """Markdown, a function of the run's content alone (no dates of making, no names of machines)."""
     spec = spec_of(job.entry.name)
     lead = f"{spec.summary or spec.name} ({spec.family}; {spec.reference})"
-    return _card(job.label, lead, _inputs_told(job, data), job.recipe, bars, data, selection)
+    return _card(job.label, lead, _inputs_told(job, data), job.recipe, notes_on_entries((job.entry,)), bars, data, selection)
 
 
 def ensemble_card(job: EnsembleJob, bars: Bars, data: Dataset, selection: dict[str, Any], evidence: dict[str, Any]) -> str:
@@ -35,7 +36,7 @@ def ensemble_card(job: EnsembleJob, bars: Bars, data: Dataset, selection: dict[s
     lead = f"{spec.summary[:1].upper()}{spec.summary[1:]} (ensemble). Members: {members}.{_without(job.ensemble)}"
     regimes = regimes_of(job.ensemble).all
     inputs = f"those of its members{', and ' + ', '.join(regimes) if regimes else ''}"
-    card = _card(job.ensemble.label, lead, inputs, job.recipe, bars, data, selection)
+    card = _card(job.ensemble.label, lead, inputs, job.recipe, notes_on_entries(entries), bars, data, selection)
     return card + members_told([entry.label for entry in entries], evidence)
 
 
@@ -45,7 +46,9 @@ def _without(ensemble: EnsembleConfig) -> str:
     return f" **Degraded**: it goes without {'; '.join(said)}." if said else ""
 
 
-def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:
+def _card(
+    label: str, lead: str, inputs: str, recipe: Recipe, notes: Sequence[Note], bars: Bars, data: Dataset, selection: dict[str, Any]
+) -> str:
     labels = recipe.labels
     train = data.labels.t0[data.positions["train"]]
     first, last = (bars.frame["open_time"][int(row)] for row in (train[0], train[-1]))
@@ -55,6 +58,7 @@ def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: 
         else "the profit target is touched first"
     )
     scores, band = selection["metrics"], _band_told(recipe.inference.uncertainty)
+    to_know = "".join(f"- **To know** {note}\n" for note in notes)
     return f"""# {label}
 
 {lead}
@@ -69,7 +73,7 @@ def _card(label: str, lead: str, inputs: str, recipe: Recipe, bars: Bars, data: 
   with the number of trials.
 {band}- **Limits** Returns are not exchangeable: calibration and quantiles hold as long as the market resembles the calibration slice.
   A forecast is no advice.
-"""
+{to_know}"""
 
 
 def _band_told(config: UncertaintyConfig | None) -> str:

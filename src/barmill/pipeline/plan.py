@@ -13,6 +13,7 @@ from barmill.pipeline.fold_stages import fold_model, fold_parts
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.memory import available_mb, estimate_mb
 from barmill.pipeline.model_stages import ModelStages, model_stages, recipe_fingerprint
+from barmill.pipeline.notes import notes_on
 from barmill.pipeline.tuning.stage import tuned_stages
 from barmill.pipeline.workspace import Stage, Workspace
 
@@ -177,4 +178,5 @@ def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:
     while workers > 1 and estimate_mb(inputs, workers) > available:
         workers -= 1
     planned = tuple(PlannedStage(stage, workspace.record(stage) is not None) for stage in stages.all)
-    return Plan(planned, estimate_mb(inputs, workers), available, workers, tuple(degradation_lines(inputs.recipe)))
+    notes = (*degradation_lines(inputs.recipe), *(f"note: {note}" for note in notes_on(inputs.recipe)))
+    return Plan(planned, estimate_mb(inputs, workers), available, workers, notes)

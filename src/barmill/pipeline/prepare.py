@@ -99,7 +99,7 @@ def _splits(inputs: RunInputs, labels_folder: Path, folder: Path) -> None:
     recipe = inputs.recipe
     cut = CutLabels.of(load_labels(labels_folder), recipe, inputs.bars.timeframe)
     y = cut.labels.classes(recipe.labels.classes)
-    for name in blocks_in(cut.positions):
+    for name in (block for block in blocks_in(cut.positions) if block != "conformal"):  # bands are of returns and need no class
         check_classes(y[cut.positions[name]], recipe.labels.classes, f"the {name.replace('_', ' ')} block")
     save_positions(folder, cut.positions, cut.dropped)
 

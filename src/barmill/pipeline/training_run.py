@@ -36,6 +36,7 @@ from barmill.pipeline.leakage import check_leakage, leakage_section
 from barmill.pipeline.luck import luck_section
 from barmill.pipeline.memory_watch import MemoryWatch
 from barmill.pipeline.model_stages import origins, portable_recipe, recipe_fingerprint
+from barmill.pipeline.notes import notes_on
 from barmill.pipeline.plan import Stages, plan_run, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
@@ -43,6 +44,7 @@ from barmill.pipeline.recipe_reading import recipe_of
 from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.returns import TYPICAL, path_returns, test_returns
 from barmill.pipeline.run import Run
+from barmill.pipeline.targets import check_targets
 from barmill.pipeline.trials import Trials
 from barmill.pipeline.tuning.stage import tuned_recipe, tuning_jobs, tuning_judgement
 from barmill.pipeline.workspace import Stage, Workspace
@@ -168,10 +170,13 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
     _publish(stages, workspace, judgement)
     earlier = _earlier_timings(root)
     seconds = {**earlier.get("stages", {}), **clock.seconds}
+    latency = latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {}))
+    bundles = {model["name"]: root / model["bundle"] for model in judgement["models"]}
     timings = {
         "stages": seconds,
         "ensembles": overheads(inputs.recipe, seconds),
-        "latency": latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {})),
+        "latency": latency,
+        "targets": check_targets(inputs.recipe, bundles, latency),
         "wall_s": time.perf_counter() - began,
         "peak_memory_mb": memory.peak_mb,
         "estimated_memory_mb": plan.memory_mb,
@@ -318,6 +323,7 @@ def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: 
     evidence.write(workspace.root)
     judgement["degradations"] = degradations(inputs.recipe)
     applied = inputs.recipe.profile
+    judgement["notes"] = [note.to_json() for note in notes_on(tuned_recipe(inputs.recipe, workspace, stages.tuned))]
     judgement["profile"] = None if applied is None else applied.model_dump(mode="json")
     judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)
     judgement["ensembles"] = ensembles_section(inputs, stages, workspace, judgement)

@@ -2,14 +2,19 @@
 
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import nn
 
-from barmill.errors import RecipeError
-from barmill.models.convolution.params import CNN1DParams, InceptionTimeParams, ResNet1DParams, TCNParams
+from barmill.models.catalogue import MODELS
+from barmill.models.convolution.params import (
+    CNN1DParams,
+    InceptionTimeParams,
+    ResNet1DParams,
+    TCNParams,
+    inceptiontime_notes,
+    tcn_notes,
+)
 from barmill.models.convolution.receptive_field import Layer, inception_field, receptive_field, tcn_field, tcn_levels
 from barmill.models.convolution.tcn import TCNTrunk
-from barmill.pipeline.recipe_reading import recipe_from_text
 
 
 def _seen(layers: list[nn.Module], at: int, window: int) -> int:
@@ -46,26 +51,24 @@ def test_the_figures_of_the_seeds_and_of_the_authors() -> None:
     assert (inception_field(6, 7), inception_field(6, 40)) == (37, 235)
 
 
-def test_the_channels_of_the_seed_are_refused_with_what_reaches() -> None:
+def test_the_channels_of_the_seed_are_told_with_what_reaches() -> None:
     told = (
-        r"3 levels of num_channels with kernel_size 3 see 29 of the window's 60 bars; expected all of them\. "
-        r"What reaches: 4 levels \(61 bars\), kernel_size 6 \(71 bars\), or seq_len 29"
+        "3 levels of num_channels with kernel_size 3 see the last 29 of the window's 60 bars, and no bar before them. What sees all: "
+        "4 levels (61 bars), or kernel_size 6 (71 bars). seq_len 29 would show what is seen, and no more."
     )
-    with pytest.raises(ValidationError, match=told):
-        TCNParams(num_channels=(64, 128, 256), kernel_size=3, seq_len=60)
-    assert TCNParams(num_channels=(64, 128, 256), kernel_size=6, seq_len=60).channels == (64, 128, 256)
-    assert TCNParams(num_channels=(64, 128, 256), kernel_size=3, seq_len=29).channels == (64, 128, 256)
-    assert TCNParams(num_channels=(64, 64, 128, 256), seq_len=60).channels == (64, 64, 128, 256)
+    assert tcn_notes(TCNParams(num_channels=(64, 128, 256), kernel_size=3, seq_len=60)) == (told,)
+    assert tcn_notes(TCNParams(num_channels=(64, 128, 256), kernel_size=6, seq_len=60)) == ()
+    assert tcn_notes(TCNParams(num_channels=(64, 128, 256), kernel_size=3, seq_len=29)) == ()
+    assert tcn_notes(TCNParams(num_channels=(64, 64, 128, 256), seq_len=60)) == ()
 
 
-def test_the_kernels_of_the_seed_are_refused_where_they_do_not_reach() -> None:
+def test_the_kernels_of_the_seed_are_told_where_they_do_not_reach() -> None:
     told = (
-        r"kernel_sizes of up to 7 in 6 modules see 37 of the window's 60 bars; expected all of them\. "
-        r"What reaches: a kernel of 11 \(61 bars\), depth 10 \(61 bars\), or seq_len 37"
+        "kernel_sizes of up to 7 in 6 modules see 37 of the window's 60 bars at once: what lies further apart meets in the mean over the "
+        "window alone. What sees all: a kernel of 11 (61 bars), or depth 10 (61 bars)."
     )
-    with pytest.raises(ValidationError, match=told):
-        InceptionTimeParams(kernel_sizes=(3, 5, 7))
-    assert InceptionTimeParams(kernel_sizes=(3, 5, 7), depth=10).kernels == (3, 5, 7)
+    assert inceptiontime_notes(InceptionTimeParams(kernel_sizes=(3, 5, 7))) == (told,)
+    assert inceptiontime_notes(InceptionTimeParams(kernel_sizes=(3, 5, 7), depth=10)) == ()
 
 
 @pytest.mark.parametrize("window", [2, 3, 60, 235, 236, 1000, 4096])
@@ -74,21 +77,17 @@ def test_defaults_reach_over_every_window(window: int) -> None:
     assert tcn_field(len(tcn.channels), tcn.kernel_size) >= window
     inception = InceptionTimeParams(seq_len=window)
     assert inception_field(inception.depth, max(inception.kernels)) >= window
+    assert tcn_notes(tcn) == inceptiontime_notes(inception) == ()
     if window <= 235:
         assert inception.kernels == (40, 20, 10)
 
 
-def test_bars_of_several_timeframes_must_be_seen_together() -> None:
+def test_bars_of_several_timeframes_are_counted_together() -> None:
     assert len(TCNParams(resolutions={"1m": 60, "5m": 12}).channels) == 5
-    with pytest.raises(ValidationError, match="see 61 of the window's 72 bars"):
-        TCNParams(resolutions={"1m": 60, "5m": 12}, num_channels=(8, 8, 8, 8))
+    (told,) = tcn_notes(TCNParams(resolutions={"1m": 60, "5m": 12}, num_channels=(8, 8, 8, 8)))
+    assert "see the last 61 of the window's 72 bars" in told
 
 
-def test_the_recipe_is_refused_at_the_line_of_its_config() -> None:
-    text = "base_models:\n  - {name: lightgbm}\n  - name: tcn\n    config: {num_channels: [64, 128, 256], kernel_size: 3, seq_len: 60}\n"
-    with pytest.raises(RecipeError, match=r"base_models\[1\]\.config.*see 29 of the window's 60 bars"):
-        recipe_from_text(text, "trio.yaml")
-
-
-def test_networks_that_average_over_the_window_are_not_refused() -> None:
-    assert ResNet1DParams(seq_len=600).window == CNN1DParams(seq_len=600).window == 600
+def test_networks_that_average_over_the_window_need_no_note() -> None:
+    for spec, params in ((MODELS["resnet_1d"], ResNet1DParams(seq_len=600)), (MODELS["cnn_1d"], CNN1DParams(seq_len=600))):
+        assert spec.notes(params) == ()

@@ -7,6 +7,7 @@ import pytest
 
 from barmill.errors import SetupError
 from barmill.models import FitContext, Samples, load_fit, load_forecaster, spec_of
+from barmill.models.catalogue import require_ready
 from barmill.models.foundation.deciles import quantiles
 from barmill.models.foundation.forecast_cache import ForecastCache, content_keys
 from barmill.models.foundation.weights import find_weights
@@ -148,8 +149,19 @@ def test_weights_of_another_model_are_refused(name, other):
 
 
 def test_the_charters_name_of_the_weights_means_those_that_can_be_read():
-    params = spec_of("timesfm").params.model_validate({"model_id": "google/timesfm-2.5-200m"})
-    assert params.model_id == "google/timesfm-2.5-200m-transformers"
+    spec = spec_of("timesfm")
+    params = spec.params.model_validate({"model_id": "google/timesfm-2.5-200m"})
+    assert (params.model_id, params.weights_id) == ("google/timesfm-2.5-200m", "google/timesfm-2.5-200m-transformers")
+    assert spec.notes(params) == (
+        "model_id google/timesfm-2.5-200m is read as google/timesfm-2.5-200m-transformers: the same weights, in the form that "
+        "transformers loads.",
+    )
+    assert spec.notes(spec.params()) == ()
+    with pytest.raises(SetupError, match=r"hf download google/timesfm-2.5-200m-transformers "):
+        require_ready(spec, params)
+
+
+def test_a_window_is_called_context_length_too():
     assert spec_of("timesfm").params.model_validate({"context_length": 256}).seq_len == 256
 
 

@@ -103,7 +103,7 @@ def test_a_band_over_all_regimes_fails_in_the_wild_one_where_a_band_by_regime_ho
     assert held["cqr"] < 0.85 < 0.87 < held["mondrian"]
 
 
-@pytest.mark.parametrize("method", SLICED)
+@pytest.mark.parametrize("method", [method for method in SLICED if method != "adaptive"])  # which hears of the outcomes of earlier rows
 def test_the_band_of_a_row_does_not_depend_on_the_rows_beside_it(made, method):
     data, said, _ = made
     config = UncertaintyConfig(method=method, **SLICED[method])

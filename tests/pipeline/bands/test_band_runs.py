@@ -26,6 +26,7 @@ cross_validation: {method: purged_kfold, n_splits: 2, embargo: 60}
 random_signals: 20
 """
 LABELS = ("logistic", "trees", "soft_voting")
+REGIME = "volatility_regime_20_60"
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,11 @@ def run(tmp_path_factory, bars):
         return bm.train(folder / "mondrian.yaml", bars=bars, out=folder / "run")
 
 
-def forecasts(run, label):
-    return pl.read_parquet(next(run.folder.glob(f"metrics/forecasts-{label}-*")) / "forecasts.parquet")
+def block(run, bars, frame, name):
+    """The labels of a block, their rows in `frame`, and what came."""
+    labels, blocks = load_labels(next(run.folder.glob("data/labels-*"))), load_positions(next(run.folder.glob("data/splits-*")))
+    rows = blocks[name]
+    return rows, np.searchsorted(frame["open_time"].to_numpy(), bars.open_time[labels.t0[rows]]), labels.net_log_return[rows]
 
 
 def test_every_model_and_ensemble_has_a_band_by_one_method_and_is_judged_by_the_same_rows(run):
@@ -62,29 +66,40 @@ def test_every_model_and_ensemble_has_a_band_by_one_method_and_is_judged_by_the_
             assert len(report["rolling"]["time_ms"]) == len(report["rolling"]["coverage"])
 
 
-@pytest.mark.parametrize("label", ["logistic", "soft_voting"])
-def test_the_band_that_is_judged_is_the_one_that_the_bundle_serves(run, bars, label):
-    bundle, frame = bm.Bundle.load(run.bundle_paths[label]), forecasts(run, label)
-    again = bundle.forecast(bars).frame.filter(pl.col("open_time").is_in(frame["open_time"]))
-    assert frame.select(again.columns).equals(again)
-    band = ForecastBand.from_json(bundle.part("conformal"))
-    assert band.regime == "volatility_regime_20_60"
-    table = bundle.plan.compute(bars)
+@pytest.fixture(scope="module")
+def served(run, bars):
+    """The bundle of the ensemble, what it says of every bar, and the regime and the unit of returns at each of these."""
+    bundle = bm.Bundle.load(run.bundle_paths["soft_voting"])
+    table, frame = bundle.plan.compute(bars), bundle.forecast(bars).frame
     at = np.searchsorted(table.open_time, frame["open_time"].to_numpy())
-    regime, scale = table.values[at, bundle.plan.names.index(band.regime)], bundle.pipeline.scale(table.values, at)
+    return bundle, frame, table.values[at, bundle.plan.names.index(REGIME)], bundle.pipeline.scale(table.values, at)
+
+
+def test_the_band_that_is_judged_is_the_one_that_the_bundle_serves(run, bars, served):
+    _, frame, _, _ = served
+    judged = pl.read_parquet(next(run.folder.glob("metrics/forecasts-soft_voting-*")) / "forecasts.parquet")
+    assert judged.select(frame.columns).equals(frame.filter(pl.col("open_time").is_in(judged["open_time"])))
+    rows, at, came = block(run, bars, judged, "test")
+    told = next(model["band"] for model in run.judgement["models"] if model["name"] == "soft_voting")
+    inside = (came >= judged["lower"].to_numpy()[at]) & (came <= judged["upper"].to_numpy()[at])
+    assert (told["report"]["overall"]["coverage"], told["report"]["overall"]["n_rows"]) == (inside.mean(), len(rows))
+
+
+def test_the_band_is_what_the_forecasts_of_its_own_slice_lacked_in_each_regime(run, bars, served):
+    bundle, frame, regime, scale = served
+    band = ForecastBand.from_json(bundle.part("conformal"))
+    assert band.regime == REGIME
+    rows, at, came = block(run, bars, frame, "conformal")
+    lacked = np.maximum(frame["q05"].to_numpy()[at] - came, came - frame["q95"].to_numpy()[at]) / scale[at]
+    assert band.band.pooled.q == pytest.approx(np.sort(lacked)[int(np.ceil(0.9 * (len(rows) + 1))) - 1], rel=1e-9)
     own = {entry.regime: entry.q for entry in band.band.regimes}
+    for number, q in own.items():
+        scores = np.sort(lacked[regime[at] == number])
+        assert q is None or q == pytest.approx(scores[int(np.ceil(0.9 * (len(scores) + 1))) - 1], rel=1e-9)
     q = np.array([band.band.pooled.q if own.get(int(number)) is None else own[int(number)] for number in regime])
     assert len(set(q)) > 1
-    crossed = frame["lower"] == frame["upper"]
     np.testing.assert_allclose(frame["q05"] - frame["lower"], q * scale, atol=1e-12)
-    assert not crossed.any()
-    labels, blocks = load_labels(next(run.folder.glob("data/labels-*"))), load_positions(next(run.folder.glob("data/splits-*")))
-    rows = blocks["test"]
-    at = np.searchsorted(frame["open_time"].to_numpy(), bars.open_time[labels.t0[rows]])
-    came, lower, upper = labels.net_log_return[rows], frame["lower"].to_numpy()[at], frame["upper"].to_numpy()[at]
-    told = next(model["band"] for model in run.judgement["models"] if model["name"] == label)
-    assert told["report"]["overall"]["coverage"] == np.mean((came >= lower) & (came <= upper))
-    assert told["n_rows"] == band.band.pooled.n_rows == len(blocks["conformal"])
+    np.testing.assert_allclose(frame["upper"] - frame["q95"], q * scale, atol=1e-12)
 
 
 def test_nothing_else_is_fitted_on_the_rows_of_the_bands(run):

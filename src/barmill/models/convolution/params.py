@@ -1,8 +1,8 @@
-"""Parameters of the convolutional networks."""
+"""Parameters of the convolutional networks, and what is to be told of them."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from barmill.models.convolution.receptive_field import inception_field, inception_kernel, tcn_field, tcn_levels
 from barmill.models.network_params import NetworkParams
@@ -31,19 +31,20 @@ class TCNParams(NetworkParams):
         """Channels of each level as they are built."""
         return self.num_channels or (self.width,) * tcn_levels(self.window, self.kernel_size)
 
-    @model_validator(mode="after")
-    def _sees_the_window(self) -> Self:
-        levels = len(self.channels)
-        sees = tcn_field(levels, self.kernel_size)
-        if sees < self.window:
-            enough = tcn_levels(self.window, self.kernel_size)
-            kernel = next(k for k in range(self.kernel_size, self.window + 2) if tcn_field(levels, k) >= self.window)
-            raise ValueError(
-                f"{levels} levels of num_channels with kernel_size {self.kernel_size} see {sees} of the window's {self.window} bars; "
-                f"expected all of them. What reaches: {enough} levels ({tcn_field(enough, self.kernel_size)} bars), "
-                f"kernel_size {kernel} ({tcn_field(levels, kernel)} bars), or seq_len {sees}"
-            )
-        return self
+
+def tcn_notes(params: TCNParams) -> tuple[str, ...]:
+    """What a TCN does not see of its window: its forecasts then do not depend on the oldest bars."""
+    levels, kernel_size = len(params.channels), params.kernel_size
+    sees = tcn_field(levels, kernel_size)
+    if sees >= params.window:
+        return ()
+    enough = tcn_levels(params.window, kernel_size)
+    kernel = next(k for k in range(kernel_size, params.window + 2) if tcn_field(levels, k) >= params.window)
+    return (
+        f"{levels} levels of num_channels with kernel_size {kernel_size} see the last {sees} of the window's {params.window} bars, and no "
+        f"bar before them. What sees all: {enough} levels ({tcn_field(enough, kernel_size)} bars), or kernel_size {kernel} "
+        f"({tcn_field(levels, kernel)} bars). seq_len {sees} would show what is seen, and no more.",
+    )
 
 
 class PooledParams(NetworkParams):
@@ -82,19 +83,20 @@ class InceptionTimeParams(PooledParams):
         longest = max(AUTHORS_KERNELS[0], inception_kernel(self.window, self.depth))
         return tuple(max(2, longest * kernel // AUTHORS_KERNELS[0]) for kernel in AUTHORS_KERNELS)
 
-    @model_validator(mode="after")
-    def _sees_the_window(self) -> Self:
-        longest = max(self.kernels)
-        sees = inception_field(self.depth, longest)
-        if sees < self.window:
-            kernel = inception_kernel(self.window, self.depth)
-            depth = -(-(self.window - 1) // (longest - 1))
-            raise ValueError(
-                f"kernel_sizes of up to {longest} in {self.depth} modules see {sees} of the window's {self.window} bars; "
-                f"expected all of them. What reaches: a kernel of {kernel} ({inception_field(self.depth, kernel)} bars), "
-                f"depth {depth} ({inception_field(depth, longest)} bars), or seq_len {sees}"
-            )
-        return self
+
+def inceptiontime_notes(params: InceptionTimeParams) -> tuple[str, ...]:
+    """What no position of an Inception network sees at once: the mean over the window still hears of every bar."""
+    longest = max(params.kernels)
+    sees = inception_field(params.depth, longest)
+    if sees >= params.window:
+        return ()
+    kernel = inception_kernel(params.window, params.depth)
+    depth = -(-(params.window - 1) // (longest - 1))
+    return (
+        f"kernel_sizes of up to {longest} in {params.depth} modules see {sees} of the window's {params.window} bars at once: what lies "
+        f"further apart meets in the mean over the window alone. What sees all: a kernel of {kernel} "
+        f"({inception_field(params.depth, kernel)} bars), or depth {depth} ({inception_field(depth, longest)} bars).",
+    )
 
 
 class ResNet1DParams(PooledParams):

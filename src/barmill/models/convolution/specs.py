@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from barmill.models.convolution.params import CNN1DParams, InceptionTimeParams, ResNet1DParams, TCNParams
+from barmill.models.convolution.params import CNN1DParams, InceptionTimeParams, ResNet1DParams, TCNParams, inceptiontime_notes, tcn_notes
 from barmill.models.spec_kinds import SEVERAL_TIMEFRAMES, network_spec
 
 _network = partial(network_spec, family="convolution", views=SEVERAL_TIMEFRAMES, outputs=("p_up", "E_r"))
@@ -16,6 +16,7 @@ SPECS = (
         reference="Bai, Kolter and Koltun (2018), An empirical evaluation of generic convolutional and recurrent networks for sequence "
         "modeling, arXiv 1803.01271",
         summary="Causal convolutions whose dilation doubles from level to level; strictly causal within the window.",
+        notes=tcn_notes,
     ),
     _network(
         name="inceptiontime",
@@ -24,6 +25,7 @@ SPECS = (
         trunk="barmill.models.convolution.inceptiontime:build_trunk",
         reference="Ismail Fawaz et al. (2020), InceptionTime: finding AlexNet for time series classification, DMKD 34",
         summary="Kernels of several lengths side by side, module upon module.",
+        notes=inceptiontime_notes,
     ),
     _network(
         name="resnet_1d",

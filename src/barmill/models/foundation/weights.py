@@ -37,7 +37,7 @@ def find_weights(model: str, model_id: str) -> Path:
 
 def require_weights(spec: ModelSpec, params: FoundationParams) -> None:
     """Raise as `find_weights` does if the weights are not here."""
-    find_weights(spec.name, params.model_id)
+    find_weights(spec.name, params.weights_id)
 
 
 def _in_the_hubs_cache(model_id: str) -> Path | None:

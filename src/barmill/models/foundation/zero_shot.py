@@ -50,7 +50,7 @@ def fit_zero_shot(
     """
     admit(spec, params, train, valid, context)
     target = target_column(spec.name, params.target, context.feature_names)
-    folder = find_weights(spec.name, params.model_id)
+    folder = find_weights(spec.name, params.weights_id)
     digest = weights_digest(folder)
     graph, step = _graph(spec.name, load, folder, digest, params.seq_len, context.horizon)
     architecture = {

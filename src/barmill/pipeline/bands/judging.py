@@ -15,6 +15,7 @@ from barmill.pipeline.bands.config import UncertaintyConfig
 from barmill.pipeline.bands.fitting import rows_behind
 from barmill.pipeline.bands.regime import regime_at
 from barmill.pipeline.dataset import Positions, ScaledData
+from barmill.uncertainty.conformal import AdaptiveState
 
 ENDS = ("lower", "upper")
 
@@ -63,7 +64,7 @@ class BandJudge:
             "level": self.config.coverage,
             "fitted_on": "conformal" if self.config.has_slice else "out_of_fold",
             "n_rows": min(rows_behind(band) for band in bands),
-            "online": False,
+            "online": isinstance(bands[0].band, AdaptiveState),
             "report": report.to_json(),
         }
 

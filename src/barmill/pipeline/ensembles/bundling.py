@@ -8,6 +8,7 @@ from barmill.bundles import EnsembleContents, MemberContents, Volatility, assemb
 from barmill.bundles.bar_scaling import BarScaling
 from barmill.ensembles.reading import read_combiner
 from barmill.models.resolutions import finest_first, history_bars
+from barmill.pipeline.bands.applying import served
 from barmill.pipeline.bands.fitting import read_band_of
 from barmill.pipeline.bundling import fitted_files, golden_bars, reference_profile, timed
 from barmill.pipeline.dataset import Dataset, load_bars
@@ -45,7 +46,7 @@ def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> d
         calibration=Calibration.from_json(read_json(calibrated / "calibration.json")),
         quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
-        band=read_band_of(calibrated),
+        band=served(read_band_of(calibrated), recipe.labels, data, bars),
         thresholds=read_json(calibrated / "thresholds.json"),
         metrics={"selection": selection, "dropped": [one.model_dump(mode="json") for one in job.ensemble.dropped]},
         reference_profile=reference_profile(data.values, train, data.names),

@@ -142,9 +142,7 @@ class AdaptiveState:
 
         Raises: ForecastError where no such decision is pending, or for an outcome that is not finite.
         """
-        place = bisect_left(self.pending, at, key=lambda decision: decision.at)
-        if place == len(self.pending) or self.pending[place].at != at:
-            raise ForecastError("adaptive band", f"has no pending decision of {at}", mend="Give each outcome once, after its decision.")
+        place = self._place(at)
         if not math.isfinite(y):
             raise ForecastError(f"outcome of {at}", f"is {y}", expected="a finite number")
         made = self.pending[place]
@@ -156,9 +154,21 @@ class AdaptiveState:
         pending = self.pending[:place] + self.pending[place + 1 :]
         return AdaptiveState(self.settings, alphas, self._weights_after(made, score), scores, pending)
 
+    def without(self, at: int) -> "AdaptiveState":
+        """Without the decision made at `at`, whose outcome will not come. Raises: ForecastError where no such decision is pending."""
+        place = self._place(at)
+        return replace(self, pending=self.pending[:place] + self.pending[place + 1 :])
+
     def forget(self, before: int) -> "AdaptiveState":
         """Without the decisions made before `before`, whose outcomes will not come."""
         return replace(self, pending=tuple(decision for decision in self.pending if decision.at >= before))
+
+    def _place(self, at: int) -> int:
+        """Where the decision made at `at` stands among the pending ones."""
+        place = bisect_left(self.pending, at, key=lambda decision: decision.at)
+        if place == len(self.pending) or self.pending[place].at != at:
+            raise ForecastError("adaptive band", f"has no pending decision of {at}", mend="Give each outcome once, after its decision.")
+        return place
 
     def _weights_after(self, made: Decision, score: float) -> tuple[float, ...]:
         """Weights by the pinball loss of each step's level at the rank of the outcome, mixed with a little of equal weights."""
