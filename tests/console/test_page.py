@@ -23,6 +23,7 @@ ONLY_IN = {
     "explanations": "no run here",
     "experts": "no run here",
     "leaderboard": "no run here",
+    "targets": "no run here",
     **dict.fromkeys(("paths", "luck", "tuning", "leakage"), "validated_run"),
 }
 

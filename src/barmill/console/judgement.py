@@ -323,14 +323,27 @@ class Latency(Part):
     p99_us: Number = None
 
 
+class Target(Part):
+    """What the recipe wants of a size or a latency, and what was measured; `met` is None where nothing was."""
+
+    kind: str
+    of: str
+    limit: float
+    unit: str
+    measured: Number = None
+    median: Number = None
+    met: bool | None = None
+
+
 class Timings(Part):
-    """How long it took, on what."""
+    """How long it took, on what, and the recipe's targets: some are of clocks."""
 
     stages: dict[str, float] = Field(default_factory=dict[str, float])
     wall_s: Number = None
     peak_memory_mb: Number = None
     estimated_memory_mb: Number = None
     latency: dict[str, Latency] = Field(default_factory=dict[str, Latency])
+    targets: tuple[Target, ...] = ()
 
 
 class Environment(Part):

@@ -30,6 +30,8 @@ from barmill.console.path_charts import fans, split_scatters
 from barmill.console.path_sections import HEADLINES, SPREADS, cut_sentences, path_rows, stability_note
 from barmill.console.process_sections import certificate_facts, degradation_sentence, leakage_sentence, permitted, tuned_models
 from barmill.console.run_folder import CERTIFICATE_FOLDER, RunFolder
+from barmill.console.split_table import split_rows
+from barmill.console.target_section import target_rows, target_sentence
 from barmill.console.templating import rendered
 from barmill.console.verdict import random_band_sentence, verdict_on
 
@@ -37,6 +39,7 @@ SECTIONS = (
     ("verdict", "Verdict"),
     ("figures", "Key figures"),
     ("leaderboard", "Leaderboard"),
+    ("targets", "Targets"),
     ("paths", "Cross-validation"),
     ("luck", "Skill or luck"),
     ("data", "Data"),
@@ -69,6 +72,7 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
     judgement = run.judgement
     found = {
         "leaderboard": judgement.leaderboard,
+        "targets": run.timings and run.timings.targets,
         "paths": judgement.cross_validation,
         "luck": judgement.overfitting,
         "explanations": explained_models(judgement),
@@ -134,6 +138,8 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "glossary": GLOSSARY,
         "drawn": drawn,
         "features_page": features_page,
+        "target_rows": target_rows(run.timings),
+        "target_sentence": target_sentence(run.timings),
         **_of_leaderboard(run),
         **_of_paths(judgement, drawn),
         **_of_luck(judgement),
@@ -158,6 +164,8 @@ def _of_paths(judgement: Judgement, drawn: dict[str, Figure]) -> dict[str, Any]:
         "path_rows": rows,
         "with_fan": [row for row in rows if f"fan-{row.number}" in drawn],
         "with_splits": [row for row in rows if f"splits-{row.number}" in drawn],
+        "walks": split_rows(found, judgement),
+        "walk_models": [row.name for row in rows],
         "path_headlines": HEADLINES,
         "path_spreads": SPREADS,
         "stability_note": stability_note,

@@ -44,6 +44,7 @@ from barmill.pipeline.trading_path import Float64Array, signal_of
 from barmill.splits import OofPiece, Ranges, check_out_of_fold, cpcv_paths, out_of_window
 
 UP, DECISION = "|up", "|t0"  # of the rows that models are compared by; no model can be called so
+PATH_FORECASTS = "path_forecasts.safetensors"  # p_up of each model at each judged label, the mean of the paths
 DRAWN_ROWS = 1500  # of an equity curve: more than a page has pixels
 OF_TRADING = ("sharpe", "sortino", "calmar", "max_drawdown", "turnover", "total_return", "gross_total_return", "n_trades")
 OF_FORECASTS = ("auc", "log_loss", "brier", "ece", "ic", "rank_ic", "coverage_90", "winkler_90")
@@ -86,7 +87,7 @@ class SplitResult:
     @property
     def told(self) -> dict[str, Any]:
         """The figures of one split."""
-        known = {name: math.nan if self.summary[name] is None else self.summary[name] for name in ("is_sharpe", "oos_sharpe")}
+        known = {name: math.nan if self.summary[name] is None else self.summary[name] for name in ("is_sharpe", "oos_sharpe", "psr")}
         return {**known, "auc": self.summary["scores"]["auc"]}
 
 
@@ -115,9 +116,12 @@ def write_judgement(
     curves: dict[str, Float64Array] = {}
     returns: dict[str, Float64Array] = {}
     losses: dict[str, Float64Array] = {}
+    p_up: dict[str, Float64Array] = {}
     for entry in judged_in(inputs.recipe):
         results = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
-        told, backtests, losses[entry.label] = judged.model(entry.label, entry.members, results)
+        told, backtests, paths = judged.model(entry.label, entry.members, results)
+        losses[entry.label] = np.mean([label_losses(path.p_up, judged.up[path.positions]) for path in paths], axis=0)
+        p_up[entry.label] = np.mean([path.p_up for path in paths], axis=0)
         models.append(told)
         curves |= {f"{entry.label}|{number}": result.equity_at_bars for number, result in enumerate(backtests)}
         returns[f"{MEAN}|{entry.label}"] = np.mean([result.net for result in backtests], axis=0)
@@ -127,6 +131,7 @@ def write_judgement(
     write_new(folder / "returns.safetensors", save_tensors({name: np.ascontiguousarray(row) for name, row in returns.items()}))
     rows = {DECISION: data.labels.t0[development.covered], UP: judged.up[development.covered]}
     write_new(folder / "losses.safetensors", save_tensors({**{name: np.ascontiguousarray(row) for name, row in rows.items()}, **losses}))
+    write_new(folder / PATH_FORECASTS, save_tensors({DECISION: np.ascontiguousarray(rows[DECISION]), **p_up}))
 
 
 class _Paths:
@@ -145,8 +150,8 @@ class _Paths:
 
     def model(
         self, label: str, members: tuple[str, ...], results: list[SplitResult]
-    ) -> tuple[dict[str, Any], list[JudgedPath], Float64Array]:
-        """What is told of one model, the backtest of each of its paths, and what it lost at each label, the mean of the paths.
+    ) -> tuple[dict[str, Any], list[JudgedPath], list[ForecastPath]]:
+        """What is told of one model, the backtest of each of its paths, and the paths.
 
         members : of an ensemble, the models that it combines
         """
@@ -165,8 +170,7 @@ class _Paths:
             "oof": out_of_fold,
             "looks_at": _looks_at(results),
         }
-        losses = np.mean([label_losses(path.p_up, self.up[path.positions]) for path in paths], axis=0)
-        return told, backtests, losses
+        return told, backtests, paths
 
     def _paths(self, results: list[SplitResult]) -> list[ForecastPath]:
         """The splits' forecasts, put together so that each path holds every judged label once."""

@@ -42,6 +42,7 @@ from barmill.pipeline.recipe_reading import recipe_of
 from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.returns import TYPICAL, path_returns, test_returns
 from barmill.pipeline.run import Run
+from barmill.pipeline.targets import check_targets
 from barmill.pipeline.trials import Trials
 from barmill.pipeline.tuning.stage import tuned_recipe, tuning_jobs, tuning_judgement
 from barmill.pipeline.workspace import Stage, Workspace
@@ -166,9 +167,12 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
     judgement = _judgement(inputs, stages, workspace, trials.ledger)
     _publish(stages, workspace, judgement)
     earlier = _earlier_timings(root)
+    latency = latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {}))
+    bundles = {model["name"]: root / model["bundle"] for model in judgement["models"]}
     timings = {
         "stages": {**earlier.get("stages", {}), **clock.seconds},
-        "latency": latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {})),
+        "latency": latency,
+        "targets": check_targets(inputs.recipe, bundles, latency),
         "wall_s": time.perf_counter() - began,
         "peak_memory_mb": memory.peak_mb,
         "estimated_memory_mb": plan.memory_mb,

@@ -134,8 +134,11 @@ def _portable(inputs: RunInputs, recipe: Recipe, bars: Bars | Path | str | None,
         instrument = inputs.bars.instrument
         plain |= {"symbol": instrument.symbol, "instrument": instrument.model_dump(mode="json")}
         plain["bars"] = None if isinstance(bars, Bars) else str(bars)
-    if isinstance(plain["bars"], str):
-        plain["bars"] = str(find_file(Path(plain["bars"]), beside).absolute())
+    if isinstance(plain["bars"], str | list):
+        found = [
+            str(find_file(Path(one), beside).absolute()) for one in ([plain["bars"]] if isinstance(plain["bars"], str) else plain["bars"])
+        ]
+        plain["bars"] = found[0] if isinstance(plain["bars"], str) else found
     for series in plain["series"]:
         series["file"] = str(find_file(Path(series["file"]), beside).absolute())
     return plain
