@@ -16,6 +16,7 @@ class Standing(Part):
     family: str = ""
     selected: bool = False
     inputs: int | None = None
+    members: int | None = None
     log_loss: Number = None
     auc: Number = None
     ece: Number = None

@@ -97,8 +97,9 @@ def leader_rows(judgement: Judgement, timings: Timings | None) -> tuple[LeaderRo
 
 def _detail(model: Standing) -> str:
     known = model.model if model.model != model.name.rpartition(":")[2] else ""
-    inputs = "" if model.inputs is None else plural(model.inputs, "input")
-    return ", ".join(word for word in (known, model.family, inputs) if word)
+    counts = ((model.members, "member"), (model.inputs, "input"))
+    seen = next((plural(count, noun) for count, noun in counts if count is not None), "")
+    return ", ".join(word for word in (known, model.family, seen) if word)
 
 
 def _rank(rank: int | None, ranks: list[int | None]) -> str:
