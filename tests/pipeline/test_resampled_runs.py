@@ -1,14 +1,18 @@
 """A recipe that works on longer bars than its files have: the same run as on bars resampled beforehand, told and exported."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
 import barmill as bm
+from barmill.cli.__main__ import app
 from barmill.errors import DataError, RecipeError
 from barmill.evaluation import probabilistic_sharpe_ratio
-from barmill.market import read_npz, resample
+from barmill.market import Bars, Instrument, read_npz, resample, write_bars_npz
 from barmill.pipeline import PreparedSamples, plan_recipe, read_recipe, recipe_from_text, score_npz
 from barmill.pipeline.inputs import gather_inputs
 from barmill.pipeline.model_stages import recipe_fingerprint
@@ -235,3 +239,28 @@ def test_an_npz_of_something_else_is_no_samples(tmp_path, minutes):
         PreparedSamples.read(tmp_path / "x.npz")
     with pytest.raises(DataError, match="holds no bars"):
         score_npz(tmp_path / "x.npz", [], tmp_path / "y.npz")
+
+
+def test_a_bundle_is_not_asked_about_bars_of_another_symbol(run, tmp_path):
+    other = Bars(Instrument.builtin("BTCUSDT"), run.bars.timeframe, run.bars.frame)
+    write_bars_npz(other, tmp_path / "x.npz")
+    with pytest.raises(DataError, match="bars of BTCUSDT; expected SIM"):
+        score_npz(tmp_path / "x.npz", [run.bundle_path], tmp_path / "y.npz")
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_the_command_writes_bars_samples_and_scores(run, folder, tmp_path):
+    def told(*words):
+        done = CliRunner().invoke(app, ["data", "export-npz", *map(str, words), "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    assert told(folder / "quarters.parquet", tmp_path / "bars.npz")["fingerprint"] == run.bars.fingerprint
+    samples = told(run.folder, tmp_path / "samples.npz")
+    assert (samples["bars"], samples["forecasts"]) == (len(run.bars), 4)
+    scored = told(tmp_path / "bars.npz", tmp_path / "scored.npz", "--bundle", run.bundle_path)
+    assert "score_logistic_p_up" in scored["scores"]
+    assert Bars.read(tmp_path / "scored.npz") == run.bars
+    arrays, _ = read_npz(tmp_path / "scored.npz")
+    n_ready = len(run.bundle.forecast(run.bars))
+    assert int(np.isfinite(arrays["score_logistic_p_up"]).sum()) == n_ready < len(run.bars)

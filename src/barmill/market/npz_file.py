@@ -72,6 +72,16 @@ def load_npz(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
     return arrays, {} if told is None else _parsed(told, str(path))
 
 
+def symbol_in(path: Path) -> str | None:
+    """The symbol of the bars in a .npz of ours, None where it says nothing or cannot be read: whoever reads it whole says what is wrong."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            told = ToldBars.of(_parsed(stored[METADATA], str(path))) if METADATA in stored.files else None
+    except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, DataError):
+        return None
+    return told and told.symbol
+
+
 def bars_frame(arrays: Arrays, told: ToldBars, place: str) -> pl.DataFrame:
     """The columns of the bars in a file. Raises DataError where one is missing."""
     lost = [name for name in told.columns if f"{told.prefix}{name}" not in arrays]
@@ -93,4 +103,4 @@ def _parsed(told: npt.NDArray[Any], place: str) -> dict[str, Any]:
         raise DataError(f"{place}: {METADATA}", f"cannot be read: {error}", expected="a text that holds JSON") from error
 
 
-__all__ = ["METADATA", "Arrays", "ToldBars", "bars_frame", "load_npz", "read_npz", "write_npz"]
+__all__ = ["METADATA", "Arrays", "ToldBars", "bars_frame", "load_npz", "read_npz", "symbol_in", "write_npz"]

@@ -15,10 +15,11 @@ from safetensors.numpy import load as load_tensors
 
 from barmill.artefacts import read_json
 from barmill.bundles import Bundle
+from barmill.bundles.bars_for import read_bars_for
 from barmill.errors import DataError
 from barmill.features import FeaturePlan
 from barmill.labels import CLASS_NAMES, Labels
-from barmill.market import Bars, read_npz
+from barmill.market import Bars, Instrument, read_npz
 from barmill.market.bars_npz import PREFIX, bar_arrays
 from barmill.market.npz_file import write_npz
 from barmill.pipeline.dataset import load_labels, load_positions
@@ -49,7 +50,7 @@ class PreparedSamples:
     forecasts : "<model>_<column>" to float64 (n,); in the test block as the bundle says it, before it p_up out of fold, the mean of the
         paths, where the run was cross-validated; NaN where a model would speak of what taught it
     bars : of the run
-    metadata : plain JSON: name, symbol, timeframe, classes, labels, fingerprints
+    metadata : plain JSON: name, symbol, timeframe, instrument, classes, labels, fingerprints
     """
 
     open_time: Int64Array
@@ -102,6 +103,7 @@ class PreparedSamples:
             bars=bars,
             metadata={
                 **{name: judgement[name] for name in ("name", "symbol", "timeframe")},
+                "instrument": bars.instrument.model_dump(mode="json"),
                 "classes": list(CLASS_NAMES[config["classes"]]),
                 "labels": config,
                 "fingerprints": {name: prints[name] for name in ("data", "recipe", "code", "seed")},
@@ -136,7 +138,7 @@ class PreparedSamples:
             sessions=tuple(told["sessions"]),
             regimes=tuple(told["regimes"]),
             forecasts=forecasts,
-            bars=Bars.read(path),
+            bars=Bars.read(path, instrument=Instrument.model_validate(told["run"]["instrument"])),
             metadata=told["run"],
         )
 
@@ -149,18 +151,17 @@ def score_npz(source: Path | str, bundles: Sequence[Path | str], out: Path | str
 
     Returns
     -------
-    names of the new arrays, "score_<bundle>_<column>", float64 (n,). Raises DataError where the source has no bars, or no open_time.
+    names of the new arrays, "score_<bundle>_<column>", float64 (n,). Raises DataError where the source has no bars, or bars of another
+    instrument than a bundle's.
     """
     arrays, told = read_npz(source)
     if told.get("bars") is None:
         raise DataError(str(source), "it holds no bars that a bundle could read", mend="Write it with barmill data export-npz.")
-    bars = Bars.read(source)
     rows = arrays["open_time"]
     added: dict[str, Float64Array] = {}
     for folder in bundles:
         bundle = Bundle.load(folder)
-        of_bundle = bars if bars.instrument == bundle.instrument else Bars.read(source, instrument=bundle.instrument)
-        frame = bundle.forecast(of_bundle).frame
+        frame = bundle.forecast(read_bars_for(bundle, Path(source))).frame
         for name in frame.columns:
             if name not in ("open_time", "known_at"):
                 added[f"{SCORE}{bundle.manifest.name}_{name}"] = _at(rows, frame, name)

@@ -21,9 +21,10 @@ def measure_steps(bundle: Bundle, values: npt.NDArray[np.float64], closed: SeenB
     """
     pipeline = bundle.pipeline
     even = np.zeros(1) if pipeline.n_classes == 2 else np.zeros((1, pipeline.n_classes))
-    steps = {"calibration": _timed(lambda: pipeline.calibration.apply(even))}
+    row, feature = np.array([len(values) - 1], dtype=np.int64), pipeline.calibration.feature
+    regime = None if feature is None else values[row, pipeline.names.index(feature)]
+    steps = {"calibration": _timed(lambda: pipeline.calibration.apply(even, regime))}
     if isinstance(pipeline, EnsemblePipeline):
-        row = np.array([len(values) - 1], dtype=np.int64)
         said = pipeline.said(values, row, closed=closed)
         steps["combining"] = _timed(lambda: pipeline.combined(said, values, row))
     return steps

@@ -27,6 +27,7 @@ from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
 
 EntryFor: TypeAlias = Callable[[str, Positions, Path], ModelEntry]  # of a label, the rows that fit it, and a folder for what is thrown away
+HELD_OUT = "held_out|"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +36,25 @@ class FoldForecast:
 
     positions : int64 (n,), labels of the run, ascending
     fitted_on : labels of the run that anything of it was fitted on
+    held_out : what it said of rows that the refitted member does not see either, by which the two are compared; None where none are asked
     """
 
     positions: Positions
     said: Said
     fitted_on: Ranges
+    held_out: Said | None = None
 
     def write(self, folder: Path) -> None:
         tensors: dict[str, Any] = {"positions": self.positions, "fitted_on": self.fitted_on.bounds, **said_tensors(self.said)}
+        if self.held_out is not None:
+            tensors |= said_tensors(self.held_out, HELD_OUT)
         write_new(folder / "forecasts.safetensors", save_tensors(tensors))
 
     @classmethod
     def read(cls, folder: Path) -> "FoldForecast":
         tensors = load_tensors((folder / "forecasts.safetensors").read_bytes())
-        return cls(tensors["positions"], said_from(tensors), Ranges(tensors["fitted_on"]))
+        held_out = said_from(tensors, HELD_OUT) if f"{HELD_OUT}p" in tensors else None
+        return cls(tensors["positions"], said_from(tensors), Ranges(tensors["fitted_on"]), held_out)
 
 
 def forecast_fold(
@@ -62,10 +68,12 @@ def forecast_fold(
     windows: Mapping[str, Window],
     read_bars: Callable[[], Bars],
     listener: Listener,
+    held_out: Positions | None = None,
 ) -> None:
     """Make the stages of fold `number` that are not there yet; what is scaled for one member serves the others.
 
     entry_for : gives the model as it is fitted in the fold, and is asked for those that are missing alone
+    held_out : labels of the run that no fold learns from, of which each fold's models are asked too
 
     Raises: TrainingError for a member whose fit goes wrong, or whose forecasts nothing can learn from.
     """
@@ -80,10 +88,15 @@ def forecast_fold(
         entry = entry_for(label, parts["fit"], workspace.scratch(stage))
         model = fit_entry(entry, parts, scaled, recipe, window)
         said = said_by(model, scaled.view(test, window, entry.inputs), regimes_at(recipe, scaled, test))
-        surviving([said], [Member(label, learned_outputs(entry))], "error")
+        asked = None
+        if held_out is not None:
+            asked = said_by(model, scaled.view(held_out, window, entry.inputs), regimes_at(recipe, scaled, held_out))
+        for one in (said, asked):
+            if one is not None:
+                surviving([one], [Member(label, learned_outputs(entry))], "error")
         seen = Ranges.of(np.sort(np.concatenate(list(parts.values()))))
         with workspace.writing(stage) as folder:
-            FoldForecast(test, said, seen).write(folder)
+            FoldForecast(test, said, seen, asked).write(folder)
         workspace.drop_scratch(stage)
         listener.finished(stage.name, time.perf_counter() - began)
 

@@ -39,6 +39,7 @@ def forecast_out_of_fold(raw: dict[str, Any], teller: Teller) -> None:
             job.windows,
             read_bars,
             teller,
+            data.positions.get("ensemble"),
         )
 
 
