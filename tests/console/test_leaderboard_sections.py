@@ -72,10 +72,10 @@ def test_models_that_share_a_rank_are_seen_to_share_it(told: Path) -> None:
 
 def test_an_ensemble_tells_its_members_and_a_model_its_inputs(make_run: Any, judgement: dict[str, Any]) -> None:
     told = board()
-    told["models"][0] |= {"family": "ensemble", "model": told["models"][0]["name"], "inputs": None, "members": 3}
+    told["models"][0] |= {"family": "ensemble", "model": told["models"][0]["name"], "inputs": None, "members": ["lstm", "logistic"]}
     judgement["leaderboard"] = told
     rows = rows_of(make_run(judgement))
-    assert [row.detail for row in rows[:2]] == ["ensemble, 3 members", "boosting, 205 inputs"]
+    assert [row.detail for row in rows[:2]] == ["ensemble of lstm and logistic", "boosting, 205 inputs"]
 
 
 def test_clocks_come_from_the_timings(told: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from barmill.console.judged_bands import Band
+from barmill.console.judged_ensembles import EnsembleResult, Overhead
 from barmill.console.judged_experts import ExpertResult
 from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
@@ -212,12 +213,14 @@ class Importance(Part):
 
 
 class ModelResult(Part):
-    """One model, judged as the bundle that a server would load; `model` is its name in the catalogue."""
+    """One model, judged as the bundle that a server would load; `model` is its name in the catalogue, `members` what an ensemble
+    combines."""
 
     name: str
     model: str = ""
     family: str = ""
     view: str = ""
+    members: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     selected: bool = False
     bundle: str | None = None
@@ -308,6 +311,7 @@ class Judgement(Part):
     leaderboard: Leaderboard | None = None
     profile: Profile | None = None
     experts: tuple[ExpertResult, ...] = ()
+    ensembles: tuple[EnsembleResult, ...] = ()
     degradations: tuple[Degradation, ...] = ()
 
     @property
@@ -343,6 +347,7 @@ class Timings(Part):
     peak_memory_mb: Number = None
     estimated_memory_mb: Number = None
     latency: dict[str, Latency] = Field(default_factory=dict[str, Latency])
+    ensembles: dict[str, Overhead] = Field(default_factory=dict[str, Overhead])
     targets: tuple[Target, ...] = ()
 
 

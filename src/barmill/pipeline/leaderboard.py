@@ -134,7 +134,7 @@ def leaderboard_section(
                     **{key: luck[name][key] for key in ("sharpe", "interval", "dsr")},
                     **figures[name],
                     "inputs": None if judged[name].members else len(judged[name].inputs) or len(inputs.plan.names),
-                    "members": len(judged[name].members) or None,
+                    "members": list(judged[name].members),
                     "size_bytes": _bundle_bytes(workspace.root / by_name[name]["bundle"]),
                     "beaten_by": list(found.beaten_by(name)),
                 }
