@@ -17,6 +17,8 @@ from barmill.pipeline import PreparedSamples, plan_recipe, read_recipe, recipe_f
 from barmill.pipeline.inputs import gather_inputs
 from barmill.pipeline.model_stages import recipe_fingerprint
 from barmill.pipeline.plan import stages_of
+from barmill.pipeline.proving.settings import QUICK
+from barmill.pipeline.proving.small_recipe import small_recipe
 
 pytestmark = pytest.mark.xdist_group("resampled runs")  # one process, which makes the run once
 
@@ -264,3 +266,9 @@ def test_the_command_writes_bars_samples_and_scores(run, folder, tmp_path):
     arrays, _ = read_npz(tmp_path / "scored.npz")
     n_ready = len(run.bundle.forecast(run.bars))
     assert int(np.isfinite(arrays["score_logistic_p_up"]).sum()) == n_ready < len(run.bars)
+
+
+def test_a_proof_draws_its_markets_at_the_longer_timeframe_and_resamples_nothing(run):
+    recipe = read_recipe(run.folder / "recipe.yaml")
+    small = small_recipe(recipe, run.bars.instrument, run.bars.timeframe, QUICK).recipe
+    assert (recipe.resample, small.resample) == ("15m", None)
