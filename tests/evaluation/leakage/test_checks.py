@@ -150,6 +150,16 @@ def test_the_label_is_found_whole_and_in_a_twentieth_of_the_rows():
     assert accused(replace(made, X=X, columns=columns), "L207") == {"scaled", "part"}
 
 
+def test_a_coarse_tick_makes_no_return_an_outcome_and_hides_none():
+    rng = np.random.default_rng(4)
+    ticks = 1000 + np.cumsum(rng.choice([-1, 0, 1], size=40_000, p=[0.25, 0.5, 0.25]))  # few levels, and the same returns again and again
+    bars = np.arange(100, 39_900, 20)
+    outcome = ticks[bars + 5] / ticks[bars] - 1
+    X = np.column_stack([ticks[bars] / ticks[bars - 5] - 1, np.where(np.arange(bars.size) % 2, outcome, 0.5)])
+    made = Dossier(columns=("return_5", "leak"), X=X, outcome=outcome, t0=bars, t1=bars + 5, blocks={"train": np.arange(bars.size)})
+    assert accused(made, "L207") == {"leak"}
+
+
 def test_power_beyond_the_plausible_is_told_and_that_of_the_oracle_is_not():
     from barmill.market import simulate
 
