@@ -18,6 +18,7 @@ NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows"
 QUICK = {
     "adding_problem": ("--windows", "256", "--epochs", "1"),
     "backtest": ("--bars", "100000", "--columns", "10", "--rounds", "1"),
+    "ensembles": ("--rounds", "5", "--bars", "20000"),
     "features": ("--bars", "100000", "--rounds", "1"),
     "feature_kernels": ("--bars", "100000"),
     "forecasting": ("--rows", "anchors,nlinear", "--seeds", "1"),

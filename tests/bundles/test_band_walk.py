@@ -79,7 +79,7 @@ def test_the_walk_takes_the_steps_of_the_library(bundle: Bundle, bars: Bars) -> 
 def test_any_pieces_any_first_wanted_bar_and_any_restart_say_the_same_bits(bundle: Bundle, bars: Bars) -> None:
     whole = bundle.forecast(bars).frame
 
-    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.integers(0, len(bars)), max_size=6).map(sorted), st.integers(0, len(bars) - 1))
     def check(cuts: list[int], first: int) -> None:
         stream, rows = bundle.stream(), []

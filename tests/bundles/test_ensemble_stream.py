@@ -1,9 +1,15 @@
 """An ensemble live is the ensemble in a batch, whatever its members see and however the bars come."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from barmill.bundles import BandOutcomes, ForecastBand
+from barmill.labels import LabelConfig
+from barmill.uncertainty.conformal import AdaptiveConformal
 
 SMALL, WIDE = ("logistic", "lightgbm"), ("logistic", "lstm", "scales")
 # Networks differ by the number of rows, by up to 1e-6. Trees on their forecasts are not among these: a last bit can take another branch.
@@ -44,6 +50,19 @@ def test_any_pieces_give_what_the_whole_gives(making, load_ensemble, kind: str, 
             np.testing.assert_allclose([row[name] for row in rows], whole[name].to_numpy(), rtol=0, atol=atol)
 
     check()
+
+
+def test_an_adaptive_band_walks_live_as_in_a_batch(making, load_ensemble) -> None:
+    plain, bars = load_ensemble("softmax_gating", SMALL), making.walk(400, 3, gaps=(305,))
+    z = np.random.default_rng(2).standard_normal(150)
+    outcomes = BandOutcomes(LabelConfig(horizon=8, atr_window=10, every=2), int(bars.open_time[120]))
+    band = ForecastBand(AdaptiveConformal(0.1, (0.05,), 100).start(z, 0 * z - 1, 0 * z + 1), "q05_q95", outcomes=outcomes)
+    bundle = replace(plain, pipeline=replace(plain.pipeline, band=band))
+    batch, stream = bundle.forecast(bars).frame, bundle.stream()
+    live = [row for at in range(len(bars)) if (row := stream.push(bars.bar(at))) is not None]
+    assert [(row["lower"], row["upper"]) for row in live] == batch.select("lower", "upper").rows()
+    beyond = (batch["q05"] - batch["lower"]) / (batch["q95"] - batch["q05"])
+    assert beyond.round(9).n_unique() > 20
 
 
 def test_what_the_bars_showed_may_be_given_for_the_last_of_them_alone(making, load_ensemble) -> None:

@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from barmill.bundles import Bundle, publish
+from barmill.bundles import BandOutcomes, Bundle, ForecastBand, assemble, publish
 from barmill.cli.predict import predict
-from barmill.errors import DataError
+from barmill.errors import BundleError, DataError, InputError
+from barmill.labels import LabelConfig
 from barmill.market import Bars, Instrument
+from barmill.uncertainty.conformal import AdaptiveConformal
 
 _PROGRAM = "import sys, typer; from barmill.cli.predict import predict; app = typer.Typer(); app.command()(predict); app()"
 
@@ -140,6 +144,34 @@ def test_a_followed_file_ends_when_it_is_idle(app, version: Path, file: Path, ba
     result = run(app, version, "--bars", file, "--follow", "--all", "--until-idle", 0)
     assert [json.loads(line) for line in result.stdout.splitlines()] == batch.to_dicts()
     assert run(app, version, "--bars", file, "--follow", "--until-idle", 0).stdout == ""
+
+
+def test_a_restarted_server_goes_on_with_the_band_that_it_kept(app, making, bars, tmp_path: Path) -> None:
+    z = np.random.default_rng(3).standard_normal(200)
+    state = AdaptiveConformal(0.1, (0.05,), 100).start(z, 0 * z - 1, 0 * z + 1)
+    labels = LabelConfig(horizon=5, atr_window=5, k_up=1.0, k_down=1.0)
+    band = ForecastBand(state, "q05_q95", outcomes=BandOutcomes(labels, int(bars.open_time[100])))
+    version = publish(assemble(replace(making.contents_of("lightgbm"), band=band)), tmp_path / "r", "lightgbm")
+    expected = Bundle.load(version).forecast(bars).frame.to_dicts()
+    lines = [json.dumps(bars.bar(row)._asdict()) + "\n" for row in range(len(bars))]
+    kept = tmp_path / "band.json"
+
+    def told(n_bars: int, *more: object) -> list[dict]:
+        return [json.loads(line) for line in run(app, version, "--bars", "-", *more, input="".join(lines[:n_bars])).stdout.splitlines()]
+
+    first = told(245, "--band-state", kept)
+    assert first == expected[: len(first)]
+    again = told(260, "--band-state", kept)  # the history warms up, the rest is new
+    assert again[len(first) :] == expected[len(first) :]
+    assert [row["lower"] for row in expected[len(first) :]] != [row["lower"] for row in told(260, "--band-state", kept)][len(first) :]
+    with pytest.raises(InputError, match="--band-state: is given without --follow"):
+        run(app, version, "--bars", tmp_path / "none.csv", "--band-state", kept)
+    kept.write_bytes(b"{}")
+    with pytest.raises(BundleError, match="band state: cannot be gone on from: 'format'"):
+        run(app, version, "--bars", "-", "--band-state", kept, input="")
+    plain = publish(making.files_of("lightgbm"), tmp_path / "plain", "lightgbm")
+    with pytest.raises(BundleError, match=r"has no band that moves\. Leave --band-state out"):
+        run(app, plain, "--bars", "-", "--band-state", kept, input="")
 
 
 def test_an_interrupt_ends_a_followed_file_with_0(version: Path, bars, batch, tmp_path: Path) -> None:

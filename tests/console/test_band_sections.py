@@ -41,6 +41,7 @@ def test_groups_stand_on_one_scale_with_words_for_whoever_sees_no_picture(blocks
     marks = [group.strip for group in outran.deciles]
     assert len({one.reference for one in marks}) == 1
     assert all(0 <= one.dot <= 100 for one in marks)
+    assert {group.said.tag for group in by_regime.regimes} == {"within chance"}
     assert any(group.said.tag == "too narrow" and group.strip.said.endswith("too narrow") for group in outran.deciles)
 
 
@@ -52,6 +53,14 @@ def test_the_break_is_seen_where_it_happened(blocks: Any) -> None:
     assert len(outran.outside) > 20
     assert len(calm.dates) == 4
     assert calm.heights[0][1] == "90\N{NO-BREAK SPACE}%"
+
+
+def test_within_a_week_the_hours_tell_the_places_apart() -> None:
+    day = 86_400_000
+    for span, text in ((5 * day, "01-01 00:00"), (7 * day, "1970-01-01")):
+        found = coverage_picture(RollingCoverage(window=9, last_row=(1, 2), time_ms=(0, span), coverage=(0.8, 1.0), chance=(0.7, 1.0)), 0.9)
+        assert found is not None
+        assert found.dates[0] == (0.0, text)
 
 
 def test_too_few_rows_say_so_and_claim_nothing() -> None:

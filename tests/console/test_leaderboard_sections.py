@@ -49,6 +49,7 @@ def told(make_run: Any, judgement: dict[str, Any]) -> Path:
     """A run with a leaderboard, made under a profile."""
     judgement["leaderboard"] = board()
     judgement["profile"] = {"names": ["cpu"], "changes": ["labels.every = 15", "chronos taken out"]}
+    judgement["notes"] = [{"model": "tcn", "text": "sees the last 29 of the window's 60 bars"}]
     run: Path = make_run(judgement)
     timings = read_json(run / "timings.json")
     timings["stages"]["fit lstm"] = 83.0
@@ -69,6 +70,14 @@ def test_models_that_share_a_rank_are_seen_to_share_it(told: Path) -> None:
     assert rows[3].beaten_by == "beaten by lightgbm and xgboost"
 
 
+def test_an_ensemble_tells_its_members_and_a_model_its_inputs(make_run: Any, judgement: dict[str, Any]) -> None:
+    told = board()
+    told["models"][0] |= {"family": "ensemble", "model": told["models"][0]["name"], "inputs": None, "members": ["lstm", "logistic"]}
+    judgement["leaderboard"] = told
+    rows = rows_of(make_run(judgement))
+    assert [row.detail for row in rows[:2]] == ["ensemble of lstm and logistic", "boosting, 205 inputs"]
+
+
 def test_clocks_come_from_the_timings(told: Path) -> None:
     lstm = rows_of(told)[2]
     assert [cell.text for cell in lstm.cells[-3:-1]] == ["1\N{NO-BREAK SPACE}min 23\N{NO-BREAK SPACE}s", "143\N{NO-BREAK SPACE}µs"]
@@ -85,6 +94,7 @@ def test_the_page_has_the_section_the_profile_and_no_program_from_elsewhere(told
     page = render_report(told).decode()
     assert '<section id="leaderboard"' in page
     assert "under the profile <b>cpu</b>" in page
+    assert "<p><b>tcn</b>: sees the last 29 of the window&#39;s 60 bars</p>" in page
     assert "<b>1 =</b>" in page
     assert "src=" not in page.split('id="leaderboard"')[1].split("</section>")[0]
 

@@ -22,7 +22,9 @@ ONLY_IN = {
     "certificate": "no run here",
     "explanations": "no run here",
     "experts": "no run here",
+    "ensembles": "no run here",
     "leaderboard": "no run here",
+    "targets": "no run here",
     **dict.fromkeys(("paths", "luck", "tuning", "leakage"), "validated_run"),
 }
 

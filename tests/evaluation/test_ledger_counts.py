@@ -273,7 +273,7 @@ for i in range(15):
 def test_processes_that_tune_on_the_same_bars_describe_them_once_and_share_their_trials(tmp_path):
     children = [
         subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), str(who)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for who in range(3)
+        for who in range(2)
     ]
     for child in children:
         assert child.stdout.readline() == "ready\n"
@@ -284,6 +284,6 @@ def test_processes_that_tune_on_the_same_bars_describe_them_once_and_share_their
         child.communicate(timeout=120)
         assert child.returncode == 0
     book = Ledger(tmp_path, "ab")
-    assert book.verify() == 1 + 3 * 15 * 2
-    assert book.summary() == {"trials": 15, "fits": 45, "test_openings": 0}
+    assert book.verify() == 1 + 2 * 15 * 2
+    assert book.summary() == {"trials": 15, "fits": 30, "test_openings": 0}
     np.testing.assert_array_equal(book.trial_sharpes("tuning"), np.arange(15) / 100)

@@ -92,6 +92,57 @@ def test_what_is_judged_is_what_the_bundle_says_of_raw_bars(run, bars, label):
     assert "Members: logistic (logistic), trees (lightgbm)" in bundle.model_card
 
 
+def test_each_ensemble_is_told_by_its_members_and_held_against_the_best_of_them(run):
+    told, board = {one["name"]: one for one in run.judgement["ensembles"]}, run.judgement["leaderboard"]
+    losses = {model["name"]: model["paired_log_loss"] for model in board["models"]}
+    assert list(told) == list(LABELS)
+    for label, one in told.items():
+        found = one["comparison"]
+        assert found["best_member"] == min(("logistic", "trees"), key=lambda member: losses[member])
+        assert found["log_loss"]["difference"] == losses[label] - losses[found["best_member"]]
+        pair = next(pair for pair in board["pairs"] if {pair["a"], pair["b"]} == {label, found["best_member"]})
+        assert found["net_return"]["p_adjusted"] == pair["net"]["p_adjusted"]
+        assert np.mean([path["log_loss"] for path in found["paths"]]) == pytest.approx(found["log_loss"]["difference"])
+        assert board["ensembles"][label] == found["words"]
+        assert sum(one["weights"]["shares"].values()) == pytest.approx(1.0)
+        assert sum(figures["share"] for figures in one["table"].values()) == pytest.approx(1.0)
+    standing = next(model for model in board["models"] if model["name"] == "gate")
+    assert standing["members"] == ["logistic", "trees"]
+
+
+def test_what_members_bring_is_found_on_rows_that_nothing_of_them_saw(run):
+    blocks = load_positions(next(run.folder.glob("data/splits-*")))
+    for one in run.judgement["ensembles"]:
+        told, diversity = one["out_of_fold"], one["diversity"]
+        assert (told["rows"], told["diversity"]["not_left_out"]) == (len(blocks["train"]), None)
+        assert {gain["member"] for gain in told["diversity"]["gains"]} == {"logistic", "trees"}
+        assert one["shift"]["rows"] == len(blocks["ensemble"])
+        assert set(one["shift"]["outputs"]) == {"logistic.p_up", "trees.p_up"}
+        assert diversity["test"]["rows"] == len(blocks["test"])
+        assert diversity["cross_validation"]["rows"] == len(blocks["development"])
+        assert [(pair["first"], pair["second"]) for pair in diversity["test"]["pairs"]] == [("logistic", "trees")]
+
+
+def test_only_weights_that_move_are_told_through_time(run):
+    stack, vote, gate = run.judgement["ensembles"]
+    assert "through_time" not in stack["weights"]
+    assert vote["weights"]["through_time"] is None
+    moving = gate["weights"]["through_time"]
+    np.testing.assert_allclose(np.sum(list(moving["members"].values()), axis=0), 1.0, atol=2e-4)
+    assert list(moving["regimes"]) == ["volatility_regime_20_60"]
+    frame = pl.read_parquet(next(run.folder.glob("metrics/forecasts-gate-*")) / "weights.parquet")
+    assert gate["weights"]["shares"]["trees"] == pytest.approx(frame["weight|trees"].mean())
+
+
+def test_the_bundle_and_the_clocks_tell_it_too(run):
+    assert "| trees | " in bm.Bundle.load(run.bundle_paths["gate"]).model_card
+    timings = json.loads((run.folder / "timings.json").read_text())
+    for label in LABELS:
+        assert timings["ensembles"][label]["own_s"] == pytest.approx(
+            sum(timings["stages"][f"{step} {label}"] for step in ("fit", "calibrate"))
+        )
+
+
 def test_no_member_saw_a_row_that_the_ensembles_learned_from(run):
     labels, blocks = (load(next(run.folder.glob(f"data/{name}-*"))) for load, name in ((load_labels, "labels"), (load_positions, "splits")))
     oof = OofConfig(n_folds=3, purge_bars=30, embargo_bars=30)

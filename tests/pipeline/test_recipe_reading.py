@@ -57,6 +57,12 @@ def test_config_2_reads_with_its_stacking_completed():
         (LEAST + "labels: {horizon: 0}\n", "r.yaml:labels.horizon (line 3): 0 is out of range; expected a number at least 1."),
         (LEAST + 'labels: {horizon: "60"}\n', 'r.yaml:labels.horizon (line 3): "60" is a word; expected a whole number.'),
         (LEAST + "labels: {horizon: 1.5}\n", "r.yaml:labels.horizon (line 3): 1.5 is a number; expected a whole number."),
+        (LEAST + "bars: [a, 5]\n", "r.yaml:bars[1] (line 3): 5 is a whole number; expected a word."),
+        (LEAST + "bars: []\n", "r.yaml:bars (line 3): [] will not do: tuple should have at least 1 item after validation, not 0."),
+        (
+            LEAST + "resample: 15x\n",
+            "r.yaml:resample (line 3): '15x': there is no unit 'x'; expected a number and a unit, such as 1m, 5m, 1h or 1d.",
+        ),
         (LEAST + "seed: yes\n", 'r.yaml:seed (line 3): "yes" is a word; expected a whole number.'),
         (
             LEAST + "labels: {method: tripple_barrier}\n",

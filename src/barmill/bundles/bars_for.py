@@ -8,6 +8,7 @@ import polars as pl
 from barmill.bundles.bundle import Bundle
 from barmill.errors import DataError
 from barmill.market import Bars, Instrument, builtin_symbols
+from barmill.market.npz_file import symbol_in
 from barmill.market.sources import SYMBOL_KEY
 
 
@@ -35,7 +36,9 @@ def instrument_for(bundle: Bundle, path: Path | None, symbol: str | None) -> Ins
 
 
 def _stated_symbol(path: Path) -> str | None:
-    """The symbol in the metadata of our own Parquet files, or a built-in one that the name starts with."""
+    """The symbol in the metadata of our own Parquet and NPZ files, or a built-in one that the name starts with."""
+    if path.suffix.lower() == ".npz" and (stated := symbol_in(path)):
+        return stated
     if path.suffix.lower() == ".parquet" and path.is_file():
         try:
             stated = pl.read_parquet_metadata(path).get(SYMBOL_KEY)

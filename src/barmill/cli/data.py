@@ -1,14 +1,17 @@
-"""`barmill data`: check, import, describe, simulate, resample and join bars."""
+"""`barmill data`: check, import, describe, simulate, resample, join and export bars."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from barmill.cli.export_npz import export_npz
+
 if TYPE_CHECKING:
     from barmill.market import Finding, Instrument
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command("export-npz", epilog="Example: barmill data export-npz runs/aria train_m15.npz")(export_npz)
 
 FILE = Annotated[Path, typer.Argument(help="Bars: .parquet, .csv, .npz, .arrow or .feather.", show_default=False)]
 SYMBOL = Annotated[str | None, typer.Option(help="Symbol, or the rows to take from a file of several.")]

@@ -88,7 +88,7 @@ class Terminal:
 
     def result(self, run: "Run") -> None:
         """Print the table of models, the verdict in words, and where everything is."""
-        from barmill.console import Judgement, verdict_on
+        from barmill.console import Judgement, Timings, target_sentence, verdict_on
 
         table = Table(title=f"{run.judgement['name']}: judged on the test block, net of costs", title_justify="left")
         for heading in ("model", "AUC (95%)", "log loss / base", "ECE", "Sharpe net", "random 5..95%", "trades"):
@@ -97,6 +97,8 @@ class Terminal:
             table.add_row(*_row(model))
         output_console().print(table)
         print(verdict_on(Judgement.model_validate(run.judgement)).text)
+        if told := target_sentence(Timings.model_validate(run.timings)):
+            print(f"targets  {told}")
         print(f"report   {run.report}")
         print(f"bundle   {run.bundle_path}")
 

@@ -11,16 +11,18 @@ from barmill.console.certificate_page import render_certificate
 from barmill.console.drawn_folds import maps_of_recipe, maps_of_run
 from barmill.console.feature_page import FeatureSubject, render_features
 from barmill.console.fold_lines import fold_lines
-from barmill.console.judgement import Judgement
+from barmill.console.judgement import Judgement, Timings
 from barmill.console.leaderboard_sections import leaderboard_notes, leaderboard_rows
 from barmill.console.page import render_pages, render_report
 from barmill.console.run_folder import RunFolder
+from barmill.console.target_section import target_sentence
 from barmill.console.verdict import Verdict, verdict_on
 
 __all__ = [
     "FeatureSubject",
     "Judgement",
     "RunFolder",
+    "Timings",
     "Verdict",
     "fold_lines",
     "leaderboard_notes",
@@ -31,5 +33,6 @@ __all__ = [
     "render_features",
     "render_pages",
     "render_report",
+    "target_sentence",
     "verdict_on",
 ]

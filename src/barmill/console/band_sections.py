@@ -119,13 +119,13 @@ def _made(band: Band) -> str:
     return f"{level_text(band.level)} {kind}, {around}, fitted on {rows} ({plural(band.n_rows, 'row')}){moved}"
 
 
-def _said(figure: CoverageFigure) -> Said:
+def _said(figure: CoverageFigure, fine: str = "holds") -> Said:
     low, high = figure.chance
     chance = NOT_AVAILABLE if low is None or high is None else f"by chance {percent(low)} to {percent(high)}"
     if figure.holds is None or figure.coverage is None or low is None:
         return Said(percent(figure.coverage), chance, "too few rows", "")
     if figure.holds:
-        return Said(percent(figure.coverage), chance, "holds", "passed")
+        return Said(percent(figure.coverage), chance, fine, "passed")
     return Said(percent(figure.coverage), chance, *(("too narrow", "failed") if figure.coverage < low else ("too wide", "warning")))
 
 
@@ -135,7 +135,7 @@ def _scale(report: Coverage) -> Scale | None:
 
 
 def _group(figure: CoverageFigure, report: Coverage, scale: Scale | None) -> GroupRow:
-    said, level = _said(figure), report.level
+    said, level = _said(figure, "within chance"), report.level
     spoken = f"{figure.group}: {said.coverage} of {plural(figure.n_rows, 'row')}, {said.chance}, {said.tag}"
     drawn = None if level is None else strip(scale, figure.chance, figure.coverage, level, spoken)
     return GroupRow(figure.group, drawn, said, plural(figure.n_rows, "row"))

@@ -10,6 +10,7 @@ from barmill.console.strips import Scale
 WIDTH, HEIGHT = 1000, 180  # units of the view box, stretched to the place that there is
 LEAST_APART = 12.0  # percent of the height that two texts keep apart
 DATES = 4
+SHORT_MS = 6 * 86_400_000  # of time, within which days alone would repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def _heights(scale: Scale, shares: list[float], level: float) -> tuple[tuple[flo
 
 def _date(first: int, last: int, number: int) -> tuple[float, str]:
     share = number / (DATES - 1)
-    return round(100 * share, 2), f"{datetime.fromtimestamp((first + share * (last - first)) / 1000, UTC):%Y-%m-%d}"
+    moment = datetime.fromtimestamp((first + share * (last - first)) / 1000, UTC)
+    return round(100 * share, 2), f"{moment:%m-%d %H:%M}" if last - first < SHORT_MS else f"{moment:%Y-%m-%d}"
 
 
 def _words(shares: list[float], bounds: tuple[float, float] | None, n_outside: int, window: int | None) -> str:

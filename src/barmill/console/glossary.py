@@ -38,7 +38,15 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "mass see more where forecasts crowd; both are above 0 by chance alone.",
     ),
     ("Embargo", "Rows left out after a block, because what happens there still depends on it."),
+    (
+        "Error correlation, Q, disagreement",
+        "Whether two members err on the same rows: 1 for the first two where they always do; how often only one of them is right.",
+    ),
     ("Exposure", "The share of bars with a position."),
+    (
+        "Gain of a member",
+        "How much the log loss of an ensemble rises once it is fitted again without that member, on rows that the fit did not see.",
+    ),
     ("Haircut", "The share of a Sharpe ratio that goes once its test has paid for all the others that were made."),
     (
         "IC, rank IC",
@@ -85,6 +93,10 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
         "the test block is opened.",
     ),
     ("Sharpe ratio", "Mean over standard deviation of the net returns per bar, for a year. Below 0 it lost money."),
+    (
+        "Shift by refitting",
+        "How far a member fitted on all of train speaks otherwise than those of the folds, which the ensemble learned from.",
+    ),
     ("Sortino ratio", "As the Sharpe ratio, with only the falls counted as risk."),
     ("Test block", "The last bars. Nothing was fitted or chosen on them, and each look at them is written to the trial ledger."),
     ("Track record needed", "The bars after which a Sharpe ratio of this size is told from 0 with 95 % confidence."),

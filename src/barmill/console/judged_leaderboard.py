@@ -16,6 +16,7 @@ class Standing(Part):
     family: str = ""
     selected: bool = False
     inputs: int | None = None
+    members: tuple[str, ...] = ()
     log_loss: Number = None
     auc: Number = None
     ece: Number = None
@@ -52,7 +53,8 @@ class Pair(Part):
 
 
 class Leaderboard(Part):
-    """Models under identical controls. `coverage_band`: where the coverage of a true 90 % band lies by chance."""
+    """Models under identical controls. `coverage_band`: where the coverage of a true 90 % band lies by chance; `ensembles`: whether each
+    is better than its best member, in words."""
 
     block: str = ""
     n_labels: int | None = None
@@ -66,6 +68,7 @@ class Leaderboard(Part):
     runs: tuple[str, ...] = ()
     differs: tuple[str, ...] = ()
     paired: bool = True
+    ensembles: dict[str, str] = Field(default_factory=dict[str, str])
 
 
 class Profile(Part):

@@ -59,11 +59,13 @@ class Spread(Part):
 
 
 class SplitScore(Part):
-    """One split: net Sharpe ratio a year on the rows that taught and on those that judged."""
+    """One split: net Sharpe ratio a year on the rows that taught and on those that judged; of the latter the probability that the
+    true one is above 0, and the AUC."""
 
     number: int
     is_sharpe: Number = None
     oos_sharpe: Number = None
+    psr: Number = None
     auc: Number = None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from barmill.console.judged_bands import Band
+from barmill.console.judged_ensembles import EnsembleResult, Overhead
 from barmill.console.judged_experts import ExpertResult
 from barmill.console.judged_explanations import Explanation
 from barmill.console.judged_leaderboard import Leaderboard, Profile
@@ -212,12 +213,14 @@ class Importance(Part):
 
 
 class ModelResult(Part):
-    """One model, judged as the bundle that a server would load; `model` is its name in the catalogue."""
+    """One model, judged as the bundle that a server would load; `model` is its name in the catalogue, `members` what an ensemble
+    combines."""
 
     name: str
     model: str = ""
     family: str = ""
     view: str = ""
+    members: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     selected: bool = False
     bundle: str | None = None
@@ -308,6 +311,7 @@ class Judgement(Part):
     leaderboard: Leaderboard | None = None
     profile: Profile | None = None
     experts: tuple[ExpertResult, ...] = ()
+    ensembles: tuple[EnsembleResult, ...] = ()
     degradations: tuple[Degradation, ...] = ()
 
     @property
@@ -323,14 +327,28 @@ class Latency(Part):
     p99_us: Number = None
 
 
+class Target(Part):
+    """What the recipe wants of a size or a latency, and what was measured; `met` is None where nothing was."""
+
+    kind: str
+    of: str
+    limit: float
+    unit: str
+    measured: Number = None
+    median: Number = None
+    met: bool | None = None
+
+
 class Timings(Part):
-    """How long it took, on what."""
+    """How long it took, on what, and the recipe's targets: some are of clocks."""
 
     stages: dict[str, float] = Field(default_factory=dict[str, float])
     wall_s: Number = None
     peak_memory_mb: Number = None
     estimated_memory_mb: Number = None
     latency: dict[str, Latency] = Field(default_factory=dict[str, Latency])
+    ensembles: dict[str, Overhead] = Field(default_factory=dict[str, Overhead])
+    targets: tuple[Target, ...] = ()
 
 
 class Environment(Part):

@@ -97,6 +97,8 @@ def leader_rows(judgement: Judgement, timings: Timings | None) -> tuple[LeaderRo
 
 def _detail(model: Standing) -> str:
     known = model.model if model.model != model.name.rpartition(":")[2] else ""
+    if model.members:
+        return f"{known + ', ' if known else ''}{model.family} of {listed(list(model.members))}"
     inputs = "" if model.inputs is None else plural(model.inputs, "input")
     return ", ".join(word for word in (known, model.family, inputs) if word)
 
@@ -213,8 +215,10 @@ def leaderboard_rows(board: Mapping[str, Any]) -> tuple[list[str], list[list[str
 
 
 def leaderboard_notes(board: Mapping[str, Any]) -> list[str]:
-    """`board_notes` of a leaderboard in plain JSON."""
-    return board_notes(Leaderboard.model_validate(board))
+    """`board_notes` of a leaderboard in plain JSON, and what its ensembles combine; of one run also whether they are better for it."""
+    read = Leaderboard.model_validate(board)
+    combined = [f"{model.name} combines {listed(list(model.members))}." for model in read.models if model.members]
+    return [*board_notes(read), *(combined if not read.ensembles else []), *read.ensembles.values()]
 
 
 __all__ = ["HEADINGS", "LeaderRow", "board_notes", "leader_rows", "leaderboard_notes", "leaderboard_rows"]

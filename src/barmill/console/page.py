@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from barmill.console import charts, leaderboard_sections, luck_sections
+from barmill.console import charts, ensemble_sections, leaderboard_sections, luck_sections
 from barmill.console.band_sections import band_blocks
 from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
+from barmill.console.ensemble_charts import weights_chart
+from barmill.console.ensemble_fits import fit_sentences
+from barmill.console.ensemble_sections import ensemble_parts, weights_place
 from barmill.console.equity import equity_curves
 from barmill.console.expert_sections import expert_parts
 from barmill.console.explain_charts import components
@@ -30,6 +33,8 @@ from barmill.console.path_charts import fans, split_scatters
 from barmill.console.path_sections import HEADLINES, SPREADS, cut_sentences, path_rows, stability_note
 from barmill.console.process_sections import certificate_facts, degradation_sentence, leakage_sentence, permitted, tuned_models
 from barmill.console.run_folder import CERTIFICATE_FOLDER, RunFolder
+from barmill.console.split_table import split_rows
+from barmill.console.target_section import target_rows, target_sentence
 from barmill.console.templating import rendered
 from barmill.console.verdict import random_band_sentence, verdict_on
 
@@ -37,8 +42,10 @@ SECTIONS = (
     ("verdict", "Verdict"),
     ("figures", "Key figures"),
     ("leaderboard", "Leaderboard"),
+    ("targets", "Targets"),
     ("paths", "Cross-validation"),
     ("luck", "Skill or luck"),
+    ("ensembles", "Ensembles"),
     ("data", "Data"),
     ("splits", "Split map"),
     ("labels", "Labels"),
@@ -69,8 +76,10 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
     judgement = run.judgement
     found = {
         "leaderboard": judgement.leaderboard,
+        "targets": run.timings and run.timings.targets,
         "paths": judgement.cross_validation,
         "luck": judgement.overfitting,
+        "ensembles": judgement.ensembles,
         "explanations": explained_models(judgement),
         "oracle": judgement.oracle,
         "bands": band_blocks(judgement),
@@ -126,7 +135,10 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "explained": explained_models(judgement),
         "importances": importance_charts(judgement),
         "confusions": confusion_tables(judgement),
-        "fits": [(model, fit_parts(model.fit)) for model in judgement.models],
+        "fits": [(model, () if model.members else fit_parts(model.fit)) for model in judgement.models],
+        "fit_sentences": fit_sentences,
+        "ensembles": ensemble_parts(judgement, run.timings),
+        "ensemble_headings": ensemble_sections.HEADINGS,
         "health": health_table(judgement),
         "oracle": oracle_rows(judgement),
         "band_blocks": band_blocks(judgement),
@@ -134,6 +146,8 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "glossary": GLOSSARY,
         "drawn": drawn,
         "features_page": features_page,
+        "target_rows": target_rows(run.timings),
+        "target_sentence": target_sentence(run.timings),
         **_of_leaderboard(run),
         **_of_paths(judgement, drawn),
         **_of_luck(judgement),
@@ -158,6 +172,8 @@ def _of_paths(judgement: Judgement, drawn: dict[str, Figure]) -> dict[str, Any]:
         "path_rows": rows,
         "with_fan": [row for row in rows if f"fan-{row.number}" in drawn],
         "with_splits": [row for row in rows if f"splits-{row.number}" in drawn],
+        "walks": split_rows(found, judgement),
+        "walk_models": [row.name for row in rows],
         "path_headlines": HEADLINES,
         "path_spreads": SPREADS,
         "stability_note": stability_note,
@@ -215,13 +231,17 @@ def _charts(run: RunFolder) -> dict[str, Figure]:
     extent = charts.reliability_extent(judgement.models)
     for number, model in enumerate(judgement.models):
         drawn[f"reliability-{number}"] = charts.reliability(model, number, extent)
-        for part, found in enumerate(fit_parts(model.fit)):
+        for part, found in enumerate(() if model.members else fit_parts(model.fit)):
             drawn[f"learning-{number}-{part}"] = charts.learning(found.curves, number) if found.curves else None
         if model.explanation is not None:
             drawn[components_place(model.explanation, number)] = components(model.explanation, number)
     for number, expert in enumerate(judgement.experts, len(judgement.models)):
         learned = curves_of(expert.fit.get("history"))
         drawn[f"learning-{number}-0"] = charts.learning(learned, number) if learned else None
+    numbers = {model.name: number for number, model in enumerate(judgement.models)}
+    for one in judgement.ensembles:
+        moving = one.weights.through_time
+        drawn[weights_place(numbers.get(one.name, 0))] = weights_chart(moving, numbers) if moving else None
     drawn |= _charts_of_proof(run)
     return {place: figure for place, figure in drawn.items() if figure is not None}
 

@@ -57,6 +57,10 @@ class OutOfFold:
     unreached: Mapping[str, int]
     left_out: int
 
+    def at(self, at: npt.NDArray[Any]) -> "OutOfFold":
+        """Some of the rows, by ascending positions or a mask."""
+        return OutOfFold(rows_at(self.rows, at), self.positions[at], self.fold[at], self.unreached, self.left_out)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for a report."""
         return {

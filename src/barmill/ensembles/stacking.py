@@ -117,8 +117,7 @@ class Stacking:
                 raise ValueError(f"kind {content['kind']!r}, format {content['format']!r}, meta-learner {content['meta_learner']!r}")
             features = MetaFeatures.from_json(content["features"])
             learner = TreeMeta.from_files(files) if content["linear"] is None else LinearMeta.from_json(content["linear"])
-            if isinstance(learner, LinearMeta):
-                learner.check(features)
+            learner.check(features)
             weights = tuple(float(weight) for weight in content["quantile_weights"])
             extra = content["extra"]
             columns = () if extra is None else tuple(int(column) for column in extra["columns"])

@@ -5,49 +5,56 @@ Source: Ke et al. (2017), LightGBM: a highly efficient gradient boosting decisio
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.ensembles.contract import Float64Array
+from barmill.ensembles.meta_features import MetaFeatures
 from barmill.ensembles.params import LightGbmMetaParams
-from barmill.errors import BundleError
+from barmill.ensembles.shallow_trees import ShallowTrees, read_lightgbm
+from barmill.errors import BundleError, ShapeError
 from barmill.models.contract import RawForecast
-from barmill.views import FeatureMatrix
-
-if TYPE_CHECKING:
-    from barmill.models.boosting.forecasters import LightGBMForecaster
 
 TREES = ("p_up.txt", "E_r.txt")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TreeMeta:
-    """Boosted trees on the meta-features in float32, applied as every LightGBM model is.
+    """Boosted trees on the meta-features in float32, as LightGBM grew them.
 
     texts : the boosters' own text by file name, "p_up.txt" and, where it was learned, "E_r.txt"
+    trees : what is in them
     """
 
     texts: Mapping[str, bytes]
-    forecaster: "LightGBMForecaster"
+    trees: ShallowTrees
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "TreeMeta":
         """From the bytes of `TREES`. Raises BundleError where the first is missing or a text is no booster."""
-        from lightgbm.basic import LightGBMError
-
-        from barmill.models.boosting.forecasters import LightGBMForecaster
-
         texts = {name: files[name] for name in TREES if name in files}
         try:
-            return cls(texts, LightGBMForecaster.from_files(texts))
-        except (KeyError, LightGBMError, UnicodeDecodeError) as error:
+            if TREES[0] not in texts:
+                raise ValueError(f"{TREES[0]} is missing")
+            trees = read_lightgbm([text.decode() for text in texts.values()])
+            if trees.n_scores[1:] not in ((), (1,)):
+                raise ValueError(f"{trees.n_scores[1]} expected returns")
+        except (KeyError, ValueError, OverflowError) as error:
             raise BundleError("ensemble meta-learner", f"its trees cannot be read: {error!r}", mend="Build the bundle again.") from error
+        return cls(texts, trees)
+
+    def check(self, features: MetaFeatures) -> None:
+        """Raise ShapeError where these trees ask other columns than `features`, or tell other classes apart."""
+        found, expected = (self.trees.n_scores[0], self.trees.n_features), (1 if features.n_classes == 2 else 3, len(features.names))
+        if found != expected:
+            raise ShapeError("meta-learner of trees", f"gives {found[0]} scores of {found[1]} columns", expected=f"{expected}")
 
     def apply(self, x: Float64Array) -> RawForecast:
         """Logits, and the expected z where it was learned, of meta-features (k, n)."""
-        return self.forecaster.raw(FeatureMatrix(_inputs(x), np.arange(x.shape[1])))
+        up, *returns = self.trees.apply(_inputs(x).astype(np.float64))
+        return RawForecast(up, returns[0] if returns else None)
 
     def importance(self) -> dict[str, Float64Array]:
         """Share of the gain that splits by each meta-feature brought, (k,): of p_up and of E_r; all 0 where no tree splits."""

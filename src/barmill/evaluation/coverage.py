@@ -160,7 +160,7 @@ def coverage_words(report: CoverageReport) -> str:
     figure, (low, high) = report.overall, report.overall.chance
     said = f"The {100 * report.level:g} % band held {_percent(figure.coverage)} of {figure.n_rows:,} outcomes"
     if report.overlap > 1:
-        said += f", {report.overlap:g} of which count as one"
+        said += f", {report.overlap:.3g} of which count as one"
     if figure.holds is None:
         return f"{said}: too few to judge it."
     chance = f"(by chance {_percent(low)} to {_percent(high)})"

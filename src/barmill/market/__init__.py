@@ -5,6 +5,7 @@ costs and where it fills (`costs`) and what a bar may look like (`checks`) are e
 """
 
 from barmill.market.bars import BAR_COLUMNS, Bar, Bars
+from barmill.market.bars_npz import write_bars_npz
 from barmill.market.buckets import Anchor
 from barmill.market.calendar import Calendar, known_calendars
 from barmill.market.checking import CheckReport, check_source
@@ -14,10 +15,12 @@ from barmill.market.describing import describe
 from barmill.market.findings import Finding
 from barmill.market.importing import ImportReport, import_bars
 from barmill.market.instrument import Fee, Instrument, Slippage, builtin_symbols
+from barmill.market.npz_file import read_npz
 from barmill.market.null_markets import NULL_MARKETS, NullMarket, null_market
 from barmill.market.repairs import REPAIRS, repairs_for
 from barmill.market.resampling import ResampledBars, mtf_align, resample, resample_ohlcv
 from barmill.market.second_series import KnownSeries, SeriesSource, join_series, read_series
+from barmill.market.several_files import read_in_order
 from barmill.market.simulator import Simulation, simulate, write_oracle
 from barmill.market.timeframe import Timeframe
 
@@ -53,6 +56,8 @@ __all__ = [
     "known_calendars",
     "mtf_align",
     "null_market",
+    "read_in_order",
+    "read_npz",
     "read_series",
     "repairs_for",
     "resample",
@@ -60,5 +65,6 @@ __all__ = [
     "round_trip_cost",
     "simulate",
     "slippage_per_side",
+    "write_bars_npz",
     "write_oracle",
 ]

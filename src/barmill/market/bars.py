@@ -237,6 +237,12 @@ class Bars:
         first, last, _ = slice(start, stop).indices(len(self))
         return replace(self, frame=self.frame.slice(first, max(last - first, 0)), findings=())
 
+    def checked(self, place: str) -> "Bars":
+        """The same bars with what every check finds in them. Raises DataError at `place` where `read` would."""
+        findings = check_frame(self.frame, self.timeframe, self.calendar, self.anchor)
+        refuse(findings, place)
+        return replace(self, findings=findings)
+
     def with_notes(self, *notes: str) -> "Bars":
         """The same bars with these notes."""
         return replace(self, notes=notes)

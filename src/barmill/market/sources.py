@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from barmill.errors import DataError
 from barmill.market.columns import CORE, EXTRAS
+from barmill.market.npz_file import ToldBars, bars_frame, load_npz
 
 READABLE = (".parquet", ".csv", ".txt", ".npz", ".arrow", ".feather", ".ipc")
 _NULLS = ("", "NaN", "nan", "NULL", "null")
@@ -83,7 +83,10 @@ def _open_file(path: Path) -> Source:
         if ending in (".csv", ".txt"):
             frame, notes = _read_csv(path)
             return Source(place, path.stem, frame, notes)
-        return Source(place, path.stem, _read_npz(path) if ending == ".npz" else pl.read_ipc(path))
+        if ending == ".npz":
+            frame, told = _read_npz(path)
+            return Source(place, path.stem, frame, (), *((told.symbol, told.timeframe, told.anchor) if told else ()))
+        return Source(place, path.stem, pl.read_ipc(path))
     except DataError:
         raise
     except pl.exceptions.PanicException as error:  # what Polars raises on some damaged bytes
@@ -120,11 +123,14 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read_npz(path: Path) -> pl.DataFrame:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        columns = {name: arrays[name] for name in arrays.files}
+def _read_npz(path: Path) -> tuple[pl.DataFrame, ToldBars | None]:
+    """A column for each array; of a file that says which of its arrays are bars, these."""
+    columns, metadata = load_npz(path)
+    told = ToldBars.of(metadata)
+    if told is not None:
+        return bars_frame(columns, told, str(path)), told
     wrong = [name for name, values in columns.items() if values.ndim != 1]
     if wrong or len({values.size for values in columns.values()}) > 1:
         shapes = ", ".join(f"{name} {values.shape}" for name, values in columns.items())
         raise DataError(str(path), f"arrays of shapes {shapes}", expected="one-dimensional arrays of equal length, one a column")
-    return pl.DataFrame(columns)
+    return pl.DataFrame(columns), None

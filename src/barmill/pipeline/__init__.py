@@ -9,6 +9,7 @@ from barmill.pipeline.ensembles.dropping import degradation_lines
 from barmill.pipeline.events import Listener, Plan, PlannedStage, Silence
 from barmill.pipeline.inputs import with_series
 from barmill.pipeline.notes import Note, notes_on
+from barmill.pipeline.prepared_npz import PreparedSamples, score_npz
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
 from barmill.pipeline.recipe_schema import recipe_file, recipe_schema
@@ -22,6 +23,7 @@ __all__ = [
     "Note",
     "Plan",
     "PlannedStage",
+    "PreparedSamples",
     "Recipe",
     "Run",
     "Silence",
@@ -36,6 +38,7 @@ __all__ = [
     "recipe_from_text",
     "recipe_schema",
     "run_recipe",
+    "score_npz",
     "tune_recipe",
     "with_series",
 ]

@@ -14,7 +14,7 @@ from safetensors.numpy import save as save_tensors
 from barmill.artefacts import readable_json, without_nan, write_new
 from barmill.bundles import ForecastBand
 from barmill.ensembles.contract import Said
-from barmill.evaluation import Ledger, Thresholds, classification_metrics, sharpe_ratio
+from barmill.evaluation import Ledger, Thresholds, classification_metrics, probabilistic_sharpe_ratio, sharpe_ratio
 from barmill.market import Bars
 from barmill.pipeline.bands.applying import apply_band
 from barmill.pipeline.bands.checking import check_band_rows
@@ -131,25 +131,30 @@ class _Folds:
                 tensors |= said_tensors(one, f"{name}|")
         y = self.data.labels.classes(rows.scaled.n_classes)[test]
         low, high = forecast.thresholds
+        taught, judged = (
+            self._earned(forecast.taught, forecast.taught_on, forecast.thresholds),
+            self._earned(up_of(said.p), test, forecast.thresholds),
+        )
         summary = {
             "n": {name: len(positions) for name, positions in {**rows.parts, "test": test}.items()},
             "thresholds": {"short_below": low, "long_above": high},
-            "is_sharpe": self._sharpe(forecast.taught, forecast.taught_on, forecast.thresholds),
-            "oos_sharpe": self._sharpe(up_of(said.p), test, forecast.thresholds),
+            "is_sharpe": sharpe_ratio(taught, self.path.periods),
+            "oos_sharpe": sharpe_ratio(judged, self.path.periods),
+            "psr": probabilistic_sharpe_ratio(judged).psr,
             "scores": classification_metrics(said.p, y),
             "looks_at": forecast.looks_at,
         }
         write_new(folder / "forecasts.safetensors", save_tensors(tensors))
         write_new(folder / "summary.json", readable_json(without_nan(summary)))
 
-    def _sharpe(self, p_up: Float64Array, rows: Positions, thresholds: Thresholds) -> float:
-        """Net Sharpe ratio of trading the forecasts at `rows`, over the bars from the first to the last decision of each stretch."""
+    def _earned(self, p_up: Float64Array, rows: Positions, thresholds: Thresholds) -> Float64Array:
+        """Net returns of trading the forecasts at `rows`, at the bars from the first to the last decision of each stretch."""
         labels = self.data.labels
         net = self.path.traded(self.path.column(signal_of(p_up, thresholds), labels.t0[rows])).net
         inside = np.zeros(len(net), dtype=np.bool_)
         for first, last in stretches_of(labels, rows):
             inside[first - self.path.first : last + 1 - self.path.first] = True
-        return sharpe_ratio(net[inside], self.path.periods)
+        return net[inside]
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from barmill.errors import ProvenanceError
 from barmill.features import FeatureTable
 from barmill.market import Bars
 from barmill.pipeline.dataset import load_bars, load_labels, load_positions
+from barmill.pipeline.ensembles.weights_through_time import WEIGHTS_FILE, weights_of
 from barmill.pipeline.job import ForecastJob, StageRef
 from barmill.pipeline.latency import measure_latency, write_latency
 from barmill.pipeline.worker import Teller, work
@@ -44,10 +45,13 @@ def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:
             tables[plan] = bundle.plan.compute(bars)
         closed = bundle.pipeline.closed(bars)
         forecast = _forecast(bundle, bars, tables[plan], closed, since)
+        weights = weights_of(bundle, tables[plan], forecast["open_time"].to_numpy())
         if "torch" in sys.modules:
             raise ProvenanceError("forecasting", "torch was imported by what a server runs", mend="Report this: it is a fault of Barmill.")
         with workspace.writing(ref.stage) as folder:
             forecast.write_parquet(folder / "forecasts.parquet")
+            if weights is not None:
+                weights.write_parquet(folder / WEIGHTS_FILE)
         write_latency(job.root, label, measure_latency(bundle, tables[plan], closed))
         teller.finished(ref.name, time.perf_counter() - began)
 

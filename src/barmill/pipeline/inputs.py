@@ -3,17 +3,28 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from barmill.errors import DataError, RecipeError, SplitError
+from barmill.errors import DataError, InstrumentError, RecipeError, SplitError
 from barmill.features import FeaturePlan
 from barmill.features.columns import check_sources
 from barmill.features.computing import told
-from barmill.market import Bars, Instrument, KnownSeries, SeriesSource, Timeframe, join_series, read_series, simulate
+from barmill.market import (
+    Bars,
+    Instrument,
+    KnownSeries,
+    SeriesSource,
+    Timeframe,
+    join_series,
+    read_in_order,
+    read_series,
+    resample,
+    simulate,
+)
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import ModelParams, Window
 from barmill.models.resolutions import history_bars, usual_resolutions
@@ -131,22 +142,56 @@ def with_series(bars: Bars, recipe: Recipe, beside: Path | None) -> Bars:
 def _read_bars(
     recipe: Recipe, bars: Bars | Path | str | None, symbol: str | None, beside: Path | None
 ) -> tuple[Bars, npt.NDArray[np.float64] | None]:
-    if isinstance(bars, Bars):
-        return bars, None
+    """The bars that the run works on, and what the simulator planted if they are simulated."""
     if bars is None and isinstance(recipe.bars, BarsSource):
-        source = recipe.bars.simulate
-        name = recipe.timeframe or "1m"
-        simulation = simulate(
-            source.n_bars, source.seed, strength=source.strength, start=source.start, timeframe=name, horizon=recipe.labels.horizon
-        )
-        return simulation.bars, simulation.oracle
+        return _simulated(recipe, recipe.bars)
+    return _resampled(_named_bars(recipe, bars, symbol, beside), recipe), None
+
+
+def _simulated(recipe: Recipe, asked: BarsSource) -> tuple[Bars, npt.NDArray[np.float64]]:
+    if recipe.resample is not None:
+        mend = "Set `timeframe` instead, and leave `resample` out."
+        raise RecipeError("recipe:resample", "simulated bars are drawn at the timeframe that is asked for", mend=mend)
+    source = asked.simulate
+    name = recipe.timeframe or "1m"
+    simulation = simulate(
+        source.n_bars, source.seed, strength=source.strength, start=source.start, timeframe=name, horizon=recipe.labels.horizon
+    )
+    return simulation.bars, simulation.oracle
+
+
+def _named_bars(recipe: Recipe, bars: Bars | Path | str | None, symbol: str | None, beside: Path | None) -> Bars:
+    """As they were given, or as the files hold them."""
+    if isinstance(bars, Bars):
+        return bars
     place = bars if bars is not None else recipe.bars
     if place is None or isinstance(place, BarsSource):
         raise RecipeError("recipe", "no bars are named", mend="Add `bars: FILE` to the recipe, or give --bars FILE.")
     timeframe = Timeframe.parse(recipe.timeframe) if recipe.timeframe else None
     name = symbol or (recipe.symbol if bars is None else None)
     instrument: Instrument | None = recipe.instrument if bars is None and symbol is None else None
-    return Bars.read(find_file(Path(place), beside), symbol=name, instrument=instrument, timeframe=timeframe), None
+    if isinstance(place, tuple):
+        return read_in_order([find_file(Path(one), beside) for one in place], name, instrument, timeframe)
+    return Bars.read(find_file(Path(place), beside), symbol=name, instrument=instrument, timeframe=timeframe)
+
+
+def _resampled(bars: Bars, recipe: Recipe) -> Bars:
+    """Longer bars where the recipe asks for them, checked as if they were read; what was found in the shorter ones becomes notes.
+
+    Bars that are of that length already stay as they are, so that a file resampled beforehand gives the same run.
+    """
+    asked = recipe.resampling
+    if asked is None:
+        return bars
+    try:
+        longer = resample(bars, asked.to, asked.anchor)
+    except InstrumentError as error:
+        raise RecipeError("recipe:resample", f"to {asked.to}, and {error.found}", expected=error.expected) from error
+    if longer is bars:
+        return bars
+    found = tuple(f"of the {bars.timeframe} bars: {finding.message}" for finding in bars.findings)
+    checked = longer.checked(f"{bars.instrument.symbol} resampled to {longer.timeframe}")
+    return replace(checked, notes=(*bars.notes, *found, f"{len(bars):,} bars of {bars.timeframe} resampled to {longer.timeframe}"))
 
 
 def _read_series(source: SeriesSource, beside: Path | None) -> KnownSeries:

@@ -13,6 +13,7 @@ from barmill.artefacts import read_json, readable_json, write_bytes
 from barmill.bundles import Bundle
 from barmill.bundles.forecasting import SeenBars
 from barmill.features import FeatureTable
+from barmill.pipeline.step_latency import measure_steps
 
 WARM_UP = 3
 FEWEST, MOST = 20, 400  # forecasts
@@ -20,7 +21,8 @@ SECONDS = 0.3  # of a model, once the fewest are done
 
 
 def measure_latency(bundle: Bundle, table: FeatureTable, closed: SeenBars | None = None) -> dict[str, Any]:
-    """Median and 99th percentile of the time of one forecast, in microseconds, on the last bars of `table` that can be forecast.
+    """Median and 99th percentile of the time of one forecast, in microseconds, on the last bars of `table` that can be forecast;
+    and of its steps, see `measure_steps`, where the direction is forecast.
 
     One row goes in at a time: scaling, the model, calibration, quantiles and the guard, in one thread if the process has one.
 
@@ -29,6 +31,7 @@ def measure_latency(bundle: Bundle, table: FeatureTable, closed: SeenBars | None
     depth = bundle.pipeline.depth
     rows = np.flatnonzero(bundle.pipeline.ready(table.ready, closed))[-MOST:]
     taken: list[int] = []
+    seen, known = table.values[:0], None
     began = time.perf_counter()
     for turn in range(WARM_UP + MOST):
         row = int(rows[turn % rows.size])
@@ -41,7 +44,8 @@ def measure_latency(bundle: Bundle, table: FeatureTable, closed: SeenBars | None
         if len(taken) >= FEWEST and time.perf_counter() - began > SECONDS:
             break
     p50, p99 = np.percentile(np.array(taken) / 1000, (50, 99))
-    return {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1), "n": len(taken), "digest": bundle.digest}
+    steps = {} if bundle.pipeline.direction is None else measure_steps(bundle, seen, known)
+    return {"p50_us": round(float(p50), 1), "p99_us": round(float(p99), 1), "n": len(taken), "steps": steps, "digest": bundle.digest}
 
 
 def latency_file(root: Path, label: str) -> Path:

@@ -133,7 +133,8 @@ def leaderboard_section(
                     "paired_log_loss": losses[name],
                     **{key: luck[name][key] for key in ("sharpe", "interval", "dsr")},
                     **figures[name],
-                    "inputs": len(judged[name].inputs) or (0 if judged[name].members else len(inputs.plan.names)),
+                    "inputs": None if judged[name].members else len(judged[name].inputs) or len(inputs.plan.names),
+                    "members": list(judged[name].members),
                     "size_bytes": _bundle_bytes(workspace.root / by_name[name]["bundle"]),
                     "beaten_by": list(found.beaten_by(name)),
                 }

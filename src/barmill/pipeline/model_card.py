@@ -11,6 +11,7 @@ from barmill.models.resolutions import finest_first
 from barmill.pipeline.bands.config import UncertaintyConfig
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensemble_config import EnsembleConfig
+from barmill.pipeline.ensembles.members_told import members_told
 from barmill.pipeline.ensembles.regime_features import regimes_of
 from barmill.pipeline.job import EnsembleJob, ModelJob
 from barmill.pipeline.notes import Note, notes_on_entries
@@ -24,15 +25,19 @@ def model_card(job: ModelJob, bars: Bars, data: Dataset, selection: dict[str, An
     return _card(job.label, lead, _inputs_told(job, data), job.recipe, notes_on_entries((job.entry,)), bars, data, selection)
 
 
-def ensemble_card(job: EnsembleJob, bars: Bars, data: Dataset, selection: dict[str, Any]) -> str:
-    """The same of an ensemble."""
+def ensemble_card(job: EnsembleJob, bars: Bars, data: Dataset, selection: dict[str, Any], evidence: dict[str, Any]) -> str:
+    """The same of an ensemble, with what each member brings.
+
+    evidence : as `evidence_of` and its stage tell it
+    """
     spec = ensemble_spec(job.ensemble.kind)
-    members = ", ".join(f"{entry.label} ({entry.name})" for entry in job.recipe.members(job.ensemble))
+    entries = job.recipe.members(job.ensemble)
+    members = ", ".join(f"{entry.label} ({entry.name})" for entry in entries)
     lead = f"{spec.summary[:1].upper()}{spec.summary[1:]} (ensemble). Members: {members}.{_without(job.ensemble)}"
     regimes = regimes_of(job.ensemble).all
     inputs = f"those of its members{', and ' + ', '.join(regimes) if regimes else ''}"
-    notes = notes_on_entries(job.recipe.members(job.ensemble))
-    return _card(job.ensemble.label, lead, inputs, job.recipe, notes, bars, data, selection)
+    card = _card(job.ensemble.label, lead, inputs, job.recipe, notes_on_entries(entries), bars, data, selection)
+    return card + members_told([entry.label for entry in entries], evidence)
 
 
 def _without(ensemble: EnsembleConfig) -> str:

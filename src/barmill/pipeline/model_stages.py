@@ -25,15 +25,17 @@ class ModelStages:
 
 
 def recipe_fingerprint(inputs: RunInputs) -> str:
-    """Digest of the completed recipe as it was given; where the bars lie is left out, what they are has a fingerprint of its own."""
+    """Digest of the completed recipe as it was given; where the bars lie and what they were resampled from is left out: what they are
+    has a fingerprint of its own."""
     return sha256(canonical_json(portable_recipe(replace(inputs, recipe=inputs.asked or inputs.recipe))))
 
 
 def portable_recipe(inputs: RunInputs) -> dict[str, Any]:
     """The completed recipe without paths, as it goes into bundles."""
     recipe = inputs.recipe.model_dump(mode="json")
-    if isinstance(recipe["bars"], str):
+    if isinstance(recipe["bars"], str | list):
         recipe["bars"] = None
+    recipe["resample"] = None  # a bundle is given bars of its own timeframe
     for series in recipe["series"]:
         series["file"] = Path(series["file"]).name
     if inputs.recipe.tune is not None:

@@ -36,6 +36,7 @@ from barmill.pipeline.bands.judging import BandJudge
 from barmill.pipeline.cutting import folds_told
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.development import Development
+from barmill.pipeline.ensembles.judged_diversity import diversity_of
 from barmill.pipeline.inputs import RunInputs
 from barmill.pipeline.judged import judged_in
 from barmill.pipeline.model_fit import up_of
@@ -44,6 +45,7 @@ from barmill.pipeline.trading_path import Float64Array, signal_of
 from barmill.splits import OofPiece, Ranges, check_out_of_fold, cpcv_paths, out_of_window
 
 UP, DECISION = "|up", "|t0"  # of the rows that models are compared by; no model can be called so
+PATH_FORECASTS = "path_forecasts.safetensors"  # p_up of each model at each judged label, the mean of the paths
 DRAWN_ROWS = 1500  # of an equity curve: more than a page has pixels
 OF_TRADING = ("sharpe", "sortino", "calmar", "max_drawdown", "turnover", "total_return", "gross_total_return", "n_trades")
 OF_FORECASTS = ("auc", "log_loss", "brier", "ece", "ic", "rank_ic", "coverage_90", "winkler_90")
@@ -54,7 +56,8 @@ SPREAD_OF = (*OF_TRADING, *OF_FORECASTS)
 class SplitResult:
     """What one model did in one split.
 
-    positions : int64 (n_test,), labels of the run that judged; p_up : float64 (n_test,); thresholds : of its trading rule
+    positions : int64 (n_test,), labels of the run that judged; p : float64 (n_test,), p_up of two classes, or (n_test, 3)
+    thresholds : of its trading rule
     centre, low, high : float64 (n_test,), net log returns: E_r, or q50 where the model has none; q05; q95
     fitted_on : labels of the run that anything of it was fitted on
     summary : as the worker wrote it
@@ -62,7 +65,7 @@ class SplitResult:
     """
 
     positions: Positions
-    p_up: Float64Array
+    p: Float64Array
     thresholds: Thresholds
     centre: Float64Array
     low: Float64Array
@@ -81,12 +84,17 @@ class SplitResult:
         centre = tensors.get("expected", middle)
         seen, band = Ranges(tensors["fitted_on"]), read_band_of(folder)
         ends = np.full((len(low), 2), np.nan) if band is None else tensors["band"]
-        return cls(tensors["positions"], up_of(tensors["p"]), thresholds, centre, low, high, seen, summary, band, ends)
+        return cls(tensors["positions"], tensors["p"], thresholds, centre, low, high, seen, summary, band, ends)
+
+    @property
+    def p_up(self) -> Float64Array:
+        """float64 (n_test,)."""
+        return up_of(self.p)
 
     @property
     def told(self) -> dict[str, Any]:
         """The figures of one split."""
-        known = {name: math.nan if self.summary[name] is None else self.summary[name] for name in ("is_sharpe", "oos_sharpe")}
+        known = {name: math.nan if self.summary[name] is None else self.summary[name] for name in ("is_sharpe", "oos_sharpe", "psr")}
         return {**known, "auc": self.summary["scores"]["auc"]}
 
 
@@ -115,18 +123,28 @@ def write_judgement(
     curves: dict[str, Float64Array] = {}
     returns: dict[str, Float64Array] = {}
     losses: dict[str, Float64Array] = {}
+    heard: dict[str, list[SplitResult]] = {}
+    p_up: dict[str, Float64Array] = {}
     for entry in judged_in(inputs.recipe):
-        results = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
-        told, backtests, losses[entry.label] = judged.model(entry.label, entry.members, results)
+        results = heard[entry.label] = [SplitResult.read(folders[number][entry.label]) for number in sorted(folders)]
+        told, backtests, paths = judged.model(entry.label, entry.members, results)
+        losses[entry.label] = np.mean([label_losses(path.p_up, judged.up[path.positions]) for path in paths], axis=0)
+        p_up[entry.label] = np.mean([path.p_up for path in paths], axis=0)
         models.append(told)
         curves |= {f"{entry.label}|{number}": result.equity_at_bars for number, result in enumerate(backtests)}
         returns[f"{MEAN}|{entry.label}"] = np.mean([result.net for result in backtests], axis=0)
         returns[f"{TYPICAL}|{entry.label}"] = backtests[_typical([result.metrics["sharpe"] for result in backtests])].net
-    write_new(folder / "cross_validation.json", readable_json(without_nan({**judged.cut(), "models": models})))
+    diversity = {
+        entry.label: judged.diversity(entry.members, [heard[member] for member in entry.members])
+        for entry in judged_in(inputs.recipe)
+        if entry.members
+    }
+    write_new(folder / "cross_validation.json", readable_json(without_nan({**judged.cut(), "models": models, "diversity": diversity})))
     write_new(folder / "paths.parquet", _drawn(judged.path.bars.open_time, curves))
     write_new(folder / "returns.safetensors", save_tensors({name: np.ascontiguousarray(row) for name, row in returns.items()}))
     rows = {DECISION: data.labels.t0[development.covered], UP: judged.up[development.covered]}
     write_new(folder / "losses.safetensors", save_tensors({**{name: np.ascontiguousarray(row) for name, row in rows.items()}, **losses}))
+    write_new(folder / PATH_FORECASTS, save_tensors({DECISION: np.ascontiguousarray(rows[DECISION]), **p_up}))
 
 
 class _Paths:
@@ -143,10 +161,18 @@ class _Paths:
         assert config is not None
         return folds_told(self.development, config.method, self.inputs.bars)
 
+    def diversity(self, members: tuple[str, ...], results: list[list[SplitResult]]) -> dict[str, Any]:
+        """How differently the members of an ensemble err: each label as often as it was forecast, by models that did not see it.
+
+        results : of each member
+        """
+        y = self.data.labels.classes(self.data.n_classes)[np.concatenate([one.positions for one in results[0]])]
+        return diversity_of(members, [np.concatenate([one.p for one in each]) for each in results], y)
+
     def model(
         self, label: str, members: tuple[str, ...], results: list[SplitResult]
-    ) -> tuple[dict[str, Any], list[JudgedPath], Float64Array]:
-        """What is told of one model, the backtest of each of its paths, and what it lost at each label, the mean of the paths.
+    ) -> tuple[dict[str, Any], list[JudgedPath], list[ForecastPath]]:
+        """What is told of one model, the backtest of each of its paths, and the paths.
 
         members : of an ensemble, the models that it combines
         """
@@ -165,8 +191,7 @@ class _Paths:
             "oof": out_of_fold,
             "looks_at": _looks_at(results),
         }
-        losses = np.mean([label_losses(path.p_up, self.up[path.positions]) for path in paths], axis=0)
-        return told, backtests, losses
+        return told, backtests, paths
 
     def _paths(self, results: list[SplitResult]) -> list[ForecastPath]:
         """The splits' forecasts, put together so that each path holds every judged label once."""

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from barmill.pipeline.ensembles.dropping import degradation_lines
-from barmill.pipeline.ensembles.run_stages import ensemble_stages, training_folds
+from barmill.pipeline.ensembles.run_stages import ensemble_stages, evidence_stage, training_folds
 from barmill.pipeline.ensembles.stages import OofStages, stages_of_band
 from barmill.pipeline.events import Plan, PlannedStage
 from barmill.pipeline.experts.stages import ExpertStages, expert_stages, question_stages
@@ -32,6 +32,7 @@ class Stages:
     models: dict[str, ModelStages]
     out_of_fold: dict[str, OofStages]
     ensembles: dict[str, ModelStages]
+    evidence: dict[str, Stage]
     cross_validation: Stage | None
     judgement: Stage
     questions: dict[str, Stage]
@@ -71,7 +72,11 @@ class Stages:
     def all(self) -> tuple[Stage, ...]:
         each = [stage for model in self.models.values() for stage in (model.fit, model.calibrate, model.bundle, model.forecast)]
         folds = [stage for cut in self.out_of_fold.values() for stage in cut.all]
-        combined = [stage for one in self.ensembles.values() for stage in (one.fit, one.calibrate, one.bundle, one.forecast)]
+        combined = [
+            stage
+            for label, one in self.ensembles.items()
+            for stage in (one.fit, one.calibrate, self.evidence[label], one.bundle, one.forecast)
+        ]
         each = [*self.tuned.values(), *each, *folds, *combined]
         validated = (self.cross_validation,) if self.cross_validation else ()
         experts = [stage for expert in self.experts.values() for stage in expert.all]
@@ -132,6 +137,7 @@ def stages_of(inputs: RunInputs) -> Stages:
         folds = stages_of_band(recipe, entry.label, out_of_fold)
         models[entry.label] = model_stages(inputs, entry, scaled.key, labels.key, tuned.get(entry.label), folds)
     ensembles = {one.label: ensemble_stages(inputs, one, models, out_of_fold) for one in recipe.combined}
+    evidence = {one.label: evidence_stage(inputs, one, ensembles[one.label]) for one in recipe.combined}
     cross_validation = None
     if recipe.cross_validation is not None:
         cross_validation = Stage(
@@ -161,7 +167,7 @@ def stages_of(inputs: RunInputs) -> Stages:
     questions = question_stages(inputs, features.key, splits.key)
     experts = expert_stages(inputs, questions, scaled.key, recipe_fingerprint(inputs))
     shared = (bars, features, labels, splits, fitted, scaled, leakage)
-    return Stages(*shared, models, out_of_fold, ensembles, cross_validation, judgement, questions, experts)
+    return Stages(*shared, models, out_of_fold, ensembles, evidence, cross_validation, judgement, questions, experts)
 
 
 def plan_run(inputs: RunInputs, stages: Stages, workspace: Workspace) -> Plan:

@@ -7,21 +7,32 @@ configurations run as they are.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from barmill.errors import nearest
+from barmill.errors import InstrumentError, nearest
 from barmill.evaluation import LEAKAGE_CHECKS, TradingRule
 from barmill.labels import LabelConfig
 from barmill.labels.back_labeler_config import OutcomeConfig
-from barmill.market import Instrument, SeriesSource
+from barmill.market import Instrument, SeriesSource, Timeframe
 from barmill.models.pattern.detector_config import DetectorConfig
 from barmill.pipeline.bands.config import UncertaintyConfig
 from barmill.pipeline.ensemble_config import ALIAS, EnsembleConfig, OofConfig
 from barmill.pipeline.recipe_part import Part
+from barmill.pipeline.target_config import TargetsConfig
 from barmill.pipeline.tuning.config import TuneConfig
 from barmill.splits import CrossValidationConfig, SplitConfig
 
+
+def timeframe_name(text: str) -> str:
+    """A timeframe as it is written everywhere: `60m` is 1h. ValueError for another text, as Pydantic wants it."""
+    try:
+        return str(Timeframe.parse(text))
+    except InstrumentError as error:
+        raise ValueError(f"'{text}': {error.found}; expected {error.expected}") from error
+
+
 Share = Annotated[float, Field(gt=0, lt=1)]
+Length = Annotated[str, AfterValidator(timeframe_name)]
 Calibrators = Literal["auto"] | tuple[Literal["temperature_scaling", "platt", "beta", "isotonic"], ...]
 VALIDATION_SLICES = ("early_stopping", "calibration", "ensemble", "conformal", "selection")  # in time order
 BANDS_SHARE = 0.2  # of the validation block, for conformal bands
@@ -40,6 +51,15 @@ class BarsSource(Part):
     """Where bars come from when it is not a plain path."""
 
     simulate: Simulated
+
+
+class Resampling(Part):
+    """Longer bars than those of the file, made as `barmill data resample` makes them."""
+
+    to: Length = Field(description="their timeframe, a multiple of that of the file's bars")
+    anchor: Literal["epoch", "session"] = Field(
+        default="epoch", description="what they are counted from: midnight UTC of 1970, or the open of each session"
+    )
 
 
 class FeaturesConfig(Part):
@@ -189,8 +209,16 @@ class Recipe(Part):
     description: str = Field(default="", description="what this experiment is about")
     symbol: str | None = Field(default=None, description="what is traded; a built-in symbol unless `instrument` is given")
     instrument: Instrument | None = Field(default=None, description="an instrument of your own, written out")
-    timeframe: str | None = Field(default=None, description="base timeframe; that of the bars if left out")
-    bars: str | BarsSource | None = Field(default=None, description="a file of bars, or `simulate:`")
+    timeframe: str | None = Field(
+        default=None, description="of the file's bars, the base timeframe unless they are resampled; found if left out"
+    )
+    bars: str | Annotated[tuple[str, ...], Field(min_length=1)] | BarsSource | None = Field(
+        default=None, description="a file of bars, several that hold one series in the order of time, or `simulate:`"
+    )
+    resample: Length | Resampling | None = Field(
+        default=None,
+        description="work on longer bars than the file has, such as 15m; they become the base timeframe. As a mapping: `to` and `anchor`",
+    )
     series: tuple[SeriesSource, ...] = Field(
         default=(), description="second series whose columns features read: another market, open interest, daily figures"
     )
@@ -228,7 +256,15 @@ class Recipe(Part):
         "names, null takes out",
     )
     profile: AppliedProfiles | None = Field(default=None, description="written by a run that was made under profiles; not for you to give")
+    targets: TargetsConfig | None = Field(
+        default=None, description="sizes and latencies to keep to; the report tells which are met, and no run fails by them"
+    )
     random_signals: int = Field(default=200, ge=20, le=10_000, description="signals in the random band of the net Sharpe ratio")
+
+    @property
+    def resampling(self) -> Resampling | None:
+        """`resample` written out."""
+        return Resampling(to=self.resample) if isinstance(self.resample, str) else self.resample
 
     @property
     def hold_bars(self) -> int:

@@ -16,6 +16,7 @@ from barmill.models.contract import OUTPUTS
 from barmill.pipeline.ensemble_reading import completed_ensembles
 from barmill.pipeline.profiles import drop_profiles, lay_profiles, model_labels
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
+from barmill.pipeline.target_config import OF_LATENCY, TOTAL
 from barmill.pipeline.tuning.spaces import tuning_problems
 from barmill.pipeline.yaml_reading import Document, Path, dotted, read_scalar, read_yaml
 
@@ -71,7 +72,7 @@ def _complete(document: Document) -> Recipe:
     try:
         recipe = Recipe.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        raise RecipeError.gathered([_told(problem, document) for problem in error.errors()]) from error
+        raise RecipeError.gathered([_told(problem, document) for problem in _telling(error.errors())]) from error
     problems = [*_not_yet(recipe, document)]
     entries: list[ModelEntry] = []
     for index, entry in enumerate(recipe.base_models):
@@ -89,9 +90,29 @@ def _complete(document: Document) -> Recipe:
     if problems := problems or tuning_problems(completed, document.where):
         raise RecipeError.gathered(problems)
     done, problems = completed_ensembles(completed, document, lambda found, path, model: _told(found, document, path, model))
-    if problems:
+    if problems := problems or _unknown_targets(done, document):
         raise RecipeError.gathered(problems)
     return done
+
+
+def _unknown_targets(recipe: Recipe, document: Document) -> list[RecipeError]:
+    """Targets of what the run does not have, and models that are called as a target of several is."""
+    if recipe.targets is None:
+        return []
+    labels = [entry.label for entry in (*recipe.base_models, *recipe.combined)]
+    known = {"size_kb": [*labels, TOTAL], "latency_ms": [*labels, *OF_LATENCY]}
+    mend = "Give the model an `alias`, or the ensemble a `name`."
+    taken = [
+        RecipeError(document.where(("targets",)), f"'{label}' is a model and a target of several", mend=mend)
+        for label in labels
+        if label in (TOTAL, *OF_LATENCY)
+    ]
+    return taken + [
+        RecipeError(document.where(("targets", key, name)), f"the run has no '{name}'", expected=f"one of {', '.join(names)}")
+        for key, names in known.items()
+        for name in getattr(recipe.targets, key)
+        if name not in names
+    ]
 
 
 def _decided(recipe: Recipe) -> OutcomeConfig:
@@ -196,11 +217,29 @@ def _numbered(document: Document, where: str | int, label: str, place: str) -> i
     return labels.index(label)
 
 
+def _telling(problems: Sequence[Any]) -> list[Any]:
+    """Pydantic's findings without those of types that were tried in vain where another type came closer: it has a finding of its own
+    there, or one further in."""
+
+    def comes_closer(other: Any, path: Path) -> bool:
+        there = _path(other)
+        return there[: len(path)] == path and (len(there) > len(path) or not str(other["type"]).endswith("_type"))
+
+    return [
+        problem
+        for problem in problems
+        if not (str(problem["type"]).endswith("_type") and any(comes_closer(other, _path(problem)) for other in problems))
+    ]
+
+
+def _path(problem: Any) -> Path:
+    """Where in the document a finding of Pydantic's is."""
+    return tuple(part for part in problem["loc"] if not (isinstance(part, str) and _TYPE.match(part)))
+
+
 def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseModel] = Recipe) -> RecipeError:
     """One of Pydantic's findings as a sentence with the place, what was found and what was expected."""
-    path = tuple(
-        part for part in problem["loc"] if not (isinstance(part, str) and part[:1].isupper()) and part not in ("str", "function-wrap")
-    )
+    path = _path(problem)
     kind, context, given = problem["type"], problem.get("ctx", {}), problem.get("input")
     where = document.where((*prefix, *path))
     if kind == "extra_forbidden":
@@ -221,6 +260,8 @@ def _told(problem: Any, document: Document, prefix: Path = (), model: type[BaseM
         return RecipeError(where, f"{_shown(given)} is out of range", expected=f"a number {bounds[kind]} {limit}")
     return RecipeError(where, f"{_shown(given)} will not do: {problem['msg'].lower()}")
 
+
+_TYPE = re.compile(r"[A-Z]|str$|tuple\[|function-")  # how Pydantic names, in a path, which of several types it tried
 
 _EXPECTED = {
     "int_type": "a whole number",

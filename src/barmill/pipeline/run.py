@@ -37,6 +37,11 @@ class Run:
         return self._json("fingerprints.json")
 
     @property
+    def timings(self) -> dict[str, Any]:
+        """What clocks said of the run, and the recipe's targets: no two runs have the same."""
+        return self._json("timings.json")
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 

@@ -17,7 +17,9 @@ from barmill.models.contract import Window
 from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
 from barmill.pipeline.ensembles.dropping import degradation_lines, degradations
 from barmill.pipeline.ensembles.losing import Loss, losses, spared_models, without
+from barmill.pipeline.ensembles.overhead import overheads
 from barmill.pipeline.ensembles.running import fit_ensembles, forecast_for_bands
+from barmill.pipeline.ensembles.section import ensembles_section
 from barmill.pipeline.ensembles.stages import stages_of_band
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
@@ -42,6 +44,7 @@ from barmill.pipeline.recipe_reading import recipe_of
 from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.returns import TYPICAL, path_returns, test_returns
 from barmill.pipeline.run import Run
+from barmill.pipeline.targets import check_targets
 from barmill.pipeline.trials import Trials
 from barmill.pipeline.tuning.stage import tuned_recipe, tuning_jobs, tuning_judgement
 from barmill.pipeline.workspace import Stage, Workspace
@@ -166,9 +169,14 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
     judgement = _judgement(inputs, stages, workspace, trials.ledger)
     _publish(stages, workspace, judgement)
     earlier = _earlier_timings(root)
+    seconds = {**earlier.get("stages", {}), **clock.seconds}
+    latency = latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {}))
+    bundles = {model["name"]: root / model["bundle"] for model in judgement["models"]}
     timings = {
-        "stages": {**earlier.get("stages", {}), **clock.seconds},
-        "latency": latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {})),
+        "stages": seconds,
+        "ensembles": overheads(inputs.recipe, seconds),
+        "latency": latency,
+        "targets": check_targets(inputs.recipe, bundles, latency),
         "wall_s": time.perf_counter() - began,
         "peak_memory_mb": memory.peak_mb,
         "estimated_memory_mb": plan.memory_mb,
@@ -318,6 +326,10 @@ def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: 
     judgement["notes"] = [note.to_json() for note in notes_on(tuned_recipe(inputs.recipe, workspace, stages.tuned))]
     judgement["profile"] = None if applied is None else applied.model_dump(mode="json")
     judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)
+    judgement["ensembles"] = ensembles_section(inputs, stages, workspace, judgement)
+    judgement["leaderboard"]["ensembles"] = {
+        one["name"]: one["comparison"]["words"] for one in judgement["ensembles"] if one["comparison"] is not None
+    }
     judgement["fingerprints"] = _fingerprints(inputs, stages, workspace)
     return judgement
 

@@ -42,7 +42,7 @@ class UncertaintyConfig(Part):
     @property
     def alpha(self) -> float:
         """The share that may fall outside."""
-        return 1 - self.coverage
+        return round(1 - self.coverage, 12)
 
     @property
     def has_slice(self) -> bool:

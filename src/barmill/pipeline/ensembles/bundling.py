@@ -27,6 +27,7 @@ def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> d
     recipe, calibrated = job.recipe, workspace.path(job.stages["calibrate"].stage)
     bars, plan = load_bars(workspace.path(job.stages["bars"].stage)), data.plan
     selection, train = read_json(calibrated / "selection.json"), data.labels.t0[data.positions["train"]]
+    evidence = read_json(workspace.path(job.stages["evidence"].stage) / "evidence.json")
     entries = recipe.members(job.ensemble)
     history = max(history_bars(plan.warmup_bars, job.windows[entry.label], bars.timeframe) for entry in entries)
     contents = EnsembleContents(
@@ -50,7 +51,7 @@ def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> d
         metrics={"selection": selection, "dropped": [one.model_dump(mode="json") for one in job.ensemble.dropped]},
         reference_profile=reference_profile(data.values, train, data.names),
         fingerprints=job.fingerprints,
-        model_card=ensemble_card(job, bars, data, selection),
+        model_card=ensemble_card(job, bars, data, selection, evidence),
         provenance=[timed(record, bars) for record in read_json(calibrated / "provenance.json")],
         golden_bars=golden_bars(bars, history, int(train[-1])),
     )

@@ -1,7 +1,6 @@
 """From the words of a recipe to a fitted ensemble: which columns tell its regimes, and which fit makes it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from barmill.ensembles.catalogue import ensemble_spec
 from barmill.ensembles.contract import Combiner, FitRows, Float64Array, Member
 from barmill.ensembles.fusion import fit_fusion
 from barmill.ensembles.gating import cross_fitted, fit_gating
-from barmill.ensembles.out_of_fold import OutOfFold, rows_at
+from barmill.ensembles.out_of_fold import OutOfFold
 from barmill.ensembles.params import FusionParams, VotingParams
 from barmill.ensembles.stacking import Extra, fit_stacking
 from barmill.ensembles.voting import fit_voting
@@ -50,16 +49,17 @@ def fit_combiner(ensemble: EnsembleConfig, members: Sequence[Member], told: OutO
     return fit_stacking(str(spec.meta_learner), params, members, rows, seed=seed, extra=extra, regime_columns=places or None, folds=folds)
 
 
-def cross_combined(ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int) -> RawForecast:
+def cross_combined(
+    ensemble: EnsembleConfig, members: Sequence[Member], told: OutOfFold, labels: Labels, *, seed: int, n_folds: int | None = None
+) -> RawForecast:
     """What the ensemble says of the rows of `told`, each by a combiner that was fitted on other folds of them, purged of its label.
 
-    Arguments as of `fit_combiner`. The members' forecasts behind such a fit are their own out-of-fold ones, and their models saw the
-    row: as in every stacking, so far as that goes, the row has had a say.
+    Arguments as of `fit_combiner`, and n_folds as of `purged`. The members' forecasts behind such a fit are their own out-of-fold ones, and
+    their models saw the row: as in every stacking, so far as that goes, the row has had a say.
     """
     pieces: list[RawForecast] = []
-    for train, test in purged(ensemble, told, labels):
-        others = replace(told, rows=rows_at(told.rows, train), positions=told.positions[train], fold=told.fold[train])
-        combiner, rows = fit_combiner(ensemble, members, others, labels, seed=seed), rows_at(told.rows, test)
+    for train, test in purged(ensemble, told, labels, n_folds):
+        combiner, rows = fit_combiner(ensemble, members, told.at(train), labels, seed=seed), told.at(test).rows
         pieces.append(combiner.combine(rows.said, rows.regimes))
     return RawForecast(
         np.concatenate([raw.logits for raw in pieces]),  # folds are contiguous and in time order, and hold each row once
@@ -73,10 +73,10 @@ def _joined(pieces: list[Float64Array | None]) -> Float64Array | None:
     return np.concatenate(given) if len(given) == len(pieces) else None
 
 
-def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels) -> list[tuple[Rows, Rows]]:
-    """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels."""
+def purged(ensemble: EnsembleConfig, told: OutOfFold, labels: Labels, n_folds: int | None = None) -> list[tuple[Rows, Rows]]:
+    """Contiguous folds of the rows behind an ensemble's fit, purged by the ends of their labels. n_folds : the members' own if None"""
     oof = ensemble.oof
-    splitter = PurgedKFold(oof.n_folds, purge=oof.purge_bars, embargo=oof.embargo_bars)
+    splitter = PurgedKFold(n_folds or oof.n_folds, purge=oof.purge_bars, embargo=oof.embargo_bars)
     return [(fold.train.positions(), fold.test.positions()) for fold in splitter.folds(labels.take(told.positions))]
 
 
@@ -97,9 +97,11 @@ def regime_table(ensemble: EnsembleConfig, data: ScaledData) -> Float64Array | N
     return np.ascontiguousarray(data.values[:, [data.names.index(name) for name in names]]) if names else None
 
 
-def shares_of(combiner: Combiner, members: Sequence[Member]) -> dict[str, float]:
-    """How much each member, or of a stacking each meta-feature, weighs in what it says; together 1."""
-    summary = summary_of(combiner)
+def shares_in(summary: Mapping[str, Any], members: Sequence[Member]) -> dict[str, float]:
+    """How much each member, or of a stacking each meta-feature, weighs in what an ensemble says; together 1.
+
+    summary : of its fit
+    """
     if "importance" in summary:
         found = {name: abs(value) for name, value in summary["importance"]["p_up"].items()}
     else:
@@ -114,4 +116,4 @@ def summary_of(combiner: Combiner) -> Mapping[str, Any]:
     return getattr(combiner, "summary", {})
 
 
-__all__ = ["cross_combined", "fit_combiner", "purged", "regime_table", "shares_of", "summary_of"]
+__all__ = ["cross_combined", "fit_combiner", "purged", "regime_table", "shares_in", "summary_of"]

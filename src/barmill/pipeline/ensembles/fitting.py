@@ -1,4 +1,4 @@
-"""Worker: fit, calibrate and publish one ensemble. `python -m barmill.pipeline.ensembles.fitting JOB`."""
+"""Worker: fit, calibrate, examine and publish one ensemble. `python -m barmill.pipeline.ensembles.fitting JOB`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from barmill.artefacts import readable_json, without_nan, write_folder, write_new
+from barmill.artefacts import read_json, readable_json, without_nan, write_folder, write_new
 from barmill.bundles import ForecastBand
 from barmill.ensembles.contract import Combiner, Member, Said
 from barmill.ensembles.out_of_fold import OutOfFold
 from barmill.ensembles.reading import read_combiner
+from barmill.ensembles.shift import forecast_shift
 from barmill.evaluation import classification_metrics, expected_calibration_error, fit_thresholds
 from barmill.models.contract import RawForecast
 from barmill.pipeline.bands.fitting import band_on, write_band
@@ -20,8 +21,9 @@ from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset, Positions
 from barmill.pipeline.ensembles.bundling import publish_ensemble
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
-from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, summary_of
-from barmill.pipeline.ensembles.members import load_member, members_of, said_out_of_fold
+from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, shares_in, summary_of
+from barmill.pipeline.ensembles.evidence import evidence_of
+from barmill.pipeline.ensembles.members import held_out_by_folds, load_member, members_of, said_out_of_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
 from barmill.pipeline.ensembles.said import said_by, said_of
 from barmill.pipeline.fitting import do_steps
@@ -42,6 +44,7 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     steps: dict[str, Callable[[Path], None]] = {
         "fit": lambda folder: _fit(job, workspace, data, folder),
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
+        "evidence": lambda folder: _examine(job, workspace, data, folder),
         "bundle": lambda folder: write_new(folder / "published.json", readable_json(publish_ensemble(job, workspace, data))),
     }
     do_steps(stages, workspace, steps, teller)
@@ -51,7 +54,7 @@ def _fit(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) ->
     members, told = _told(job, workspace, data)
     combiner = fit_combiner(job.ensemble, members, told, data.labels, seed=job.recipe.seed)
     write_folder(folder / "weights", combiner.files())
-    summary = {**summary_of(combiner), "out_of_fold": told.to_json()}
+    summary = {**summary_of(combiner), "learned_from": told.to_json()}
     write_new(folder / "summary.json", readable_json(without_nan(summary)))
 
 
@@ -87,6 +90,18 @@ def _calibrate(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Pa
     write_new(folder / "provenance.json", readable_json(records))
 
 
+def _examine(job: EnsembleJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
+    members, told = _told(job, workspace, data)
+    stages = {label: [ref.stage for ref in refs] for label, refs in job.folds.items()}
+    again = dict(zip((member.label for member in members), _refitted(job, workspace, data, data.positions["ensemble"]), strict=True))
+    evidence = {
+        **evidence_of(job.ensemble, members, told, data.labels, job.recipe),
+        "shares": shares_in(read_json(workspace.path(job.stages["fit"].stage) / "summary.json"), members),
+        "shift": forecast_shift(members, held_out_by_folds(members, stages, workspace), again),
+    }
+    write_new(folder / "evidence.json", readable_json(without_nan(evidence)))
+
+
 def _band(
     job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, calibration: Calibration, quantiles: ResidualQuantiles
 ) -> ForecastBand | None:
@@ -103,13 +118,18 @@ def _band(
 
 def _combined(job: EnsembleJob, workspace: Workspace, data: Dataset, combiner: Combiner, rows: Positions) -> RawForecast:
     """What the ensemble says of the labels `rows`, its members fitted on all of train."""
+    regimes = regime_table(job.ensemble, data.scaled_data)
+    return combiner.combine(_refitted(job, workspace, data, rows), None if regimes is None else regimes[data.labels.t0[rows]])
+
+
+def _refitted(job: EnsembleJob, workspace: Workspace, data: Dataset, rows: Positions) -> list[Said]:
+    """What each member, fitted on all of train, says of the labels `rows`."""
     said: list[Said] = []
     for entry in job.recipe.members(job.ensemble):
         fit, calibrate = (ref.stage for ref in job.members[entry.label])
         model = load_member(entry, fit, calibrate, workspace)
         said.append(said_by(model, data.scaled_data.view(rows, job.windows[entry.label], entry.inputs)))
-    regimes = regime_table(job.ensemble, data.scaled_data)
-    return combiner.combine(said, None if regimes is None else regimes[data.labels.t0[rows]])
+    return said
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from barmill.pipeline.recipe import ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.splits import Ranges
 
+HELD_OUT = "held_out|"
+
 
 @dataclass(frozen=True, slots=True)
 class FoldForecast:
@@ -32,20 +34,25 @@ class FoldForecast:
 
     positions : int64 (n,), labels of the run, ascending
     fitted_on : labels of the run that anything of it was fitted on
+    held_out : what it said of rows that the refitted member does not see either, by which the two are compared; None where none are asked
     """
 
     positions: Positions
     said: Said
     fitted_on: Ranges
+    held_out: Said | None = None
 
     def write(self, folder: Path) -> None:
         tensors: dict[str, Any] = {"positions": self.positions, "fitted_on": self.fitted_on.bounds, **said_tensors(self.said)}
+        if self.held_out is not None:
+            tensors |= said_tensors(self.held_out, HELD_OUT)
         write_new(folder / "forecasts.safetensors", save_tensors(tensors))
 
     @classmethod
     def read(cls, folder: Path) -> "FoldForecast":
         tensors = load_tensors((folder / "forecasts.safetensors").read_bytes())
-        return cls(tensors["positions"], said_from(tensors), Ranges(tensors["fitted_on"]))
+        held_out = said_from(tensors, HELD_OUT) if f"{HELD_OUT}p" in tensors else None
+        return cls(tensors["positions"], said_from(tensors), Ranges(tensors["fitted_on"]), held_out)
 
 
 def forecast_fold(
@@ -59,8 +66,11 @@ def forecast_fold(
     windows: Mapping[str, Window],
     read_bars: Callable[[], Bars],
     listener: Listener,
+    held_out: Positions | None = None,
 ) -> None:
     """Make the stages of fold `number` that are not there yet; what is scaled for one member serves the others.
+
+    held_out : labels of the run that no fold learns from, of which each fold's models are asked too
 
     Raises: TrainingError for a member whose fit goes wrong, or whose forecasts nothing can learn from.
     """
@@ -74,10 +84,13 @@ def forecast_fold(
         entry, window, began = entries[label], windows[label], time.perf_counter()
         model = fit_entry(entry, parts, scaled, recipe, window)
         said = said_by(model, scaled.view(test, window, entry.inputs))
-        surviving([said], [Member(label, learned_outputs(entry))], "error")
+        asked = None if held_out is None else said_by(model, scaled.view(held_out, window, entry.inputs))
+        for one in (said, asked):
+            if one is not None:
+                surviving([one], [Member(label, learned_outputs(entry))], "error")
         seen = Ranges.of(np.sort(np.concatenate(list(parts.values()))))
         with workspace.writing(stage) as folder:
-            FoldForecast(test, said, seen).write(folder)
+            FoldForecast(test, said, seen, asked).write(folder)
         listener.finished(stage.name, time.perf_counter() - began)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from barmill.artefacts import cache_folder, read_json
-from barmill.ensembles.contract import Float64Array, Member
+from barmill.ensembles.contract import Float64Array, Member, Said
 from barmill.ensembles.out_of_fold import Outcomes, OutOfFold, Piece, put_together
 from barmill.evaluation import Thresholds
 from barmill.models.catalogue import load_forecaster, spec_of
@@ -65,6 +65,12 @@ def said_out_of_fold(
     return put_together(members, pieces, outcomes_of(folds.rows, data, regimes))
 
 
+def held_out_by_folds(members: Sequence[Member], stages: Mapping[str, Sequence[Stage]], workspace: Workspace) -> dict[str, list[Said]]:
+    """By member, what the model of each fold said of the rows that neither it nor the refitted member was fitted on."""
+    found = {member.label: [FoldForecast.read(workspace.path(stage)).held_out for stage in stages[member.label]] for member in members}
+    return {label: [said for said in those if said is not None] for label, those in found.items()}
+
+
 def outcomes_of(rows: Positions, data: ScaledData, regimes: Float64Array | None) -> Outcomes:
     """What came at the labels `rows`, in units of the volatility known at the decision; weights of mean 1."""
     weight, t0 = data.uniqueness[rows], data.labels.t0[rows]
@@ -77,4 +83,4 @@ def outcomes_of(rows: Positions, data: ScaledData, regimes: Float64Array | None)
     )
 
 
-__all__ = ["load_member", "members_of", "outcomes_of", "said_out_of_fold"]
+__all__ = ["held_out_by_folds", "load_member", "members_of", "outcomes_of", "said_out_of_fold"]

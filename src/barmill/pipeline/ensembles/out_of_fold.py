@@ -34,6 +34,7 @@ def forecast_out_of_fold(raw: dict[str, Any], teller: Teller) -> None:
             job.windows,
             lambda: load_bars(workspace.path(stages["bars"])),
             teller,
+            data.positions.get("ensemble"),
         )
 
 

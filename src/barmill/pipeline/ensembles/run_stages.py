@@ -69,4 +69,16 @@ def ensemble_stages(
     return published_stages(inputs, label, fit, calibrate, None)
 
 
-__all__ = ["ensemble_stages", "training_folds"]
+def evidence_stage(inputs: RunInputs, ensemble: EnsembleConfig, stages: ModelStages) -> Stage:
+    """What is found out about the ensemble before anything judges it: a stage of its own, so that its fit costs what a fit costs."""
+    labels = inputs.recipe.labels
+    key = key_of(
+        fit=stages.fit.key,
+        calibrate=stages.calibrate.key,
+        overlap=[labels.horizon, labels.every],
+        code=code_fingerprint("splits", "ensembles", "evaluation", "pipeline"),
+    )
+    return Stage(f"evidence {ensemble.label}", f"models/{ensemble.label}-evidence", key)
+
+
+__all__ = ["ensemble_stages", "evidence_stage", "training_folds"]

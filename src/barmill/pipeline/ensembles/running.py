@@ -48,7 +48,8 @@ def fit_ensembles(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace: 
     """
     lost: list[Loss] = []
     for name, cut in stages.out_of_fold.items():
-        if all(workspace.record(one.calibrate) is not None for one in stages.ensembles.values()):
+        fitted = [one.calibrate for one in stages.ensembles.values()]
+        if all(workspace.record(stage) is not None for stage in (*fitted, *stages.evidence.values())):
             break
         lost += _forecast_folds(inputs, recipe, stages, name, cut, workspace, workers, listener)
     if lost:
@@ -93,7 +94,7 @@ def _ensemble_jobs(inputs: RunInputs, recipe: Recipe, stages: Stages, workspace:
     jobs: list[Job] = []
     for ensemble in recipe.combined:
         label, own = ensemble.label, stages.ensembles[ensemble.label]
-        written = {"fit": own.fit, "calibrate": own.calibrate, "bundle": own.bundle}
+        written = {"fit": own.fit, "calibrate": own.calibrate, "evidence": stages.evidence[label], "bundle": own.bundle}
         if all(workspace.record(stage) is not None for stage in written.values()):
             continue
         members = [entry.label for entry in recipe.members(ensemble)]

@@ -17,7 +17,7 @@ from barmill.pipeline.calibrating import Spans
 from barmill.pipeline.dataset import Dataset
 from barmill.pipeline.ensemble_config import EnsembleConfig, OofConfig
 from barmill.pipeline.ensembles.calibrating import calibrate_ensemble
-from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, shares_of
+from barmill.pipeline.ensembles.combining import fit_combiner, regime_table, shares_in, summary_of
 from barmill.pipeline.ensembles.folding import forecast_fold
 from barmill.pipeline.ensembles.members import members_of, said_out_of_fold
 from barmill.pipeline.ensembles.oof_folds import OofFolds
@@ -82,8 +82,8 @@ class SplitEnsembles:
         taught = calibration.apply(combiner.combine(told.rows.said, told.rows.regimes).logits)
         seen = Ranges.of(np.sort(np.concatenate(list(rows.parts.values()))))
         thresholds = fit_thresholds(chosen, recipe.rule)
-        share = {"share": shares_of(combiner, members)}
-        return SplitForecast(said, thresholds, told.positions, up_of(taught), share, band), seen
+        shares = {"share": shares_in(summary_of(combiner), members)}
+        return SplitForecast(said, thresholds, told.positions, up_of(taught), shares, band), seen
 
     def _forecasts(self, refs: SplitRefs, label: str) -> bytes:
         return (self.workspace.path(refs.models[label].stage) / "forecasts.safetensors").read_bytes()

@@ -89,6 +89,7 @@ def small_recipe(recipe: Recipe, instrument: Instrument, timeframe: Timeframe, s
     entries = tuple(_small_entry(entry, settings.caps, differing) for entry in recipe.base_models)
     changes: dict[str, Any] = {
         "labels": labels.model_copy(update=new_labels),
+        "resample": None,  # markets are drawn at the timeframe that the run works on
         "splits": recipe.splits.model_copy(update={"purge": purge_bars, "embargo": bars_of(embargo, timeframe)}),
         "rule": rule,
         "base_models": entries,

@@ -135,10 +135,16 @@ def _portable(inputs: RunInputs, recipe: Recipe, bars: Bars | Path | str | None,
         plain |= {"symbol": instrument.symbol, "instrument": instrument.model_dump(mode="json")}
         plain["bars"] = None if isinstance(bars, Bars) else str(bars)
     if isinstance(plain["bars"], str):
-        plain["bars"] = str(find_file(Path(plain["bars"]), beside).absolute())
+        plain["bars"] = _whole_path(plain["bars"], beside)
+    elif isinstance(plain["bars"], list):
+        plain["bars"] = [_whole_path(file, beside) for file in plain["bars"]]
     for series in plain["series"]:
-        series["file"] = str(find_file(Path(series["file"]), beside).absolute())
+        series["file"] = _whole_path(series["file"], beside)
     return plain
+
+
+def _whole_path(file: str, beside: Path | None) -> str:
+    return str(find_file(Path(file), beside).absolute())
 
 
 def _as_yaml(recipe: dict[str, Any], tuned: dict[str, Stage]) -> bytes:
