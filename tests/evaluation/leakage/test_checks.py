@@ -150,6 +150,15 @@ def test_the_label_is_found_whole_and_in_a_twentieth_of_the_rows():
     assert accused(replace(made, X=X, columns=columns), "L207") == {"scaled", "part"}
 
 
+def test_a_coarse_tick_makes_no_return_an_outcome_and_hides_no_copy():
+    ticks = 1000 + np.arange(40_000) // 1000 + np.random.default_rng(4).integers(0, 4, 40_000)  # four levels at a time
+    bars = np.arange(100, 39_900, 20)
+    outcome = ticks[bars + 5] / ticks[bars + 1] - 1
+    X = np.column_stack([ticks[bars] / ticks[bars - 5] - 1, outcome])
+    made = Dossier(columns=("return_5", "leak"), X=X, outcome=outcome, t0=bars, t1=bars + 5, blocks={"train": np.arange(bars.size)})
+    assert accused(made, "L207") == {"leak"}
+
+
 def test_power_beyond_the_plausible_is_told_and_that_of_the_oracle_is_not():
     from barmill.market import simulate
 
