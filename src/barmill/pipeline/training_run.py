@@ -10,33 +10,28 @@ import yaml
 
 from barmill.artefacts import read_json, readable_json, write_bytes, write_json
 from barmill.errors import RecipeError
-from barmill.evaluation import Ledger, Overlap
 from barmill.market import Bars
 from barmill.models.catalogue import spec_of, window_of
 from barmill.models.contract import Window
-from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
-from barmill.pipeline.ensembles.dropping import degradation_lines, degradations
+from barmill.pipeline.cross_validation import cross_validate_models
+from barmill.pipeline.ensembles.dropping import degradation_lines
 from barmill.pipeline.ensembles.losing import Loss, losses, spared_models, without
 from barmill.pipeline.ensembles.overhead import overheads
 from barmill.pipeline.ensembles.running import fit_ensembles, forecast_for_bands
-from barmill.pipeline.ensembles.section import ensembles_section
 from barmill.pipeline.ensembles.stages import stages_of_band
 from barmill.pipeline.events import Listener, Plan, Silence
 from barmill.pipeline.executor import Job, run_jobs
-from barmill.pipeline.experts.judging import experts_section, judge_experts
+from barmill.pipeline.experts.judging import judge_experts
 from barmill.pipeline.experts.labelling import label_questions
-from barmill.pipeline.facts import moment
-from barmill.pipeline.fingerprints import code_fingerprint, environment
+from barmill.pipeline.fingerprints import environment
 from barmill.pipeline.inputs import RunInputs, gather_inputs, params_of
 from barmill.pipeline.job import ForecastJob, ModelJob, StageRef
 from barmill.pipeline.judging import judge
 from barmill.pipeline.latency import latencies
-from barmill.pipeline.leaderboard import LEADERBOARD_FILE, evidence_of, leaderboard_section, with_clocks
-from barmill.pipeline.leakage import check_leakage, leakage_section
-from barmill.pipeline.luck import luck_section
+from barmill.pipeline.leaderboard import LEADERBOARD_FILE, with_clocks
+from barmill.pipeline.leakage import check_leakage
 from barmill.pipeline.memory_watch import MemoryWatch
-from barmill.pipeline.model_stages import origins, portable_recipe, recipe_fingerprint
-from barmill.pipeline.notes import notes_on
+from barmill.pipeline.model_stages import origins, portable_recipe
 from barmill.pipeline.plan import Stages, plan_run, stages_of
 from barmill.pipeline.prepare import prepare
 from barmill.pipeline.recipe import Recipe
@@ -44,9 +39,10 @@ from barmill.pipeline.recipe_reading import recipe_of
 from barmill.pipeline.requirements import require_libraries
 from barmill.pipeline.returns import TYPICAL, path_returns, test_returns
 from barmill.pipeline.run import Run
+from barmill.pipeline.run_judgement import digests, is_complete, publish_judgement, run_judgement
 from barmill.pipeline.targets import check_targets
 from barmill.pipeline.trials import Trials
-from barmill.pipeline.tuning.stage import tuned_recipe, tuning_jobs, tuning_judgement
+from barmill.pipeline.tuning.stage import tuned_recipe, tuning_jobs
 from barmill.pipeline.workspace import Stage, Workspace
 
 
@@ -96,7 +92,7 @@ def run_recipe(
     with workspace.locked():
         plan = plan_run(inputs, stages, workspace)
         telling.planned(plan)
-        if not plan.to_do and _is_complete(root, inputs):
+        if not plan.to_do and is_complete(root, inputs):
             telling.said(f"nothing to do: {root} is complete")
             return Run(root)
         clock = _Clock(telling)
@@ -159,15 +155,15 @@ def _work(inputs: RunInputs, stages: Stages, workspace: Workspace, plan: Plan, c
             for line in degradation_lines(inputs.recipe, since=before.recipe):
                 clock.said(line)
         if workspace.record(stages.judgement) is None:
-            trials.open_test(_digests(stages, workspace))
+            trials.open_test(digests(stages, workspace))
             _forecast_test(stages, workspace, clock)
             judge(inputs, stages, workspace, clock)
         _forecast_test(stages, workspace, clock)  # where a run was killed after the models were judged and before the experts were
         judge_experts(inputs, stages, workspace, clock)
         trials.close("cross_validation", path_returns(stages, workspace, TYPICAL))
         trials.close("test", test_returns(stages, workspace))
-    judgement = _judgement(inputs, stages, workspace, trials.ledger)
-    _publish(stages, workspace, judgement)
+    judgement = run_judgement(inputs, stages, workspace, trials.ledger)
+    publish_judgement(stages, workspace, judgement)
     earlier = _earlier_timings(root)
     seconds = {**earlier.get("stages", {}), **clock.seconds}
     latency = latencies(root, judgement["fingerprints"]["bundles"], earlier.get("latency", {}))
@@ -301,74 +297,6 @@ def _forecast_test(stages: Stages, workspace: Workspace, listener: Listener) -> 
     file = workspace.root / ".scratch" / "forecasting.json"
     write_bytes(file, readable_json(job.model_dump(mode="json")))
     run_jobs([Job("forecasting", "barmill.pipeline.forecasting", file, workspace.root / "logs" / "forecasting.log")], 1, listener)
-
-
-def _digests(stages: Stages, workspace: Workspace) -> dict[str, str]:
-    """The digest of each bundle, by its name in the run."""
-    return {label: read_json(workspace.path(one.bundle) / "published.json")["digest"] for label, one in stages.bundled.items()}
-
-
-def _judgement(inputs: RunInputs, stages: Stages, workspace: Workspace, ledger: Ledger) -> dict[str, Any]:
-    """The judgement stage's with all that stands beside it; writes the rows that the leaderboard compares."""
-    judgement = read_json(workspace.path(stages.judgement) / "judgement.json")
-    judgement |= {
-        "cross_validation": cross_validation_section(stages, workspace),
-        "overfitting": luck_section(inputs, stages, workspace, ledger),
-        "leakage": leakage_section(inputs, stages, workspace),
-        "tuning": tuning_judgement(workspace, stages.tuned),
-        "experts": experts_section(stages, workspace),
-        "ledger": {**ledger.counts().to_json(), "overlapping": [_overlap(other) for other in ledger.overlapping()]},
-    }
-    evidence = evidence_of(inputs, stages, workspace)
-    evidence.write(workspace.root)
-    judgement["degradations"] = degradations(inputs.recipe)
-    applied = inputs.recipe.profile
-    judgement["notes"] = [note.to_json() for note in notes_on(tuned_recipe(inputs.recipe, workspace, stages.tuned))]
-    judgement["profile"] = None if applied is None else applied.model_dump(mode="json")
-    judgement["leaderboard"] = leaderboard_section(inputs, stages, workspace, evidence, judgement)
-    judgement["ensembles"] = ensembles_section(inputs, stages, workspace, judgement)
-    judgement["leaderboard"]["ensembles"] = {
-        one["name"]: one["comparison"]["words"] for one in judgement["ensembles"] if one["comparison"] is not None
-    }
-    judgement["fingerprints"] = _fingerprints(inputs, stages, workspace)
-    return judgement
-
-
-def _fingerprints(inputs: RunInputs, stages: Stages, workspace: Workspace) -> dict[str, Any]:
-    return {
-        "data": inputs.bars.fingerprint,
-        "recipe": recipe_fingerprint(inputs),
-        "code": code_fingerprint(),
-        "seed": inputs.recipe.seed,
-        "stages": {stage.name: stage.key for stage in stages.all},
-        "bundles": _digests(stages, workspace),
-    }
-
-
-def _publish(stages: Stages, workspace: Workspace, judgement: dict[str, Any]) -> None:
-    """Put the judgement where people look for it, and the fingerprints last: they say that the run is finished."""
-    root, judged = workspace.root, workspace.path(stages.judgement)
-    write_json(root / "metrics" / "judgement.json", judgement)
-    write_bytes(root / "metrics" / "equity.parquet", (judged / "equity.parquet").read_bytes())
-    if stages.cross_validation is not None:
-        write_bytes(root / "metrics" / "paths.parquet", (workspace.path(stages.cross_validation) / "paths.parquet").read_bytes())
-    results = {stage.name: (workspace.record(stage) or {})["digest"] for stage in stages.all}
-    places = {"bars": f"{stages.bars.folder}/bars.parquet", "features": stages.table.folder, "labels": stages.labels.folder}
-    files = {**places, "splits": stages.splits.folder}
-    write_json(root / "fingerprints.json", {**judgement["fingerprints"], "results": results, "files": files})
-
-
-def _overlap(other: Overlap) -> dict[str, Any]:
-    """Another ledger on the same time, with its span in words."""
-    return {**other.to_json(), "first": moment(other.data.first), "last": moment(other.data.last)}
-
-
-def _is_complete(root: Path, inputs: RunInputs) -> bool:
-    if not all(
-        (root / name).exists() for name in ("fingerprints.json", "report.html", "timings.json", LEADERBOARD_FILE, "metrics/judgement.json")
-    ):
-        return False
-    return Run(root).fingerprints["recipe"] == recipe_fingerprint(inputs)
 
 
 def _report(root: Path, render: Callable[[Path], Mapping[str, bytes]], listener: Listener) -> None:
