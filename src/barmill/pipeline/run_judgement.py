@@ -19,7 +19,7 @@ from barmill.pipeline.model_stages import recipe_fingerprint
 from barmill.pipeline.notes import notes_on
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.run import Run
-from barmill.pipeline.tuning.stage import tuned_recipe
+from barmill.pipeline.tuning.stage import tuned_recipe, tuning_judgement
 from barmill.pipeline.workspace import Workspace
 
 
