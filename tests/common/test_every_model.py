@@ -357,7 +357,9 @@ def _bad_values(parameter: Parameter) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("spec", "parameter"), [(spec, parameter) for spec in MODELS.values() for parameter in parameters_of(spec.params)], ids=str
+    ("spec", "parameter"),
+    [(spec, parameter) for spec in MODELS.values() for parameter in parameters_of(spec.params)],
+    ids=lambda one: one.name,
 )
 def test_a_parameter_out_of_its_range_is_refused_and_its_ends_are_not(spec: ModelSpec, parameter: Parameter) -> None:
     for value in _bad_values(parameter):
