@@ -33,6 +33,7 @@ PACKAGES = (
     "barmill.models",
     "barmill.training",
     "barmill.uncertainty",
+    "barmill.ensembles",
     "barmill.evaluation",
     "barmill.bundles",
     "barmill.pipeline",
@@ -214,6 +215,32 @@ def models() -> str:
         rows = [(code(each.name), each.told_default, each.range, each.search, each.description) for each in parameters_of(spec.params)]
         parts.append(table(("parameter", "default", "range", "tuned over", "meaning"), rows))
     return page("Models", *parts)
+
+
+# ---- ensembles
+
+
+def ensembles() -> str:
+    from barmill.ensembles import ENSEMBLES, INFERENCE
+    from barmill.models.parameters import parameters_of
+
+    parts = [
+        "Ways to combine the models of a run; see [combine models](../how-to/combine-models.md). Every one but a vote of equal or given "
+        "weights is fitted on forecasts out of fold. `barmill ensembles show NAME` says which keys of a recipe name it.",
+        table(
+            ("ensemble", "method", "members may have different outputs"),
+            [(f"[{one.name}](#{one.name})", one.method, "yes" if one.supports_heterogeneous else "no") for one in ENSEMBLES.values()],
+        ),
+    ]
+    for spec in ENSEMBLES.values():
+        source = f" Source: {spec.reference}." if spec.reference else ""
+        parts.append(f"## {spec.name}\n\n{spec.summary[0].upper()}{spec.summary[1:]}.{source}")
+        rows = [(code(each.name), each.told_default, each.range, each.description) for each in parameters_of(spec.params)]
+        parts.append(table(("parameter", "default", "range", "meaning"), rows))
+    parts.append("## Between a model and its forecast")
+    inference = [(code(one.name), one.category, "yes" if one.requires_holdout else "no", one.summary) for one in INFERENCE.values()]
+    parts.append(table(("name", "what for", "fitted on rows of its own", "what it does"), inference))
+    return page("Ensembles", *parts)
 
 
 # ---- recipe
@@ -714,6 +741,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "features.md": features,
     "feature-sets.md": feature_sets,
     "models.md": models,
+    "ensembles.md": ensembles,
     "recipe.md": recipe,
     "commands.md": commands,
     "errors.md": errors,

@@ -5,7 +5,7 @@ import sys
 import typer
 
 import barmill
-from barmill.cli import bundle, data, explain, features, ledger, models, recipe
+from barmill.cli import bundle, data, ensembles, explain, features, ledger, models, recipe
 from barmill.cli.audit import audit
 from barmill.cli.backtest import backtest
 from barmill.cli.compare import compare
@@ -45,6 +45,7 @@ app.add_typer(data.app, name="data", help="Bars: check, import, describe, simula
 app.add_typer(features.app, name="features", help="Features: list, build.")
 app.add_typer(explain.app, name="explain", help="Why a value, a label or a split is what it is: feature, label, split.")
 app.add_typer(models.app, name="models", help="The models of the catalogue: list, show.")
+app.add_typer(ensembles.app, name="ensembles", help="The ways to combine models: list, show.")
 app.add_typer(recipe.app, name="recipe", help="Recipes: check, schema.")
 app.command()(audit)
 app.command()(train)

@@ -1,5 +1,6 @@
 """`barmill models`: what can be built, and with which parameters. Imports no learning library."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,6 +9,7 @@ from barmill.cli.plain_table import print_table
 
 if TYPE_CHECKING:
     from barmill.models import ModelSpec
+    from barmill.models.parameters import Parameter
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -20,7 +22,7 @@ def list_(json_: Json = False) -> None:
     from barmill.models import MODELS
 
     if json_:
-        _print_json([_described(spec) for spec in MODELS.values()])
+        print_json([_described(spec) for spec in MODELS.values()])
         return
     headings = ("name", "family", "view", "outputs", "causal", "needs", "installed")
     rows = [[_cell(_described(spec)[heading]) for heading in headings] for spec in MODELS.values()]
@@ -41,24 +43,14 @@ def show(
     spec = spec_of(name)
     parameters = parameters_of(spec.params)
     if json_:
-        _print_json({**_described(spec), "parameters": [{**asdict(parameter), "range": parameter.range} for parameter in parameters]})
+        print_json({**_described(spec), "parameters": [{**asdict(parameter), "range": parameter.range} for parameter in parameters]})
         return
     print(f"{spec.name}: {spec.summary}\n")
     for heading, value in _described(spec).items():
         if heading not in ("name", "summary") and value is not None:
             print(f"  {heading:<10} {_cell(value)}")
     print()
-    rows = [
-        [
-            parameter.name,
-            parameter.told_default,
-            parameter.range,
-            "-" if parameter.search is None else str(parameter.search),
-            parameter.description,
-        ]
-        for parameter in parameters
-    ]
-    print_table(("parameter", "default", "range", "tuned over", "meaning"), rows)
+    print_parameters(parameters)
     added = "q05, q50 and q95 are added to every model of direction in the same way. " if spec.question == "direction" else ""
     print(f"\n{added}Set parameters under `config:` of the model's entry in a recipe.")
 
@@ -82,7 +74,7 @@ def verify(
 
     report = verify_model(name)
     if json_:
-        _print_json(report.to_json())
+        print_json(report.to_json())
     else:
         inside = "strictly causal: no hidden state sees a newer bar" if report.strictly_causal else "reads its inputs as a whole"
         print(f"{name}: {inside}\n")
@@ -123,7 +115,15 @@ def _cell(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _print_json(value: Any) -> None:
+def print_parameters(parameters: "Sequence[Parameter]", *, tuned: bool = True) -> None:
+    """A table of them; `tuned` says whether a tuner looks for them."""
+    headings = ("parameter", "default", "range", *(("tuned over",) if tuned else ()), "meaning")
+    rows = [[one.name, one.told_default, one.range, *([str(one.search or "-")] if tuned else []), one.description] for one in parameters]
+    print_table(headings, rows)
+
+
+def print_json(value: Any) -> None:
+    """As people and programs read it."""
     import json
 
     print(json.dumps(value, indent=2))

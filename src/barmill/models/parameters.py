@@ -1,13 +1,13 @@
-"""What a model's parameters are, read off their one declaration: for the command line, the docs and generated tests."""
+"""What the parameters of a model or an ensemble are, read off their one declaration: for the command line, the docs and generated tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from barmill.models.contract import ModelParams
 from barmill.models.search import Search
 
 
@@ -16,7 +16,7 @@ class Parameter:
     """One parameter of a model.
 
     name, description : str
-    kind : str, "integer", "number", "choice", "text" (a name), "list" or "mapping"
+    kind : str, "integer", "number", "choice", "text" (a name), "list", "mapping", or "several" of these
     default : its value where a recipe does not set it
     low, high : the range, None where there is no end
     low_in, high_in : bool, whether the ends are allowed
@@ -40,6 +40,8 @@ class Parameter:
         """The range as it is written in mathematics, or the choices."""
         if self.choices:
             return ", ".join(_written(choice) for choice in self.choices)
+        if self.kind == "several":
+            return "see its meaning"
         if self.kind in ("text", "list", "mapping"):
             return f"a {self.kind}".replace("text", "name")
         low = "(-inf" if self.low is None else f"{'[' if self.low_in else '('}{self.low:g}"
@@ -52,7 +54,7 @@ class Parameter:
         return _written(self.default)
 
 
-def parameters_of(params: type[ModelParams]) -> tuple[Parameter, ...]:
+def parameters_of(params: type[BaseModel]) -> tuple[Parameter, ...]:
     """Every parameter of `params`, those of the model itself before those it shares with its family."""
     nearest_first = dict.fromkeys(name for base in params.__mro__ for name in vars(base).get("__annotations__", {}))
     return tuple(_parameter(name, params.model_fields[name]) for name in nearest_first if name in params.model_fields)
@@ -88,7 +90,10 @@ def _kind(annotation: Any) -> str:
     """What a value is that is no choice; None beside it does not count."""
     kinds = {int: "integer", str: "text", tuple: "list", Mapping: "mapping"}
     arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
-    value = arguments[0] if get_origin(annotation) in (Union, UnionType) and len(arguments) == 1 else annotation
+    united = get_origin(annotation) in (Union, UnionType)
+    if united and not set(arguments) <= {int, float}:
+        return _kind(arguments[0]) if len(arguments) == 1 else "several"
+    value = arguments[0] if united and len(arguments) == 1 else annotation
     return kinds.get(get_origin(value) or value, "number")
 
 
