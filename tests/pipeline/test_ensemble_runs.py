@@ -205,7 +205,7 @@ def test_an_ensemble_more_leaves_models_and_folds_alone(run, recipe, environment
 
 def test_a_run_killed_among_its_ensembles_resumes_to_the_identical_result(recipe, environment, bars, tmp_path):
     short = tmp_path / "short.yaml"
-    short.write_text(MODELS + ENSEMBLES)
+    short.write_text(f"{MODELS}ensemble: {{enabled: true, method: stacking, {FOLDS}}}\n")
     bars.write(tmp_path / "bars.parquet")
     command = [sys.executable, "-m", "barmill.cli", "train", str(short), "--bars", str(tmp_path / "bars.parquet"), "--symbol", "SIM"]
     given = {**os.environ, **environment, "BARMILL_LEDGER": str(tmp_path / "ledger")}

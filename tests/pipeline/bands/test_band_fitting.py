@@ -164,7 +164,7 @@ def test_an_ensemble_is_cross_fitted_so_that_a_row_moves_no_combiner_that_judges
     np.testing.assert_array_equal(first.logits[folds[1]], second.logits[folds[1]])
     assert not np.array_equal(first.logits[folds[0]], second.logits[folds[0]])
     config = UncertaintyConfig(method="jackknife_plus")
-    band = band_of_combined(config, ensemble, members, told(rows.y), labels, Calibration(2), NATIVE, 1)
+    band = band_of_combined(config, ensemble, members, told(rows.y), labels, Calibration(2), NATIVE, None, 1)
     errors = np.sort(np.abs(rows.z - first.expected))
     assert band.band.q == errors[int(np.ceil(301 * 0.9)) - 1]
 
