@@ -128,7 +128,8 @@ def _remarks(judgement: Judgement, chosen: ModelResult, standing: Standing, othe
         remarks.append(f"It rests on {plural(trades, 'trade')}, which is few: a handful of lucky ones would do.")
     if others and standing != "above":
         who = listed(others)
-        remarks.append(f"{who} came out above chance, but was not selected: to choose it now would be to choose on the test block.")
+        was = "was not selected: to choose it" if len(others) == 1 else "were not selected: to choose one of them"
+        remarks.append(f"{who} came out above chance, but {was} now would be to choose on the test block.")
     found = judgement.oracle.share_found.get(chosen.name) if judgement.oracle else None
     if judgement.oracle and judgement.oracle.auc is not None and found is not None:
         allowed = fixed(judgement.oracle.auc, 3)

@@ -79,7 +79,8 @@ def remarks_on_proof(judgement: Judgement, chosen: ModelResult, *, confirmed: bo
         )
     others = [model.name for model in (judgement.overfitting.models if judgement.overfitting else ()) if model.promoted]
     if others and luck is not None and not luck.promoted:
-        remarks.append(f"{listed(others)} stood above luck, but was not selected: to choose it now is one more trial.")
+        was = "was not selected: to choose it" if len(others) == 1 else "were not selected: to choose one of them"
+        remarks.append(f"{listed(others)} stood above luck, but {was} now is one more trial.")
     if paths is not None and paths.oof is not None and paths.oof.complete is False:
         remarks.append("Its paths are not whole: some labels lack a forecast, or have two. No figure of them can be relied on.")
     for entry in judgement.leakage.allowed if judgement.leakage else ():
