@@ -20,13 +20,11 @@ from barmill.features import FeatureTable
 from barmill.market import Bars
 from barmill.pipeline.dataset import load_bars, load_labels, load_positions
 from barmill.pipeline.ensembles.weights_through_time import WEIGHTS_FILE, weights_of
-from barmill.pipeline.job import ForecastJob, StageRef
+from barmill.pipeline.job import UNCALIBRATED, ForecastJob, StageRef
 from barmill.pipeline.latency import measure_latency, write_latency
 from barmill.pipeline.worker import Teller, work
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import Calibration
-
-UNCALIBRATED = "_uncalibrated"  # ends the name of a probability as the model said it
 
 
 def forecast_test_block(raw: dict[str, Any], teller: Teller) -> None:

@@ -14,6 +14,8 @@ from barmill.pipeline.fold_stages import SplitStages
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry, Recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
+UNCALIBRATED = "_uncalibrated"  # ends the name of a probability as the model said it, beside the forecasts of a ForecastJob
+
 
 class StageRef(BaseModel):
     """A `Stage` as JSON."""

@@ -24,7 +24,7 @@ from barmill.market.bars_npz import PREFIX, bar_arrays
 from barmill.market.npz_file import write_npz
 from barmill.pipeline.dataset import load_labels, load_positions
 from barmill.pipeline.facts import blocks_in
-from barmill.pipeline.forecasting import UNCALIBRATED
+from barmill.pipeline.job import UNCALIBRATED
 from barmill.pipeline.path_judging import DECISION, PATH_FORECASTS
 from barmill.pipeline.run import Run
 

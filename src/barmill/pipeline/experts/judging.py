@@ -21,8 +21,8 @@ from barmill.pipeline.experts.data import ExpertData
 from barmill.pipeline.experts.scoring import AnswerBlock, scores_of
 from barmill.pipeline.experts.stages import ExpertStages
 from barmill.pipeline.facts import blocks_in, moment
-from barmill.pipeline.forecasting import UNCALIBRATED
 from barmill.pipeline.inputs import RunInputs
+from barmill.pipeline.job import UNCALIBRATED
 from barmill.pipeline.plan import Stages
 from barmill.pipeline.prepare import dataset_of
 from barmill.pipeline.recipe import ExpertEntry
