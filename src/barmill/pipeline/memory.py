@@ -9,6 +9,7 @@ MIB = 2**20
 _PARENT_MB = 620  # interpreter, NumPy, Polars, Numba with the compiled kernels; LightGBM and SciPy of the leakage checks
 _CHECKED_ROWS, _CHECKED_COPIES = 40_000, 4  # decisions that leakage checks look at, and how often their features are held
 _WORKER_MB = {"linear": 420, "boosting": 480, "expert": 480, "recurrent": 900, "pattern": 900}  # the same plus the family's library
+_MIXED_MB = 150  # of a worker that fits models of several libraries one after the other
 _TUNER_MB = 110  # Optuna with its storage
 _SAMPLE_COPIES = {
     "linear": 3.2,
@@ -37,9 +38,11 @@ def estimate_mb(inputs: RunInputs, workers: int) -> int:
     fits = sorted((_fit_bytes(spec_of(entry.name).family, rows, bars) for entry in fitted), reverse=True)
     closed = n_bars * _CLOSED_BYTES * len(inputs.resolutions) * workers
     fitting = _PARENT_MB * MIB + bars + features + scaled + closed + sum(fits[:workers])
-    # a split scales the features for itself, and computes them for itself where some learn
-    own = scaled + (features if inputs.plan.unfitted else 0)
-    splits = fitting + workers * own if inputs.recipe.cross_validation else 0
+    # a split or a fold scales the features for itself, and computes them for itself where some learn
+    libraries = {_WORKER_MB.get(spec_of(entry.name).family, 900) for entry in inputs.recipe.base_models}
+    own = scaled + (features if inputs.plan.unfitted else 0) + (_MIXED_MB * MIB if len(libraries) > 1 else 0)
+    cut = inputs.recipe.cross_validation or inputs.recipe.combined or inputs.recipe.band_folds
+    splits = fitting + workers * own if cut else 0
     tune = inputs.recipe.tune
     tuning = fitting + workers * (_TUNER_MB * MIB + tune.folds * scaled) if tune else 0
     forecasting = _PARENT_MB * MIB + bars + _WORKER_MB["boosting"] * MIB + bars + features + 2 * scaled
