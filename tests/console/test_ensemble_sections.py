@@ -71,6 +71,16 @@ def test_weights_that_move_have_a_chart_and_meta_features_have_bars(parts: Any) 
     assert stack.shares[-1].number == 5  # a regime belongs to no member: the ensemble's own colour
 
 
+def test_a_stacking_with_a_gate_shows_what_the_gate_weighs_beside_its_own_inputs(judgement: dict[str, Any]) -> None:
+    told = combined(judgement)
+    gate, stack = (one["weights"] for one in told["ensembles"][:2])
+    stack |= {"n_bars": gate["n_bars"], "through_time": gate["through_time"]}
+    part = ensemble_parts(Judgement.model_validate(told), None)[1]
+    assert part.shares
+    assert part.weights_place
+    assert "its gate's weights, whose blend is one input, go: logistic from" in part.weights_said
+
+
 def test_the_chart_stacks_members_in_their_colours_above_what_tells_the_regime(judgement: dict[str, Any]) -> None:
     found = Judgement.model_validate(combined(judgement)).ensembles[0].weights.through_time
     assert found is not None

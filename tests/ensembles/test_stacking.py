@@ -364,6 +364,10 @@ def test_a_gate_speaks_as_one_more_member_reads_its_own_columns_and_travels_in_t
         assert alone.logits[0] == stack.combine(rows.said, rows.regimes).logits[row]
     with pytest.raises(ShapeError, match=r"regimes: not given; expected the columns \[1\]"):
         stack.combine(rows.said)
+    weights = stack.weights(rows.regimes, len(rows.y))
+    np.testing.assert_array_equal(weights, stack.extra[0].weights(rows.regimes[:, 1:], len(rows.y)))
+    calm = rows.regimes[:, 1] == 1
+    assert weights[calm, 1].min() > 0.5 > weights[~calm, 1].max()
     extra = Extra("calm", stack.extra[0], rows.said[0], (1,))
     with pytest.raises(EnsembleError, match="two members are named 'calm'"):
         fitted("ridge", members, rows, extra=extra)

@@ -17,6 +17,7 @@ from barmill.pipeline.ensembles.judged_diversity import diversity_of
 from barmill.pipeline.ensembles.leaving_out import MOST_FITS, folds_for, leave_each_out
 from barmill.pipeline.ensembles.members_told import members_told
 from barmill.pipeline.ensembles.overhead import overheads
+from barmill.pipeline.ensembles.section import weights_section
 from barmill.pipeline.ensembles.weights_through_time import POINTS, REGIME, WEIGHT, WEIGHTS_FILE, told_weights
 from barmill.pipeline.recipe_reading import recipe_from_text
 from planted_members import planted
@@ -239,3 +240,11 @@ def test_the_overhead_is_the_ensembles_own_seconds_beside_its_members():
     found = overheads(RECIPE, seconds)["soft_voting"]
     assert found == {"own_s": 0.6, "members_s": 60.0, "share": pytest.approx(0.01), "evidence_s": 2.0}
     assert overheads(RECIPE, {})["soft_voting"] == dict.fromkeys(found)
+
+
+def test_what_a_stacking_goes_by_stays_beside_what_its_gate_weighs():
+    told = {"shares": {"a": 0.4, "b": 0.6}, "n_bars": 10, "through_time": {"open_time": [1]}}
+    importances = {"a.p_up": 0.7, "gate.p_up": 0.3}
+    assert weights_section("gating", importances, told) == {"kind": "weights", **told}
+    assert weights_section("stacking", importances, told) == {**told, "kind": "importance", "shares": importances}
+    assert weights_section("fusion", importances, None) == {"kind": "importance", "shares": importances}

@@ -210,7 +210,8 @@ def _weights_said(ensemble: EnsembleResult) -> str:
         for label, weights in ensemble.weights.through_time.members.items()
         if (known := [weight for weight in weights if weight is not None])
     ]
-    return f"Over {plural(ensemble.weights.n_bars, 'bar')} of the test block the weights go: {listed(ranges)}."
+    whose = "its gate's weights, whose blend is one input, " if ensemble.weights.kind == "importance" else "the weights "
+    return f"Over {plural(ensemble.weights.n_bars, 'bar')} of the test block {whose}go: {listed(ranges)}."
 
 
 __all__ = ["HEADINGS", "EnsemblePart", "MemberRow", "ensemble_parts", "points", "weights_place"]

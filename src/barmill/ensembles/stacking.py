@@ -90,8 +90,10 @@ class Stacking:
         shares = self._shares if len(raw.logits) == 1 else np.broadcast_to(self._shares, (len(raw.logits), len(self._speaking)))
         return RawForecast(raw.logits, raw.expected, weighted_mean([said[i].quantiles for i in self._speaking], shares))
 
-    def weights(self, regimes: Float64Array | None, n_rows: int) -> None:
-        """None: what a meta-learner does is no weighting of members; see the importances in `summary`."""
+    def weights(self, regimes: Float64Array | None, n_rows: int) -> Float64Array | None:
+        """Those that the extra member gives, where it is a gate. None without one: what a meta-learner does is no weighting of members; see
+        the importances in `summary`."""
+        return None if self.extra is None else self.extra[0].weights(_own_regimes(regimes, self.extra[1]), n_rows)
 
     def files(self) -> Mapping[str, bytes]:
         """`ensemble.json`, the trees of a meta-learner of trees, and the files of the extra member under `extra_`."""
@@ -222,12 +224,16 @@ def _quantile_weights(members: Sequence[Member], rows: FitRows) -> tuple[float, 
 
 
 def _as_member(extra: Combiner, columns: tuple[int, ...], said: Sequence[Said], regimes: Float64Array | None) -> Said:
+    raw = extra.combine(said, _own_regimes(regimes, columns))
+    return Said(probabilities_of(raw.logits), raw.expected, np.empty((len(raw.logits), 0)))
+
+
+def _own_regimes(regimes: Float64Array | None, columns: tuple[int, ...]) -> Float64Array | None:
+    """What the extra member reads of them."""
     if columns and (regimes is None or regimes.ndim != 2 or regimes.shape[1] <= max(columns)):
         found = "not given" if regimes is None else f"of shape {regimes.shape}"
         raise ShapeError("ensemble regimes", found, expected=f"the columns {list(columns)}")
-    read = None if regimes is None or not columns else np.ascontiguousarray(regimes[:, columns])
-    raw = extra.combine(said, read)
-    return Said(probabilities_of(raw.logits), raw.expected, np.empty((len(raw.logits), 0)))
+    return None if regimes is None or not columns else np.ascontiguousarray(regimes[:, columns])
 
 
 def _read_extra(files: Mapping[str, bytes]) -> Combiner:

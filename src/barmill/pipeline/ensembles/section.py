@@ -26,7 +26,8 @@ def ensembles_section(inputs: RunInputs, stages: Stages, workspace: Workspace, j
     judgement : with its leaderboard and its section on cross-validation
 
     Each has name, kind and members; `comparison` with the best member, see `compared_with_best_member`; `table`, by member what `of_member`
-    says; `weights`: their `kind` ("weights", "importance" of meta-features), `shares` and what `told_weights` adds; `out_of_fold`, what
+    says; `weights`: their `kind` ("weights", "importance" of meta-features), `shares` and what `told_weights` adds, of a stacking with a
+    gate that of its gate; `out_of_fold`, what
     `evidence_of` found on the rows of the fit; `shift`, of `forecast_shift`; `diversity` on rows that judge: `test`, and where there are
     paths `cross_validation`.
     """
@@ -50,7 +51,6 @@ def _section(
 ) -> dict[str, Any]:
     label, members = ensemble.label, [entry.label for entry in inputs.recipe.members(ensemble)]
     evidence = read_json(workspace.path(stages.evidence[label]) / "evidence.json")
-    weights = told_weights(workspace.path(stages.ensembles[label].forecast))
     return {
         "name": label,
         "kind": ensemble.kind,
@@ -58,7 +58,7 @@ def _section(
         "members": members,
         "comparison": compared_with_best_member(label, members, board, validated),
         "table": {member: of_member(evidence, member) for member in members},
-        "weights": {"kind": "importance", "shares": evidence["shares"]} if weights is None else {"kind": "weights", **weights},
+        "weights": weights_section(ensemble.method, evidence["shares"], told_weights(workspace.path(stages.ensembles[label].forecast))),
         "out_of_fold": {key: evidence[key] for key in ("rows", "alone", "diversity", "fold_information")},
         "shift": evidence["shift"],
         "diversity": {
@@ -66,6 +66,13 @@ def _section(
             "test": _on_test(members, inputs, stages, workspace, data),
         },
     }
+
+
+def weights_section(method: str, shares: Mapping[str, float], told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Those of the members where these are weighed; else the shares of meta-features, beside which stands what a stacking's gate weighs."""
+    if told is None or method == "stacking":
+        return {**(told or {}), "kind": "importance", "shares": shares}
+    return {"kind": "weights", **told}
 
 
 def _on_test(members: list[str], inputs: RunInputs, stages: Stages, workspace: Workspace, data: Dataset) -> dict[str, Any]:
@@ -85,4 +92,4 @@ def _on_test(members: list[str], inputs: RunInputs, stages: Stages, workspace: W
     return diversity_of(members, said, y)
 
 
-__all__ = ["ensembles_section"]
+__all__ = ["ensembles_section", "weights_section"]
