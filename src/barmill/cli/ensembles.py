@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from barmill.cli.models import Json, print_json, print_parameters
+from barmill.cli.models import Json, parameters_json, print_json, print_parameters
 from barmill.cli.plain_table import print_table
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def show(
     spec = ensemble_spec(name)
     parameters = parameters_of(spec.params)
     if json_:
-        print_json({**_described(spec), "parameters": [{**asdict(parameter), "range": parameter.range} for parameter in parameters]})
+        print_json({**_described(spec), "parameters": parameters_json(parameters)})
         return
     print(f"{spec.name}: {spec.summary}\n")
     print_parameters(parameters, tuned=False)

@@ -35,15 +35,13 @@ def show(
     json_: Json = False,
 ) -> None:
     """Show a model's parameters with their defaults, ranges and what `barmill tune` tries, and where the model is described."""
-    from dataclasses import asdict
-
     from barmill.models import spec_of
     from barmill.models.parameters import parameters_of
 
     spec = spec_of(name)
     parameters = parameters_of(spec.params)
     if json_:
-        print_json({**_described(spec), "parameters": [{**asdict(parameter), "range": parameter.range} for parameter in parameters]})
+        print_json({**_described(spec), "parameters": parameters_json(parameters)})
         return
     print(f"{spec.name}: {spec.summary}\n")
     for heading, value in _described(spec).items():
@@ -120,6 +118,13 @@ def print_parameters(parameters: "Sequence[Parameter]", *, tuned: bool = True) -
     headings = ("parameter", "default", "range", *(("tuned over",) if tuned else ()), "meaning")
     rows = [[one.name, one.told_default, one.range, *([str(one.search or "-")] if tuned else []), one.description] for one in parameters]
     print_table(headings, rows)
+
+
+def parameters_json(parameters: "Sequence[Parameter]") -> list[dict[str, Any]]:
+    """The same for programs."""
+    from dataclasses import asdict
+
+    return [{**asdict(parameter), "range": parameter.range} for parameter in parameters]
 
 
 def print_json(value: Any) -> None:

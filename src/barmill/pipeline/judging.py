@@ -30,7 +30,7 @@ from barmill.evaluation import (
 from barmill.labels import CLASS_NAMES, decision_bars
 from barmill.market import Bars, Calendar, cost_rate
 from barmill.pipeline.bands.fitting import read_band_of
-from barmill.pipeline.bands.judging import ENDS, BandJudge, overlap_of
+from barmill.pipeline.bands.judging import ENDS, BandJudge, mean_overlap
 from barmill.pipeline.calibrating import regimes_at
 from barmill.pipeline.calibration_judging import calibration_judgement, errors_by_regime
 from barmill.pipeline.dataset import Dataset
@@ -144,7 +144,7 @@ class _Judge:
         up = (self.y == n_classes - 1).astype(np.int8)
         calibration = read_calibrator(read_json(calibrated / "calibration.json"))
         said_before, seed = at_rows["p_up_uncalibrated"], self.inputs.recipe.seed
-        overlap = overlap_of(self.data.labels, self.inputs.recipe.labels.every)
+        overlap = mean_overlap(self.data.labels, self.inputs.recipe.labels.every)
         judged = calibration_judgement(p_up, said_before, up, calibration.methods, overlap=overlap, seed=seed)
         regime = regimes_at(self.inputs.recipe, self.data.scaled_data, self.data.positions["test"])
         result, trading = self._trading(at_bars["p_up"], thresholds)

@@ -55,7 +55,7 @@ class BandJudge:
             self.config.alpha,
             regime=regime_at(self.config, self.data, rows),
             volatility=self.data.scale(rows),
-            overlap=overlap_of(labels, self.every) * n_paths,
+            overlap=mean_overlap(labels, self.every) * n_paths,
             times_ms=self.bars.close_time[labels.t0[rows]],
         )
         return {
@@ -69,9 +69,9 @@ class BandJudge:
         }
 
 
-def overlap_of(labels: Labels, every: int) -> float:
+def mean_overlap(labels: Labels, every: int) -> float:
     """Samples that share one outcome, on average: what widens an interval made for independent rows."""
     return max(1.0, float((labels.t1 - labels.t0).mean()) / every)
 
 
-__all__ = ["ENDS", "BandJudge", "overlap_of"]
+__all__ = ["ENDS", "BandJudge", "mean_overlap"]
