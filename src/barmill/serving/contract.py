@@ -1,0 +1,80 @@
+"""What a protocol may ask of the plane. All methods may be called from any thread, and none waits for the network."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from barmill.bundles import Bundle
+from barmill.market import Bar
+from barmill.serving.answers import Answer, Ask, Float64Array, RawBars, StreamStatus, VersionStatus
+
+
+class Served(Protocol):
+    """A version that is loaded, verified, replayed and warm."""
+
+    @property
+    def bundle(self) -> Bundle: ...
+
+    @property
+    def number(self) -> int:
+        """Its integer in the repository; 0 for a bundle that was named by its folder."""
+        ...
+
+    @property
+    def inline(self) -> bool:
+        """It answers so fast, measured while it warmed up, that an event loop may wait for it."""
+        ...
+
+
+class Readiness(NamedTuple):
+    """Whether every champion is loaded and can answer; `reasons` says what is missing."""
+
+    ready: bool
+    reasons: tuple[str, ...] = ()
+
+
+class Forecasting(Protocol):
+    """The plane. Every method that takes an `Ask` raises `Refusal` for what it does not answer."""
+
+    def lease(self, ask: Ask) -> AbstractContextManager[Served]:
+        """The version that `ask` means, which stays loaded as long as it is held."""
+        ...
+
+    def forecast(self, ask: Ask, features: Float64Array, names: Sequence[str] | None = None) -> Answer:
+        """Forecast from features, unscaled.
+
+        features : float64 (n, n_features), or (n, window, n_features) for a model that sees windows, of the bundle's plan
+        names : of the columns, in any order; None for those that `schema.needed_features` says, in its order
+        """
+        ...
+
+    def forecast_bars(self, ask: Ask, bars: RawBars, last: int = 1) -> Answer:
+        """Forecast the last `last` ready ones of `bars`, which hold the history that warms up the features."""
+        ...
+
+    def push(self, ask: Ask, stream: str, bar: Bar) -> Answer:
+        """One more closed bar of a named stream, and its forecast; without rows while the stream warms up."""
+        ...
+
+    def extend(self, ask: Ask, stream: str, bars: RawBars) -> Answer:
+        """Many more bars of a named stream, such as the history before the first live bar or after a gap, and their forecasts."""
+        ...
+
+    def stream(self, ask: Ask, stream: str) -> StreamStatus:
+        """Where a named stream stands."""
+        ...
+
+    def drop(self, ask: Ask, stream: str) -> StreamStatus:
+        """Forget a named stream and its snapshot."""
+        ...
+
+    def index(self) -> Sequence[VersionStatus]:
+        """Every version that is known, also those that are refused, with the reason."""
+        ...
+
+    def readiness(self, model: str | None = None, version: str | None = None) -> Readiness:
+        """Of all champions, or of one model or version."""
+        ...
+
+
+__all__ = ["Forecasting", "Readiness", "Served"]

@@ -1,0 +1,63 @@
+"""Repositories of small real bundles to serve. What needs no model is tested without one."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from barmill.bundles import assemble, publish
+
+Published = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle passes its first load once a session, not once a test; tests of the first load set another cache."""
+    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
+
+
+@pytest.fixture(scope="session")
+def making() -> ModuleType:
+    """The module tests/bundles/making.py: bars, and the contents and files of small bundles."""
+    name = "barmill_making"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "bundles" / "making.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def files_of(making: ModuleType) -> Callable[..., dict[str, bytes]]:
+    """Files of a small bundle: `files_of("logistic", version="1.3.0", seed=7)`; another seed gives other bars, and so another model."""
+
+    @cache
+    def make(model: str, version: str = "1.2.3", seed: int = 7) -> dict[str, bytes]:
+        return assemble(replace(making.contents_of(model, seed=seed), version=version))
+
+    return make
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """An empty folder of models."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def published(files_of: Callable[..., dict[str, bytes]], repository: Path) -> Published:
+    """Publishes a small bundle to `repository`, as its model's next version: `published("logistic", version="1.3.0")`."""
+
+    def make(model: str, version: str = "1.2.3", seed: int = 7, name: str | None = None) -> Path:
+        return publish(files_of(model, version, seed), repository, name or model)
+
+    return make
