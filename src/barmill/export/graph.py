@@ -50,9 +50,8 @@ class GraphBuilder:
 
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Value:
         """A constant tensor; `dtype` float64 unless the array has one, or it is said."""
-        array = np.asarray(value) if dtype is None else np.asarray(value, dtype=dtype)
         name = self.name("constant")
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype=dtype, order="C"), name))
         return name
 
     def op(self, kind: str, *inputs: Value, domain: str = "", **attributes: Any) -> Value:
