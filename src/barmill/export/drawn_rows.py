@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.bundles.bar_scaling import BarScaling
+from barmill.bundles.direction import Rows
 from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.forecasting import ForecastPipeline
-from barmill.export.feeds import Rows
 from barmill.models.contract import Float64Array, View
 from barmill.views import RobustScaler
 

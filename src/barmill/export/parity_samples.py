@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from barmill.bundles import SeenBars
+from barmill.bundles.direction import Rows
 from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.forecasting import ForecastPipeline
-from barmill.export.feeds import Feeds, Rows, forecast_feeds, seen_by_model
+from barmill.bundles.seen_bars import SeenBars
+from barmill.export.feeds import Feeds, forecast_feeds
 from barmill.export.parity_figures import Columns
 from barmill.export.pipeline_graph import WINDOW
 from barmill.models.contract import Float64Array, RawForecast, View
+from barmill.models.view_values import values_of
 from barmill.uncertainty.links import probabilities_of
 
 
@@ -71,7 +73,7 @@ def model_sample(kind: str, pipeline: ForecastPipeline, view: View) -> Sample:
     further = [name for name in columns if name.startswith("value ")]
     units = {name: np.maximum(np.abs(columns[name]), 1.0) for name in further}
     expected = {name: column / units[name] if name in units else column for name, column in columns.items()}
-    return Sample(kind, {WINDOW: seen_by_model(view)}, expected, units, of_model=True)
+    return Sample(kind, {WINDOW: values_of(view)}, expected, units, of_model=True)
 
 
 def _columns_of(raw: RawForecast) -> dict[str, Float64Array]:
