@@ -55,6 +55,11 @@ class BundleStream:
         """Bars that have gone in, over all restarts."""
         return self._features.bars_seen
 
+    @property
+    def recent(self) -> npt.NDArray[np.float64]:
+        """A copy of the last rows of features, float64 (depth, n_features), oldest first: what one forecast reads. NaN in warm-up."""
+        return self._recent.copy()
+
     def band_state(self) -> dict[str, Any] | None:
         """What an adaptive band has become by now, as plain JSON, exact: a stream that goes on with it says the same bits as this one.
 
