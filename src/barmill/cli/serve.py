@@ -69,7 +69,7 @@ def _from_file(config: Path | None) -> dict[str, Any]:
     from barmill.pipeline.yaml_reading import read_yaml
 
     try:
-        found = read_yaml(config.read_text(encoding="utf-8"), str(config))
+        found = read_yaml(config.read_text(encoding="utf-8"), str(config)).value
     except OSError as error:
         raise InputError(str(config), "cannot be read") from error
     if not isinstance(found, dict):

@@ -6,6 +6,7 @@ waits for what is left, and writes down its streams.
 
 import asyncio
 import contextlib
+import inspect
 import os
 import signal
 import sys
@@ -19,7 +20,7 @@ from typing import Any, cast
 from barmill.errors import BarmillError
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.application import Application, Rim
-from barmill.serving.http.keys import Keys
+from barmill.serving.http.keys import Keys, bearer
 from barmill.serving.listening import HeldPort, http_server
 from barmill.serving.peers import PeerPlane, Peers, PeerServer, Place
 from barmill.serving.server_config import ServerConfig
@@ -77,7 +78,7 @@ def build(job: Job) -> Parts:
     for folder in _folders(job.config):
         bundle = Bundle.load(folder)
         table.install(warm(bundle, 0, settings), champion=True)
-    plane = Plane(table, settings, telemetry)
+    plane = Plane(table, None, telemetry, settings)
     return Parts(cast(Forecasting, plane), telemetry, close=[lambda: _closed(plane, job.config.drain_seconds)])
 
 
@@ -98,9 +99,10 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
     peers = _with_peers(job, parts)
     if peers is not None:
         plane = PeerPlane(plane, peers)
+    keys = None if config.keys is None else Keys.read(Path(config.keys))
     rim = Rim(
         limits=config.limits,
-        keys=None if config.keys is None else Keys.read(Path(config.keys)),
+        keys=keys,
         hosts=config.allowed_hosts,
         telemetry=parts.telemetry,
         render=parts.render,
@@ -110,6 +112,8 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
     server = http_server(application, config, job.port)
     serving = asyncio.ensure_future(server.serve())
     await _listening(config.host, job.port, serving)
+    if job.grpc_port is not None:
+        parts.close.append(await _with_grpc(job, plane, parts.telemetry, keys))
     ready()
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,6 +134,28 @@ def _with_peers(job: Job, parts: Parts) -> Peers | None:
     peers = Peers(place)
     parts.close += [peers.close, server.close]
     return peers
+
+
+async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: Keys | None) -> Stop:
+    """Serve gRPC beside HTTP; returns what stops it."""
+    from barmill.serving.grpc.server import GrpcSettings, start
+
+    config = job.config
+    files = (config.tls_cert, config.tls_key, config.tls_client_ca)
+    certificate, key, client_ca = (None if file is None else Path(file).read_bytes() for file in files)
+    settings = GrpcSettings(
+        host=config.host,
+        port=job.grpc_port or 0,
+        max_message_bytes=config.limits.max_body,
+        max_calls=config.limits.max_pending,
+        drain_seconds=max(config.drain_seconds - BEHIND_SECONDS, 0.1),
+        certificate=certificate,
+        key=key,
+        client_ca=client_ca,
+    )
+    authenticate = None if keys is None else lambda authorization: keys.principal(bearer(authorization, None))
+    server = await start(plane, telemetry, settings, authenticate=authenticate)
+    return server.stop
 
 
 async def _listening(host: str, port: int, serving: "asyncio.Future[None]") -> None:
@@ -164,7 +190,7 @@ async def _drain(application: Application, server: Any, serving: "asyncio.Future
 
 async def _closed_all(stops: Sequence[Stop]) -> None:
     for stop in reversed(stops):
-        found = await asyncio.to_thread(stop)
+        found = stop() if inspect.iscoroutinefunction(stop) else await asyncio.to_thread(stop)
         if found is not None:
             await found
 
