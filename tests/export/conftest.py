@@ -1,6 +1,10 @@
 """Graphs are run as others would run them: ONNX Runtime alone, on the CPU."""
 
+import importlib.util
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import onnxruntime as ort
@@ -25,3 +29,26 @@ def run_graph(write: Callable[..., tuple[Value, ...]], feeds: Mapping[str, np.nd
 def ran() -> Ran:
     """Runs what a function writes: `ran(lambda graph, x: (graph.op("Exp", x),), {"x": array}, 1)`; see `run_graph`."""
     return run_graph
+
+
+@pytest.fixture(scope="session")
+def making() -> ModuleType:
+    """The module tests/bundles/making.py: bars, and the contents and files of small bundles."""
+    return _of_bundles("making")
+
+
+@pytest.fixture(scope="session")
+def ensembles() -> ModuleType:
+    """The module tests/bundles/making_ensembles.py."""
+    return _of_bundles("making_ensembles")
+
+
+def _of_bundles(file: str) -> ModuleType:
+    name = f"barmill_{file}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "bundles" / f"{file}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
