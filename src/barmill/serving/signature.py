@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from barmill.bundles import Bundle
-from barmill.bundles.ensemble_pipeline import EnsemblePipeline
+from barmill.serving.schema import feature_rows, needed_features, sees_bars
 
 FEATURES, BARS, OPEN_TIME, KNOWN_AT = "features", "bars", "open_time", "known_at"
 PRICES = ("open", "high", "low", "close", "volume")  # the first columns of `bars`
@@ -78,28 +78,13 @@ def signature_of(bundle: Bundle) -> Signature:
 def _signature(bundle: Bundle) -> Signature:
     has_graphs = any(entry.path.startswith("onnx/") for entry in bundle.manifest.files)
     return Signature(
-        features=needed_features(bundle),
-        rows=bundle.pipeline.depth,
+        features=() if sees_bars(bundle) else needed_features(bundle),
+        rows=feature_rows(bundle),
         further=bundle.plan.sources,
         columns=bundle.outputs,
         schema_hash=bundle.manifest.schema_hash,
         platform="onnx_onnxv1" if has_graphs else "barmill_bundle",
     )
-
-
-def needed_features(bundle: Bundle) -> tuple[str, ...]:
-    pipeline = bundle.pipeline
-    models = [one.pipeline for one in pipeline.members] if isinstance(pipeline, EnsemblePipeline) else [pipeline]
-    if any(model.sees_bars for model in models):
-        return ()
-    needed = {name for model in models for name in model.input_names}
-    for one in (pipeline, *models):
-        needed |= {
-            name for name in (one.calibration.feature, one.volatility and one.volatility.feature, one.band and one.band.regime) if name
-        }
-    if isinstance(pipeline, EnsemblePipeline):
-        needed |= set(pipeline.regimes)
-    return tuple(name for name in bundle.plan.names if name in needed)
 
 
 __all__ = ["BARS", "FEATURES", "KNOWN_AT", "OPEN_TIME", "PRICES", "Signature", "TensorMetadata", "signature_of"]
