@@ -279,6 +279,7 @@ class TestLocks:
             thread.join()
         assert wrong == []
         streams.push(served, "a", bars.bar(3))
+        streams.snapshot()
         streams.drop(served, "a")
         assert len(streams) == 0
         assert list((tmp_path / "streams" / "logistic").iterdir()) == []
