@@ -15,6 +15,7 @@ from barmill.cli.parity import parity
 from barmill.cli.predict import predict
 from barmill.cli.prove import prove
 from barmill.cli.report import report
+from barmill.cli.serve import serve, serve_key
 from barmill.cli.train import train
 from barmill.cli.tune import tune
 from barmill.errors import BarmillError
@@ -59,6 +60,8 @@ app.command()(prove)
 app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
 app.command()(report)
+app.command()(serve)
+app.command()(serve_key)
 
 
 def main() -> None:
