@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from barmill.bundles.forecast_band import BandOutcomes, ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
     from barmill.bundles.manifest import Manifest
-    from barmill.bundles.publishing import publish
+    from barmill.bundles.publishing import promote, publish
     from barmill.bundles.stream import BundleStream
     from barmill.bundles.verifying import VerifyReport, verify
 
@@ -42,6 +42,7 @@ _PLACES = {
     "VerifiedFiles": "folder",
     "Volatility": "forecasting",
     "assemble": "contents",
+    "promote": "publishing",
     "publish": "publishing",
     "read_bundle": "folder",
     "verify": "verifying",
@@ -72,6 +73,7 @@ __all__ = [
     "VerifyReport",
     "Volatility",
     "assemble",
+    "promote",
     "publish",
     "read_bundle",
     "verify",
