@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from barmill.bundles.forecast import Forecast
     from barmill.bundles.forecast_band import BandOutcomes, ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
+    from barmill.bundles.hot_path import HotPath
     from barmill.bundles.manifest import Manifest
     from barmill.bundles.publishing import publish
     from barmill.bundles.stream import BundleStream
@@ -36,6 +37,7 @@ _PLACES = {
     "Forecast": "forecast",
     "ForecastBand": "forecast_band",
     "ForecastPipeline": "forecasting",
+    "HotPath": "hot_path",
     "Manifest": "manifest",
     "MemberContents": "contents",
     "VerifyReport": "verifying",
@@ -66,6 +68,7 @@ __all__ = [
     "Forecast",
     "ForecastBand",
     "ForecastPipeline",
+    "HotPath",
     "Manifest",
     "MemberContents",
     "VerifiedFiles",
