@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from barmill.bundles import Bundle, BundleContents, EnsembleContents, ForecastBand, MemberContents, Volatility, assemble, publish, read_bundle
+from barmill.bundles import (
+    Bundle,
+    BundleContents,
+    EnsembleContents,
+    ForecastBand,
+    MemberContents,
+    Volatility,
+    assemble,
+    publish,
+    read_bundle,
+)
 from barmill.bundles.parts import read_pipeline
 from barmill.ensembles.contract import FitRows, Member
 from barmill.ensembles.params import VotingParams

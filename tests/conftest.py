@@ -1,6 +1,8 @@
 """What every test stands on: one thread per library, no ledger or cache of the user's, real data where it is."""
 
 import os
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,19 +16,32 @@ settings.load_profile("barmill")
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 
-@pytest.fixture(autouse=True)
-def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ledgers and caches of a test go to its own folder, never to the user's."""
-    state = tmp_path_factory.mktemp("state")
-    monkeypatch.setenv("BARMILL_LEDGER", str(state / "ledger"))
-    monkeypatch.setenv("BARMILL_CACHE", str(state / "cache"))
+@pytest.fixture(scope="session")
+def _states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A new name for each test's state; pytest's own numbered folders are counted anew each time, which adds up over thousands."""
+    root = tmp_path_factory.mktemp("states")
+    return (root / str(number) for number in count())
+
+
+@pytest.fixture(scope="session")
+def _graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where graphs of pretrained networks are kept by content: each is cut once in a session."""
     session = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         session = session.parent
-    graphs = session / "graphs"  # of pretrained networks, kept by content: each is cut once in a session
+    graphs = session / "graphs"
     graphs.mkdir(exist_ok=True)
-    (state / "cache").mkdir()
-    (state / "cache" / "graphs").symlink_to(graphs)
+    return graphs
+
+
+@pytest.fixture(autouse=True)
+def _own_state(_states: Iterator[Path], _graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ledgers and caches of a test go to its own folder, never to the user's."""
+    state = next(_states)
+    monkeypatch.setenv("BARMILL_LEDGER", str(state / "ledger"))
+    monkeypatch.setenv("BARMILL_CACHE", str(state / "cache"))
+    (state / "cache").mkdir(parents=True)
+    (state / "cache" / "graphs").symlink_to(_graphs)
 
 
 @pytest.fixture(scope="session")

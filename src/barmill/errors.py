@@ -146,7 +146,14 @@ class TrainingError(BarmillError):
 
 
 class ForecastError(BarmillError):
-    """A forecast that would not be finite, ordered or within its bounds."""
+    """A forecast that would not be finite, ordered or within its bounds.
+
+    reason : "not_finite", "out_of_bounds", "wrong_rows", or "model_error" for anything else, for who must tell one from another
+    """
+
+    def __init__(self, place: str, found: str, *, expected: str = "", mend: str = "", reason: str = "model_error") -> None:
+        self.reason = reason
+        super().__init__(place, found, expected=expected, mend=mend)
 
 
 class ProvenanceError(BarmillError):

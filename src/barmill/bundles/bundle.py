@@ -13,7 +13,7 @@ from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.first_load import pass_first_load
 from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
-from barmill.bundles.golden import Replay, replay
+from barmill.bundles.golden import GoldenBars, Replay, read_golden_bars, replay
 from barmill.bundles.manifest import PARTS, Manifest
 from barmill.bundles.part_json import read_part
 from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
@@ -111,6 +111,12 @@ class Bundle:
     def part(self, name: str) -> Any:
         """The JSON of a part, such as "metrics", "thresholds", "reference_profile", "recipe", "provenance" or "members"."""
         return read_part(self._files, name, str(self.folder))
+
+    @property
+    def golden_bars(self) -> GoldenBars:
+        """The bars of its golden samples, with the history that warms them up, and what it said of the last of them."""
+        place = f"{self.folder}/{PARTS['golden']}"
+        return read_golden_bars(self._files[PARTS["golden"]], self.pipeline, self.plan, self.instrument, place)
 
     @property
     def model_card(self) -> str:

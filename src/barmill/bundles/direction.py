@@ -117,7 +117,7 @@ class Regimes(NamedTuple):
 def check_rows(raw: RawForecast, rows: Rows, place: str) -> None:
     """Refuse a forecast of another number of rows than were asked for."""
     if len(raw.logits) != len(rows):
-        raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in")
+        raise ForecastError(place, f"{len(raw.logits)} rows came out", expected=f"{len(rows)}, as many as went in", reason="wrong_rows")
 
 
 __all__ = ["LEVELS", "Columns", "Direction", "Float64Array", "Regimes", "Rows", "Volatility", "check_rows"]

@@ -12,7 +12,7 @@ a run publishes holds that model's edges; through the bars every member, what co
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,23 @@ class Replay:
     @property
     def exact(self) -> bool:
         return self.features == 0.0 and self.forecasts == 0.0
+
+
+class GoldenBars(NamedTuple):
+    """Bars with forecasts that were made of the last of them.
+
+    rows : int64 (n,), bars that were forecast; forecast : float64 (n, n_outputs), in the order of the bundle's outputs
+    """
+
+    bars: Bars
+    rows: npt.NDArray[np.int64]
+    forecast: Float64Array
+
+
+def read_golden_bars(data: bytes, pipeline: Pipeline, plan: FeaturePlan, instrument: Instrument, place: str) -> GoldenBars:
+    """The golden bars in `data`, which `replay` replays."""
+    golden = _read(data, pipeline, plan, place)
+    return GoldenBars(_bars(golden, instrument, plan), golden["bar_rows"], golden["bar_forecast"])
 
 
 def make_golden(pipeline: Pipeline, plan: FeaturePlan, bars: Bars) -> bytes:
@@ -230,4 +247,14 @@ def _refuse(difference: float, tolerance: float, place: str, what: str) -> None:
         raise BundleError(place, found, expected=f"at most {tolerance:g}", mend=mend)
 
 
-__all__ = ["FEATURE_TOLERANCE", "FORECAST_TOLERANCE", "LIVE_ROWS", "N_ROWS", "Replay", "make_golden", "replay"]
+__all__ = [
+    "FEATURE_TOLERANCE",
+    "FORECAST_TOLERANCE",
+    "LIVE_ROWS",
+    "N_ROWS",
+    "GoldenBars",
+    "Replay",
+    "make_golden",
+    "read_golden_bars",
+    "replay",
+]

@@ -94,7 +94,9 @@ def _refusal(rule: _Rule, columns: Mapping[str, Float64Array], rows: Rows, place
     name = " + ".join(rule.columns) if summed else rule.columns[0]
     value = float(_total([columns[one][first] for one in rule.columns]) if summed else columns[name][first])
     found = f"row {int(rows[first])}, {name} is {value!r} ({int(np.count_nonzero(~holds))} of {len(rows)} rows)"
-    return ForecastError(place, found, expected=rule.expected, mend="Report the bundle and the bars: a forecast must never look like this.")
+    mend = "Report the bundle and the bars: a forecast must never look like this."
+    reason = "not_finite" if rule.holds is _finite else "out_of_bounds"
+    return ForecastError(place, found, expected=rule.expected, mend=mend, reason=reason)
 
 
 __all__ = ["guard"]

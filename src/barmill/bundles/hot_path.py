@@ -17,9 +17,9 @@ class HotPath:
     """A bundle that is fed one closed bar after another, each as numbers, and answers in an array that stays the same.
 
     What it says is what `BundleStream` says, to the bit: it is the same code, without a dict of the outputs. With trees and linear models
-    on single rows no array is made for a bar, only the numbers that Python itself must make; a network works in memory that is bound to
-    ONNX Runtime once, which keeps an arena of its own. Where something does make arrays, `allocates` says what. Of features that read the
-    calendar, the first bar after a session ends makes some.
+    on single rows no array is made for a bar, only the numbers that Python itself must make, and what compiled kernels of rolling windows
+    work in and give back at once, a few hundred bytes. A network works in memory that is bound to ONNX Runtime once, which keeps an arena
+    of its own. Where something does make arrays, `allocates` says what. Features that read the calendar make some when a session ends.
 
     Holds a state of fixed size; not to be shared between threads.
 
@@ -67,7 +67,9 @@ class HotPath:
         last = self.stream.last_open_time
         return None if last is None else last + self.bundle.timeframe.ms
 
-    def push(self, open_time: int, open: float, high: float, low: float, close: float, volume: float, *further: float) -> Float64Array | None:  # noqa: A002 - a bar's own word
+    def push(
+        self, open_time: int, open: float, high: float, low: float, close: float, volume: float, *further: float
+    ) -> Float64Array | None:
         """One more closed bar.
 
         Parameters
@@ -77,8 +79,8 @@ class HotPath:
 
         Returns
         -------
-        float64 array of shape (n_outputs,), known at this bar's close: always the same array, so keep its numbers and not itself. None while
-        features or window warm up.
+        float64 array of shape (n_outputs,), known at this bar's close: always the same array, so keep its numbers and not itself.
+        None while features or window warm up.
 
         Raises: DataError for a bar that is out of order, off the timeframe's grid, lacks a column or is no bar at all: the state is then as
         before. ForecastError rather than give a value out of bounds.

@@ -1,26 +1,31 @@
 """Forecasts bar by bar: the same features, scalers, models and guard as a batch, over a ring of the longest window."""
 
-import math
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from barmill.artefacts import canonical_json
 from barmill.bundles._keeping import keep_row
+from barmill.bundles.bar_order import BarOrder
 from barmill.bundles.direction import Float64Array
 from barmill.bundles.forecast import Forecast
-from barmill.bundles.row_path import row_path, why_ordinary
-from barmill.bundles.seen_bars import SeenBars
-from barmill.errors import DataError
+from barmill.bundles.row_path import RowPath, row_path, why_ordinary
+from barmill.bundles.seen_bars import SeenBars, StreamOfOne, streams_of
+from barmill.bundles.strict_json import parse_canonical
+from barmill.errors import SchemaError
 from barmill.features import FeatureStream, FeatureTable
+from barmill.features.taking_over import take_over
 from barmill.market import Bar, Bars
-from barmill.market.times import PLAUSIBLE_MS
 
 if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
 
 ForecastRow = dict[str, float]  # `open_time` and `known_at` are int
+
+_FEATURES, _SEEN, _BAND, _RECENT = "features/", "seen/", "band", "recent"
 
 
 class BundleStream:
@@ -41,13 +46,16 @@ class BundleStream:
         self._window = bundle.pipeline.depth
         self._recent = np.full((self._window, len(bundle.plan.names)), np.nan)  # the last rows of features, oldest first
         self._last: int | None = None
-        self._path = None if self._walk is not None else row_path(bundle.pipeline)
         self._whole = np.zeros(1, dtype=np.int64)  # rows of features in succession, up to the last, in which every number is finite
         self._in_step = False  # whether `_path` and `_whole` have seen all that is in `_recent`
         self._names, self._sources, self._step = bundle.outputs, bundle.plan.sources, bundle.timeframe.ms
-        # Daily bars may open at the hour of a session, which moves with the clocks; others lie on the grid of the first one.
-        self._on_grid = bundle.timeframe.minutes < 1440
+        self._order = BarOrder(bundle.timeframe)
         self._out = np.empty(len(self._names))
+
+    @cached_property
+    def _path(self) -> RowPath | None:
+        """Made with the first bar that is pushed: most of what a stream holds is there for it."""
+        return None if self._walk is not None else row_path(self.bundle.pipeline)
 
     @property
     def allocates(self) -> str:
@@ -60,6 +68,11 @@ class BundleStream:
     def last_open_time(self) -> int | None:
         """Open time of the last bar, None before the first."""
         return self._last
+
+    @property
+    def bars_seen(self) -> int:
+        """Bars that have gone in, over all restarts."""
+        return self._features.bars_seen
 
     def band_state(self) -> dict[str, Any] | None:
         """What an adaptive band has become by now, as plain JSON, exact: a stream that goes on with it says the same bits as this one.
@@ -113,7 +126,7 @@ class BundleStream:
         bar: Bar | None,
     ) -> Float64Array | None:
         """bar : the same as a value, where it came as one."""
-        self._check(open_time, open_, high, low, close, volume)
+        self._order.check(self._last, open_time, open_, high, low, close, volume)
         line = self._features.advance(open_time, open_, high, low, close, volume, further)
         closed = None
         if self._closed is not None or self._walk is not None:
@@ -134,8 +147,8 @@ class BundleStream:
     def _keep(self, line: Float64Array) -> None:
         """Take one more row of features into the window."""
         if not self._in_step:
-            finite = np.isfinite(self._recent).all(axis=1)
-            self._whole[0] = self._window if finite.all() else np.argmin(finite[::-1])
+            broken = np.flatnonzero(~np.isfinite(self._recent).all(axis=1))
+            self._whole[0] = self._window - 1 - broken[-1] if broken.size else self._window
             if self._path is not None:
                 self._path.fill(self._recent)
             self._in_step = True
@@ -153,10 +166,13 @@ class BundleStream:
         return self._out
 
     def extend(self, bars: Bars) -> Forecast:
-        """Many more bars at once, such as the history before the first live bar: the rows that `push` would give, faster."""
+        """Many more bars at once, such as the history before the first live bar: the rows that `push` would give, faster.
+
+        Raises: as `push`. ForecastError once all bars have gone in.
+        """
         self.bundle.check_bars(bars)
         if len(bars) and self._last is not None and int(bars.open_time[0]) <= self._last:
-            self._check(*bars.bar(0)[:6])
+            self._order.check(self._last, *bars.bar(0)[:6])
         table = self._features.extend(bars)
         closed = None if self._closed is None else self._closed.extend(bars)
         if self._walk is not None:
@@ -166,41 +182,80 @@ class BundleStream:
         times = np.concatenate((np.full(len(before), -1), table.open_time))  # rows from before are not forecast again
         step = self.bundle.timeframe.ms
         joined_table = FeatureTable(table.names, joined, times, times + step, table.schema_hash)
-        forecast = self.bundle.forecast_table(joined_table, since=0, closed=closed, walk=self._walk)
-        if len(bars):
+        if len(bars):  # before the forecast, which may fail: the bars have gone in all the same
             self._recent = np.concatenate((self._recent, table.values))[-self._window :].copy()
             self._last = int(bars.open_time[-1])
             self._in_step = False
-        return forecast
+        return self.bundle.forecast_table(joined_table, since=0, closed=closed, walk=self._walk)
 
-    def _check(self, open_time: int, open_: float, high: float, low: float, close: float, volume: float) -> None:
-        """Raise DataError unless this bar may follow what was pushed."""
-        finite = math.isfinite(open_) and math.isfinite(high) and math.isfinite(low) and math.isfinite(close) and math.isfinite(volume)
-        if not (finite and 0 < low <= open_ <= high and low <= close <= high and volume >= 0):
-            raise _no_bar(open_time, open_, high, low, close, volume)
-        if not PLAUSIBLE_MS[0] <= open_time < PLAUSIBLE_MS[1]:
-            place, expected = f"bar {open_time}", "the open time in UTC milliseconds"
-            raise DataError(place, "lies outside 1970 to 2100", expected=expected, mend="Send it in that unit.")
-        last = self._last
-        if last is None:
-            return
-        if self._on_grid and (open_time - last) % self._step:
-            expected = f"steps of {self._step} ms ({self.bundle.timeframe}) from the bars before, the last at {last}"
-            raise DataError(f"bar {open_time}", "is off the grid", expected=expected, mend="Send bars of one timeframe, with their open times.")
-        if open_time <= last:
-            found = "was sent before" if open_time == last else f"is older than the last bar, {last}"
-            raise DataError(f"bar {open_time}", found, mend="Send each closed bar once, in time order.")
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of everything it remembers, as named arrays that safetensors can hold; `stream_state` makes bytes of them."""
+        arrays = {f"{_FEATURES}{name}": array for name, array in self._features.state().items()}
+        for place, seen in enumerate(streams_of(self._closed)):
+            arrays |= {f"{_SEEN}{place}/{name}": array for name, array in seen.state().items()}
+        if self._walk is not None:
+            arrays[_BAND] = np.frombuffer(canonical_json(self._walk.to_json()), dtype=np.uint8).copy()
+        return arrays | {_RECENT: self._recent.copy()}
+
+    @classmethod
+    def restore(cls, bundle: "Bundle", state: Mapping[str, npt.NDArray[Any]]) -> "BundleStream":
+        """A stream of the same bundle that goes on where `state()` was taken, and says the same bits.
+
+        Raises: SchemaError or BundleError where the state is of something else.
+        """
+        band, stream = _band(state), cls(bundle, _band(state))
+        if (band is None) != (stream._walk is None):
+            raise SchemaError("stream state", "has no band", expected="the band of the bundle as it has become")
+        room, held = (_beside_features(one) for one in (stream.state(), state))
+        take_over("stream state", room, held, "stream of this bundle")  # as much as it remembers itself, and no more
+        stream._features = FeatureStream.restore(bundle.plan, _below(_FEATURES, state))
+        stream._last = stream._features.last_open_time
+        stream._recent[...] = room[_RECENT]
+        for place, seen in enumerate(streams_of(stream._closed)):
+            seen.restore(_below(f"{_SEEN}{place}/", room))
+        return stream
+
+    @classmethod
+    def carried(cls, bundle: "Bundle", state: Mapping[str, npt.NDArray[Any]]) -> "BundleStream | None":
+        """A stream of `bundle` that goes on with what the stream of another version, of the same plan, remembered of the same bars.
+
+        An adaptive band begins as it stands in `bundle`: what the other one had become says nothing about this model's errors.
+        None where `bundle` needs a deeper window, or other bars, than are remembered.
+        """
+        stream, held = cls(bundle), _seen_in(state)
+        if len(state[_RECENT]) < stream._window or not all(
+            any(_restored(seen, one) for one in held) for seen in streams_of(stream._closed)
+        ):
+            return None
+        stream._features = FeatureStream.restore(bundle.plan, _below(_FEATURES, state))
+        stream._last = stream._features.last_open_time
+        stream._recent[...] = state[_RECENT][-stream._window :]
+        return stream
 
 
-def _no_bar(open_time: int, open_: float, high: float, low: float, close: float, volume: float) -> DataError:
-    """Why these numbers are no bar."""
-    place, shown = f"bar {open_time}", f"open {open_}, high {high}, low {low}, close {close}, volume {volume}"
-    if not all(map(math.isfinite, (open_, high, low, close, volume))):
-        return DataError(place, f"{shown} is not all finite", expected="five finite numbers", mend="Send the bar again as it closed.")
-    prices = (open_, high, low, close)
-    if min(prices) <= 0 or high < max(prices) or low > min(prices):
-        return DataError(place, shown, expected="0 < low <= open, close <= high", mend="Send the bar again as it closed.")
-    return DataError(place, f"volume {volume}", expected="0 or more", mend="Send the bar again as it closed.")
+def _band(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any] | None:
+    return parse_canonical(state[_BAND].tobytes(), "band of a stream") if _BAND in state else None
+
+
+def _below(prefix: str, state: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
+def _beside_features(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {name: array for name, array in state.items() if name != _BAND and not name.startswith(_FEATURES)}
+
+
+def _seen_in(state: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, npt.NDArray[Any]]]:
+    places = dict.fromkeys(name.split("/")[1] for name in state if name.startswith(_SEEN))
+    return [_below(f"{_SEEN}{place}/", state) for place in places]
+
+
+def _restored(seen: StreamOfOne, state: Mapping[str, npt.NDArray[Any]]) -> bool:
+    try:
+        seen.restore(state)
+    except SchemaError:
+        return False
+    return True
 
 
 __all__ = ["BundleStream", "ForecastRow"]

@@ -80,7 +80,9 @@ class MetaFeatures:
             np.subtract(np.log(p), np.log1p(-p), out=p)
         if not np.isfinite(x).all():
             column, row = np.argwhere(~np.isfinite(x))[0]
-            raise ForecastError(f"meta-feature '{self.names[column]}' row {row}", f"is {x[column, row]}", expected="a finite number")
+            raise ForecastError(
+                f"meta-feature '{self.names[column]}' row {row}", f"is {x[column, row]}", expected="a finite number", reason="not_finite"
+            )
         return x
 
     def standardised(self, raw: Float64Array) -> Float64Array:

@@ -1,6 +1,7 @@
 """ONNX graphs, written node by node: what every part of an export is made with."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
+
+from barmill.errors import SchemaError
 
 OPSET = 20  # as the networks' exporter writes; plain ONNX Runtime has run it since 1.17
 ML_OPSET = 3  # TreeEnsembleRegressor, which engines outside ONNX Runtime know too
@@ -38,6 +41,16 @@ class GraphBuilder:
         self._count += 1
         return f"{self.prefix}{of}_{self._count}"
 
+    @contextlib.contextmanager
+    def scope(self, prefix: str) -> Generator[None]:
+        """What is written inside has `prefix` before its names."""
+        before = self.prefix
+        self.prefix = f"{before}{prefix}"
+        try:
+            yield
+        finally:
+            self.prefix = before
+
     def input(self, name: str, dtype: npt.DTypeLike, shape: Shape) -> Value:
         """Declare an input of the graph; a str in `shape` is a dynamic axis, such as "batch"."""
         self.inputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(dtype)), list(shape)))
@@ -50,9 +63,8 @@ class GraphBuilder:
 
     def constant(self, value: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> Value:
         """A constant tensor; `dtype` float64 unless the array has one, or it is said."""
-        array = np.asarray(value) if dtype is None else np.asarray(value, dtype=dtype)
         name = self.name("constant")
-        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype=dtype, order="C"), name))
         return name
 
     def op(self, kind: str, *inputs: Value, domain: str = "", **attributes: Any) -> Value:
@@ -79,6 +91,7 @@ class GraphBuilder:
         for each of its outputs, the value here
         """
         model = onnx.load_from_string(value)
+        _check_inner(model)
         self._count += 1
         prefix = f"{self.prefix}inner_{self._count}/"
         renamed = dict(feeds)
@@ -109,3 +122,15 @@ class GraphBuilder:
         helper.set_model_props(model, dict(sorted(metadata.items())))
         onnx.checker.check_model(model, full_check=True)
         return model
+
+
+def _check_inner(model: onnx.ModelProto) -> None:
+    """Refuse a graph that would mean something else inside another: other operators, functions of its own, graphs within nodes."""
+    opsets = {one.domain: one.version for one in model.opset_import}
+    used = {node.domain for node in model.graph.node}
+    if opsets.get("") != OPSET or used - {"", "ai.onnx"} or model.functions:
+        found = f"opset {opsets.get('')}, operators of {', '.join(sorted(used - {''})) or 'ONNX alone'}, {len(model.functions)} functions"
+        raise SchemaError("graph of a network", found, expected=f"ONNX's own operators of opset {OPSET}", mend="Fit the model again.")
+    nested = [node.op_type for node in model.graph.node if any(one.HasField("g") or one.graphs for one in node.attribute)]
+    if nested:
+        raise SchemaError("graph of a network", f"has a graph within {nested[0]}", expected="plain nodes", mend="Fit the model again.")

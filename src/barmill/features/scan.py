@@ -13,15 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from barmill.errors import SchemaError
 from barmill.features.kernels import timeframes
 from barmill.features.kernels.kernel import Float64Array
 from barmill.features.program import Program, Work
+from barmill.features.taking_over import take_over
 
 BLOCK = 2048  # bars; what a thread works on at once stays near its second-level cache
 SHARED_BLOCK = 8192  # where threads share a block: they meet twice in each, and a meeting costs about a hundred bars
 SHARED_BARS = 2 * SHARED_BLOCK  # fewer bars than this are not worth a second thread
 _PAD = 8  # rows of the sheet do not begin a power of two apart, where they would share the sets of the cache
+
 
 def usual_threads() -> int:
     """OMP_NUM_THREADS where it is set, else the cores that this process may use."""
@@ -148,9 +149,7 @@ class Scan:
             timeframes.show.compiled(self._program.shown, self._held, room.closed, n_bars, room.sheet)
             self._run_kernels(room, self._program.late)
 
-    def _write(
-        self, room: _Room, start: int, stop: int, values: npt.NDArray[np.floating], line: npt.NDArray[np.floating]
-    ) -> None:
+    def _write(self, room: _Room, start: int, stop: int, values: npt.NDArray[np.floating], line: npt.NDArray[np.floating]) -> None:
         """line : (n_features,) of the type of `values`, to work in."""
         program = self._program
         timeframes.gather.compiled(program.columns, program.parts, self._held, room.closed, room.sheet, start, stop, line, values)
@@ -163,6 +162,10 @@ class Scan:
         if self._blocks is None or n_bars > self._blocks.closed.shape[1]:
             self._blocks = _Room.of(self._program, n_bars)
         return self._blocks
+
+    def give_back_room(self) -> None:
+        """Keep no room for blocks: nothing in it is remembered, and a long history left it some hundred times larger than one bar needs."""
+        self._blocks = None
 
     def _arrays(self) -> dict[str, Float64Array]:
         layout = self._program.layout
@@ -179,16 +182,7 @@ class Scan:
 
     def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Take over what `state()` of a scan of the same features gave. Raises SchemaError if it is of other features."""
-        arrays = self._arrays()
-        for name in sorted(arrays.keys() ^ state.keys()):
-            found = "is missing" if name in arrays else "belongs to no feature of this plan"
-            raise SchemaError(f"feature state '{name}'", found, mend="Restore the state of the same plan.")
-        for name, array in arrays.items():
-            if state[name].shape != array.shape or state[name].dtype != array.dtype:
-                found = f"{state[name].dtype} of shape {state[name].shape}"
-                raise SchemaError(f"feature state '{name}'", found, expected=f"float64 of shape {array.shape}")
-        for name, array in arrays.items():
-            array[:] = state[name]
+        take_over("feature state", self._arrays(), state, "feature of this plan")
 
 
 def _begin_block(room: _Room, bars: Float64Array) -> None:

@@ -79,13 +79,14 @@ class NetworkRow:
         self._window = ort.OrtValue.ortvalue_from_numpy(window)  # on the CPU it is the array's own memory
         self._binding.bind_ortvalue_input("window", self._window)
         self._forecast = empty_forecast(n_logits, expected="expected" in outputs, quantiles="quantiles" in outputs)
-        shapes = {"logits": (1, n_logits), "expected": (1,), "quantiles": (1, 3)}
+        logits, expected, quantiles, _ = self._forecast
         self._said: list[tuple[Any, Any]] = []  # what the runtime writes, float32, and where it goes
-        for name, values in zip(shapes, self._forecast, strict=False):
+        forms: tuple[tuple[int, ...], ...] = ((1, n_logits), (1,), (1, 3))
+        for name, form, values in zip(("logits", "expected", "quantiles"), forms, (logits, expected, quantiles), strict=True):
             if values is not None:
-                said = np.empty(shapes[name], dtype=np.float32)
+                said = np.empty(form, dtype=np.float32)
                 self._binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(said))
-                self._said.append((said, values.reshape(said.shape)))
+                self._said.append((said, values.reshape(form)))
 
     def raw(self) -> RawForecast:
         self._session.run_with_iobinding(self._binding)

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 from barmill.bundles import Bundle
-from barmill.market import Bar
+from barmill.market import Bar, Bars
 from barmill.serving.answers import Answer, Ask, Float64Array, RawBars, StreamStatus, VersionStatus
 
 
@@ -14,6 +14,11 @@ class Served(Protocol):
 
     @property
     def bundle(self) -> Bundle: ...
+
+    @property
+    def name(self) -> str:
+        """Of the model: its folder in the repository, or the name in its manifest."""
+        ...
 
     @property
     def number(self) -> int:
@@ -31,6 +36,26 @@ class Readiness(NamedTuple):
 
     ready: bool
     reasons: tuple[str, ...] = ()
+
+
+class StreamBook(Protocol):
+    """Who keeps named streams. Every stream has a lock of its own; a bar that cannot follow is a `Refusal`, and changes nothing.
+
+    Whatever the model raises of a bar that was taken comes out as it is: the plane then answers with somebody else. `pin` is the version
+    that was asked for by name, "" where none was.
+    """
+
+    def push(self, served: Served, stream: str, bar: Bar, pin: str = "") -> Answer: ...
+
+    def extend(self, served: Served, stream: str, bars: Bars, pin: str = "") -> Answer: ...
+
+    def status(self, served: Served, stream: str) -> StreamStatus: ...
+
+    def drop(self, served: Served, stream: str) -> StreamStatus: ...
+
+    def close(self) -> None:
+        """Write all of them down."""
+        ...
 
 
 class Forecasting(Protocol):
@@ -77,4 +102,4 @@ class Forecasting(Protocol):
         ...
 
 
-__all__ = ["Forecasting", "Readiness", "Served"]
+__all__ = ["Forecasting", "Readiness", "Served", "StreamBook"]

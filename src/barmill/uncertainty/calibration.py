@@ -52,7 +52,7 @@ class Calibration:
             raise ShapeError("logits", f"has shape {scores.shape}", expected=expected)
         if not all_finite(scores):
             row = int(np.argwhere(~np.isfinite(scores))[0][0])
-            raise ForecastError(f"logits row {row}", f"is {scores[row].tolist()}", expected="finite numbers")
+            raise ForecastError(f"logits row {row}", f"is {scores[row].tolist()}", expected="finite numbers", reason="not_finite")
         return _run(self.steps, scores) if self.n_classes else scores
 
     def at(self, logit: float, regime: float = 0.0) -> float:

@@ -60,7 +60,7 @@ class ResidualQuantiles:
         said = np.asarray(expected, dtype=np.float64) if self.signal == "E_r" else _direction(np.asarray(logits, dtype=np.float64))
         if not all_finite(said):
             row = int(np.argmin(np.isfinite(said)))
-            raise ForecastError(f"{self.signal} row {row}", f"is {said[row]}", expected="a finite number")
+            raise ForecastError(f"{self.signal} row {row}", f"is {said[row]}", expected="a finite number", reason="not_finite")
         location = self.intercept + self.slope * said
         return location[:, None] + np.array(self.offsets)
 
@@ -84,7 +84,7 @@ class ResidualQuantiles:
             raise ShapeError("quantiles", f"of shape {said.shape} came from the model", expected=f"(n, {len(self.levels)})")
         if not all_finite(said):
             row = int(np.argmin(np.isfinite(said).all(axis=1)))
-            raise ForecastError(f"quantiles row {row}", f"are {said[row].tolist()}", expected="finite numbers")
+            raise ForecastError(f"quantiles row {row}", f"are {said[row].tolist()}", expected="finite numbers", reason="not_finite")
         return said
 
     def to_json(self) -> dict[str, Any]:

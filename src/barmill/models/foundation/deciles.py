@@ -14,7 +14,7 @@ Float64Array = npt.NDArray[np.float64]
 
 LEVELS: Final = np.arange(1, 10) / 10
 TAIL_DF: Final = 4.0  # tails of returns over minutes to days have an index of about 3 to 5
-_SPREAD: Final = 1e-9  # least distance of two outer deciles: a model that says one value for both leaves no tail to continue
+SPREAD: Final = 1e-9  # least distance of two outer deciles: a model that says one value for both leaves no tail to continue
 
 
 def quantiles(deciles: Float64Array, levels: tuple[float, ...]) -> Float64Array:
@@ -60,7 +60,7 @@ def _outer_level(lower: bool) -> float:
 def _slope(inner: Float64Array, outer: Float64Array, lower: bool) -> Float64Array:
     """The scale of the Student distribution through both."""
     apart = _t(float(LEVELS[1 if lower else -2])) - _t(_outer_level(lower))
-    return np.maximum(np.abs(inner - outer), _SPREAD) / abs(apart)
+    return np.maximum(np.abs(inner - outer), SPREAD) / abs(apart)
 
 
 def _t(level: float) -> float:

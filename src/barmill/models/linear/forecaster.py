@@ -71,6 +71,6 @@ class LinearRow:
         self._row[0] = self.inputs
         for weights, intercept, score in zip(self._coefficients, self._intercepts, self._scores, strict=True):
             np.multiply(self._row, weights, self._products)
-            np.add.reduce(self._products, 1, None, self._sum)
+            np.add.reduce(self._products, axis=1, out=self._sum)
             score[0] = self._sum.item() + intercept
         return self._forecast

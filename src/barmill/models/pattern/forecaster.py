@@ -42,16 +42,17 @@ class PatternForecaster:
         if broken:
             raise ForecastError(PLACE, broken, expected="a finite number", mend="Forecast only bars whose images are whole.")
         n = len(view)
-        found = {name: np.empty((n, *shape)) for name, shape in self._shapes.items()}
+        gathered = {name: np.empty((n, *shape)) for name, shape in self._shapes.items()}
         for start in range(0, n, BATCH):
             stop = min(start + BATCH, n)
-            results: Any = self._session.run(list(found), {"image": view.gather(slice(start, stop))})
-            for (name, values), result in zip(found.items(), results, strict=True):
+            results: Any = self._session.run(list(gathered), {"image": view.gather(slice(start, stop))})
+            for (name, values), result in zip(gathered.items(), results, strict=True):
                 if not np.isfinite(result).all():
-                    raise ForecastError(PLACE, f"{name} of an image from row {start} on is not finite", expected="finite outputs")
+                    found = f"{name} of an image from row {start} on is not finite"
+                    raise ForecastError(PLACE, found, expected="finite outputs", reason="not_finite")
                 values[start:stop] = result
-        logits = found.pop("logits")
-        return RawForecast(logits, values=found)
+        logits = gathered.pop("logits")
+        return RawForecast(logits, values=gathered)
 
     @property
     def columns(self) -> tuple[str, ...]:

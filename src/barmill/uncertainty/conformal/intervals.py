@@ -116,7 +116,7 @@ def finite(values: npt.ArrayLike, name: str) -> Float64Array:
     array = np.asarray(values, dtype=np.float64)
     if not all_finite(array):
         row = int(np.argwhere(~np.isfinite(array))[0][0]) if array.ndim else 0
-        raise ForecastError(f"{name} row {row}", "is not finite", expected="a finite number")
+        raise ForecastError(f"{name} row {row}", "is not finite", expected="a finite number", reason="not_finite")
     return array
 
 

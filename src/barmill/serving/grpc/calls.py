@@ -1,0 +1,136 @@
+"""Runs a method for one call: who asks, until when, on which thread, and what is said when it is refused."""
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, Protocol
+
+import grpc
+import grpc.aio
+
+from barmill.serving.answers import Ask
+from barmill.serving.contract import Forecasting
+from barmill.serving.grpc.method import Call, Method, Service
+from barmill.serving.grpc.statuses import CODES, details_of, trailers_of
+from barmill.serving.refusals import Refusal
+from barmill.serving.telemetry import Telemetry
+
+REQUEST_ID = "x-request-id"
+
+_LARGE = 65_536  # bytes that an event loop does not read by itself
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+class Principal(Protocol):
+    """Who asks, and what the key allows."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def scopes(self) -> frozenset[str]: ...
+
+
+# From the metadata `authorization`, None where there is none; raises Refusal (unauthorised).
+Authenticate = Callable[[str | None], Principal]
+
+
+class Calls:
+    """Calls of methods over one plane, on the caller's event loop and some threads.
+
+    authenticate : None where no keys are asked for
+    clock : the plane's
+    """
+
+    def __init__(
+        self,
+        plane: Forecasting,
+        telemetry: Telemetry,
+        authenticate: Authenticate | None = None,
+        *,
+        threads: int = 8,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plane, self._telemetry, self._authenticate, self._clock = plane, telemetry, authenticate, clock
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
+
+    def handler(self, service: Service) -> grpc.GenericRpcHandler:
+        """What a gRPC server asks for the service. Bytes are read by us: gRPC calls bytes that it cannot read an internal error."""
+        handlers = {method.name: grpc.unary_unary_rpc_method_handler(self._handled(service, method)) for method in service.methods}
+        return grpc.method_handlers_generic_handler(service.name, handlers)
+
+    def close(self) -> None:
+        """Begin nothing more; what runs is not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _handled(self, service: Service, method: Method[Any]) -> Callable[..., Any]:
+        async def handled(data: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+            start = self._clock()
+            told = _metadata(context)
+            request_id = told.get(REQUEST_ID, "")
+            if not _ID.fullmatch(request_id):
+                request_id = uuid.uuid4().hex
+            context.set_trailing_metadata(((REQUEST_ID, request_id),))
+            try:
+                ask = Ask(deadline=start + _remaining(context), request_id=request_id)
+                return await self._answered(method, data, told.get("authorization"), ask)
+            except Refusal as refusal:
+                await _abort(context, refusal, request_id)
+            except Exception as error:  # noqa: BLE001 - whatever a bug raises: its words are for the log, and not for a stranger
+                place = f"/{service.name}/{method.name}"
+                self._telemetry.event(
+                    "grpc_failed", "error", method=place, request_id=request_id, error=type(error).__name__, found=str(error)
+                )
+                found = f"it failed inside; the log of the server says more of request {request_id}"
+                await _abort(context, Refusal("failed", "internal", method.name, found), request_id)
+
+        return handled
+
+    async def _answered(self, method: Method[Any], data: bytes, authorization: str | None, ask: Ask) -> bytes:
+        principal = self._principal(method, authorization)
+        if principal is not None:
+            ask = Ask(deadline=ask.deadline, request_id=ask.request_id, principal=principal.name)
+        request = await self._elsewhere(method.read, data) if len(data) > _LARGE else method.read(data)
+        if principal is not None:
+            _check_scopes(principal, method.scopes(request))
+        call = Call(self._plane, ask, request)
+        if method.quick(call):
+            return method.answer(call).SerializeToString()
+        return await self._elsewhere(lambda: method.answer(call).SerializeToString())
+
+    async def _elsewhere(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def _principal(self, method: Method[Any], authorization: str | None) -> Principal | None:
+        """Who asks, before anything is read of what is asked; None where nobody needs a key."""
+        if self._authenticate is None or method.open:
+            return None
+        return self._authenticate(authorization)
+
+
+def _check_scopes(principal: Principal, scopes: tuple[str, ...]) -> None:
+    for scope in scopes:
+        if scope not in principal.scopes:
+            raise Refusal("forbidden", "missing_scope", "authorization", f"the key of '{principal.name}' does not allow '{scope}'")
+
+
+def _metadata(context: "grpc.aio.ServicerContext[bytes, bytes]") -> Mapping[str, str]:
+    """What came with the call, in text."""
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+
+def _remaining(context: "grpc.aio.ServicerContext[bytes, bytes]") -> float:
+    """Seconds until the client's deadline."""
+    remaining: Any = context.time_remaining()  # declared as a float, and None for a client that named none
+    return float("inf") if remaining is None else float(remaining)
+
+
+async def _abort(context: "grpc.aio.ServicerContext[bytes, bytes]", refusal: Refusal, request_id: str) -> NoReturn:
+    trailers = (*trailers_of(refusal), (REQUEST_ID, request_id))
+    await context.abort(CODES[refusal.kind], details_of(refusal), trailers)
+
+
+__all__ = ["REQUEST_ID", "Authenticate", "Calls", "Principal"]

@@ -1,0 +1,167 @@
+"""What is asked, in a form that any version can be asked it: rows of features, or bars."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from barmill.errors import ForecastError, InputError
+from barmill.market import Bars
+from barmill.serving.answers import Float64Array, Int64Array
+from barmill.serving.refusals import Refusal
+from barmill.serving.served import ServedModel
+
+
+class Unsuitable(Exception):
+    """A version cannot be asked this; its message says why."""
+
+
+class ModelFailed(Exception):
+    """A version raised something instead of answering.
+
+    reason : as in `Answer.reason`
+    in_range : as of `Said`
+    """
+
+    def __init__(self, error: Exception, in_range: bool) -> None:
+        self.reason = error.reason if isinstance(error, ForecastError) else "model_error"
+        self.in_range = in_range
+        super().__init__(f"{type(error).__name__}: {error}")
+
+
+class Said(NamedTuple):
+    """What a version says of the rows that it was asked for.
+
+    columns : as its pipeline gave them, checked by nobody yet
+    n_rows : how many there must be
+    open_time, known_at : int64 (n,), None for rows of features
+    notes : what the asker ought to know
+    in_range : no feature lay far outside the range of training, so that a failure is the model's own
+    """
+
+    columns: Any
+    n_rows: int
+    open_time: Int64Array | None = None
+    known_at: Int64Array | None = None
+    notes: tuple[str, ...] = ()
+    in_range: bool = True
+
+
+class Question(Protocol):
+    """Asked on any thread, of one version after another. Holds nothing that changes."""
+
+    @property
+    def light(self) -> bool:
+        """Whether it takes about what one row of the model takes, so that a fast model may be asked at once."""
+        ...
+
+    def ask(self, served: ServedModel) -> Said:
+        """Raises ModelFailed for whatever the model raises, Unsuitable where it cannot be asked, Refusal where the question is wrong."""
+        ...
+
+    def unanswered(self, served: ServedModel) -> Said:
+        """The rows that `served` would have answered, without columns, where no model did. Raises Refusal as `ask`."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class OfFeatures:
+    """Rows of features, checked.
+
+    values : float64 (n, n_names) or (n, window, n_names); names : their columns
+    notes, in_range : what the check found
+    """
+
+    values: Float64Array
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+    in_range: bool
+
+    @property
+    def light(self) -> bool:
+        return len(self.values) == 1
+
+    def ask(self, served: ServedModel) -> Said:
+        schema = served.schema
+        values = self.values if schema.names == self.names else self._selected(served)
+        n_rows, depth = len(values), schema.rows
+        flat = schema.spread(values.reshape(n_rows * depth, len(schema.names)))
+        ends = np.arange(depth - 1, n_rows * depth, depth, dtype=np.int64)
+        try:
+            columns = served.bundle.pipeline.run(flat, ends, place=served.label)
+        except Exception as error:  # models are of many libraries, each with errors of its own
+            raise ModelFailed(error, self.in_range) from error
+        return Said(columns, n_rows, notes=self.notes, in_range=self.in_range)
+
+    def unanswered(self, served: ServedModel) -> Said:
+        return Said(None, len(self.values), notes=self.notes)
+
+    def _selected(self, served: ServedModel) -> Float64Array:
+        """The columns, and the newest rows of each window, that another version reads."""
+        schema = served.schema
+        missing = [name for name in schema.names if name not in self.names]
+        given = 1 if self.values.ndim == 2 else self.values.shape[1]
+        if schema.needs_bars or missing or given < schema.rows:
+            raise Unsuitable(f"{served.label} needs {'bars' if schema.needs_bars else ', '.join(missing) or f'{schema.rows} rows each'}")
+        windows = self.values.reshape(len(self.values), given, len(self.names))[:, given - schema.rows :]
+        return np.ascontiguousarray(windows[..., [self.names.index(name) for name in schema.names]])
+
+
+@dataclass(frozen=True, eq=False)
+class OfBars:
+    """The last ready ones of some bars, checked.
+
+    last : how many; notes : what the check found
+    """
+
+    bars: Bars
+    last: int
+    notes: tuple[str, ...]
+
+    @property
+    def light(self) -> bool:
+        return False
+
+    def ask(self, served: ServedModel) -> Said:
+        bundle, bars = served.bundle, self.bars
+        if lacking := bundle.plan.missing(bars.frame.columns):
+            raise Unsuitable(f"{served.label} needs further columns for {', '.join(lacking)}")
+        try:
+            bundle.check_bars(bars)
+            table, closed = bundle.plan.compute(bars), bundle.pipeline.closed(bars)
+        except InputError as error:
+            raise Refusal("invalid", "bad_bars", "bars", str(error)) from error
+        ready = np.flatnonzero(bundle.pipeline.ready(table.ready, closed))
+        if not ready.size:
+            raise _too_short(served, len(bars))
+        rows = ready[-self.last :]
+        outside = served.schema.out_of_range(table.values[rows][:, served.schema.positions])
+        try:
+            forecast = bundle.forecast_table(table, since=int(table.open_time[rows[0]]), closed=closed, walk=bundle.walk(bars))
+            columns = {name: forecast.frame[name].to_numpy() for name in bundle.outputs}
+        except Exception as error:  # models are of many libraries, each with errors of its own
+            raise ModelFailed(error, not outside) from error
+        notes = tuple(note for note in (*self.notes, *self._history(served, len(rows)), outside) if note)
+        return Said(columns, len(rows), table.open_time[rows], table.close_time[rows], notes, not outside)
+
+    def unanswered(self, served: ServedModel) -> Said:
+        n_bars = len(self.bars)
+        if n_bars < served.bundle.needed_bars:
+            raise _too_short(served, n_bars)
+        n_rows = min(self.last, n_bars - served.bundle.needed_bars + 1)
+        return Said(None, n_rows, self.bars.open_time[-n_rows:], self.bars.close_time[-n_rows:], self.notes)
+
+    def _history(self, served: ServedModel, n_rows: int) -> tuple[str, str]:
+        settled = served.bundle.settled_bars
+        short = f"{n_rows} of {self.last} rows: the bars before them warm up" if n_rows < self.last else ""
+        young = f"the history has {len(self.bars)} bars; where it began no longer matters after {settled}"
+        return short, young if len(self.bars) < settled else ""
+
+
+def _too_short(served: ServedModel, n_bars: int) -> Refusal:
+    needed = served.bundle.needed_bars
+    found = f"{n_bars} bars, none of which can be forecast: at least {max(needed - n_bars, 1)} more must come before them"
+    return Refusal("invalid", "history_too_short", "bars", found, expected=f"{needed} bars without a gap")
+
+
+__all__ = ["ModelFailed", "OfBars", "OfFeatures", "Question", "Said", "Unsuitable"]
