@@ -13,7 +13,8 @@ from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.first_load import pass_first_load
 from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
-from barmill.bundles.golden import GoldenBars, Replay, read_golden_bars, replay
+from barmill.bundles.forecasting import ForecastPipeline
+from barmill.bundles.golden import GoldenBars, GoldenInputs, Replay, read_golden_bars, read_golden_inputs, replay
 from barmill.bundles.manifest import PARTS, Manifest
 from barmill.bundles.part_json import read_part
 from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
@@ -117,6 +118,14 @@ class Bundle:
         """The bars of its golden samples, with the history that warms them up, and what it said of the last of them."""
         place = f"{self.folder}/{PARTS['golden']}"
         return read_golden_bars(self._files[PARTS["golden"]], self.pipeline, self.plan, self.instrument, place)
+
+    @property
+    def golden_inputs(self) -> GoldenInputs | None:
+        """What its model sees in its golden samples; None of an ensemble, which has no such samples."""
+        place = f"{self.folder}/{PARTS['golden']}"
+        if not isinstance(self.pipeline, ForecastPipeline):
+            return None
+        return read_golden_inputs(self._files[PARTS["golden"]], self.pipeline, self.plan, place)
 
     @property
     def model_card(self) -> str:
