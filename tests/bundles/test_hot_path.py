@@ -15,7 +15,7 @@ from barmill.models.contract import RawForecast
 
 MODELS = [("logistic", 2), ("logistic", 3), ("lightgbm", 2), ("lightgbm", 3), ("xgboost", 2), ("lstm", 2), ("risk", 2), ("pattern_cnn", 2)]
 ENSEMBLES = ["soft_voting", "ridge_stacking", "lightgbm_stacking", "softmax_gating"]
-ALONE = ("logistic",)  # of single rows, whose forecasts make nothing
+ALONE = ("logistic", "lightgbm")  # of single rows, whose forecasts make nothing
 
 
 def ordinary(path: HotPath) -> np.ndarray:

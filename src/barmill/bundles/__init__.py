@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from barmill.bundles.forecast import Forecast
     from barmill.bundles.forecast_band import BandOutcomes, ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
+    from barmill.bundles.graphs import with_graphs, without_graphs
     from barmill.bundles.hot_path import HotPath
     from barmill.bundles.manifest import Manifest
     from barmill.bundles.publishing import publish
@@ -47,6 +48,8 @@ _PLACES = {
     "publish": "publishing",
     "read_bundle": "folder",
     "verify": "verifying",
+    "with_graphs": "graphs",
+    "without_graphs": "graphs",
 }
 
 
@@ -78,4 +81,6 @@ __all__ = [
     "publish",
     "read_bundle",
     "verify",
+    "with_graphs",
+    "without_graphs",
 ]

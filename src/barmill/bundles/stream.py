@@ -76,7 +76,7 @@ class BundleStream:
 
     @property
     def recent(self) -> npt.NDArray[np.float64]:
-        """A copy of the last rows of features that it remembers, float64 (rows, n_plan), oldest first; NaN before there were as many."""
+        """A copy of the last rows of features, float64 (rows, n_plan), the oldest first; NaN before there were as many."""
         return self._recent.copy()
 
     def band_state(self) -> dict[str, Any] | None:
