@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from barmill.bundles.graphs import with_graphs, without_graphs
     from barmill.bundles.hot_path import HotPath
     from barmill.bundles.manifest import Manifest
-    from barmill.bundles.publishing import publish
+    from barmill.bundles.publishing import promote, publish
     from barmill.bundles.stream import BundleStream
     from barmill.bundles.verifying import VerifyReport, verify
 
@@ -45,6 +45,7 @@ _PLACES = {
     "VerifiedFiles": "folder",
     "Volatility": "forecasting",
     "assemble": "contents",
+    "promote": "publishing",
     "publish": "publishing",
     "read_bundle": "folder",
     "verify": "verifying",
@@ -78,6 +79,7 @@ __all__ = [
     "VerifyReport",
     "Volatility",
     "assemble",
+    "promote",
     "publish",
     "read_bundle",
     "verify",
