@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from barmill.bundles.forecast_band import BandOutcomes, ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
     from barmill.bundles.graphs import with_graphs, without_graphs
+    from barmill.bundles.hot_path import HotPath
     from barmill.bundles.manifest import Manifest
     from barmill.bundles.publishing import promote, publish
     from barmill.bundles.stream import BundleStream
@@ -37,6 +38,7 @@ _PLACES = {
     "Forecast": "forecast",
     "ForecastBand": "forecast_band",
     "ForecastPipeline": "forecasting",
+    "HotPath": "hot_path",
     "Manifest": "manifest",
     "MemberContents": "contents",
     "VerifyReport": "verifying",
@@ -70,6 +72,7 @@ __all__ = [
     "Forecast",
     "ForecastBand",
     "ForecastPipeline",
+    "HotPath",
     "Manifest",
     "MemberContents",
     "VerifiedFiles",
