@@ -13,9 +13,9 @@ from barmill.errors import BundleCorruption, DataError, InstrumentError
 from barmill.market import Bar, Bars, Calendar
 from barmill.market.times import utc_text
 from barmill.serving.answers import Answer, Float64Array, Int64Array, StreamStatus
-from barmill.serving.bar_order import check_next, check_same
 from barmill.serving.contract import Served
 from barmill.serving.last_said import Said, floats_from_text, floats_to_text
+from barmill.serving.next_bars import check_next, check_same
 from barmill.serving.refusals import Refusal
 from barmill.serving.stream_gaps import missing_before
 from barmill.serving.stream_settings import StreamSettings
