@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,11 @@ from barmill.bundles.first_load import pass_first_load
 from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
 from barmill.bundles.golden import GoldenBars, Replay, read_golden_bars, replay
-from barmill.bundles.manifest import PARTS, Manifest
+from barmill.bundles.manifest import NEIGHBOURS, PARTS, Manifest
+from barmill.bundles.neighbours import Neighbours
 from barmill.bundles.part_json import read_part
 from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
+from barmill.bundles.pattern_columns import check_neighbours
 from barmill.bundles.seen_bars import SeenBars
 from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
@@ -86,7 +88,9 @@ class Bundle:
         if pipeline.columns != manifest.model.outputs:
             raise BundleCorruption(place, f"outputs {', '.join(manifest.model.outputs)}", expected=", ".join(pipeline.columns))
         result = replay(files[PARTS["golden"]], pipeline, plan, instrument, f"{place}/{PARTS['golden']}")
-        return cls(verified.folder, verified.digest, manifest, plan, instrument, pipeline, result, files)
+        bundle = cls(verified.folder, verified.digest, manifest, plan, instrument, pipeline, result, files)
+        check_neighbours(bundle.neighbours, pipeline, place)
+        return bundle
 
     @property
     def timeframe(self) -> Timeframe:
@@ -117,6 +121,12 @@ class Bundle:
         """The bars of its golden samples, with the history that warms them up, and what it said of the last of them."""
         place = f"{self.folder}/{PARTS['golden']}"
         return read_golden_bars(self._files[PARTS["golden"]], self.pipeline, self.plan, self.instrument, place)
+
+    @cached_property
+    def neighbours(self) -> Neighbours | None:
+        """The training rows of a model of patterns, with what became of them; None where the bundle has none."""
+        data = self._files.get(NEIGHBOURS)
+        return None if data is None else Neighbours.from_bytes(data, f"{self.folder}/{NEIGHBOURS}")
 
     @property
     def model_card(self) -> str:

@@ -40,6 +40,8 @@ ENSEMBLE = "ensemble"  # folder of what an ensemble makes of its members' foreca
 FOLDERS = (WEIGHTS, ENSEMBLE)
 ENSEMBLE_VIEW = "ensemble"
 
+NEIGHBOURS = "neighbours.safetensors"  # of a model of patterns: its training rows, and what became of them; there may be none
+
 MAX_FILES = 256
 MAX_FILE_BYTES = 1 << 30
 MAX_TOTAL_BYTES = 2 << 30
@@ -59,6 +61,7 @@ _KEYS = frozenset(
         "inference_signature",
         "model",
         "name",
+        "neighbours",
         "reads_with",
         "schema_hash",
         "symbol",
@@ -153,6 +156,8 @@ def _paths_problem(paths: Sequence[str], of_ensemble: bool) -> str:
 
 def _belongs(path: str, of_ensemble: bool) -> bool:
     """Whether there may be such a file: weights/<file> of a model; weights/<member>/<file> and ensemble/<file> of an ensemble."""
+    if path == NEIGHBOURS:
+        return not of_ensemble
     folder, *below = path.split("/")
     if not of_ensemble:
         return folder == WEIGHTS and len(below) == 1
@@ -168,6 +173,7 @@ __all__ = [
     "MAX_FILES",
     "MAX_MANIFEST_BYTES",
     "NAME",
+    "NEIGHBOURS",
     "PARTS",
     "READS_WITH",
     "SEAL",

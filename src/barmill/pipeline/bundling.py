@@ -11,6 +11,7 @@ from barmill.artefacts import read_json, sha256
 from barmill.bundles import BundleContents, ForecastBand, Volatility, assemble, publish
 from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.image_scaling import ImageScaling
+from barmill.bundles.neighbours import Neighbours
 from barmill.market import Bars
 from barmill.models.resolutions import finest_first, history_bars
 from barmill.pipeline.bands.applying import served
@@ -48,6 +49,7 @@ class QuestionParts:
     volatility: Volatility | None = None
     band: ForecastBand | None = None
     thresholds: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    neighbours: Neighbours | None = None
 
 
 def publish_bundle(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, parts: QuestionParts) -> dict[str, Any]:
@@ -96,6 +98,7 @@ def _contents(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, pa
         volatility=parts.volatility,
         band=parts.band,
         thresholds=parts.thresholds,
+        neighbours=parts.neighbours,
         metrics={"selection": read_json(calibrated / "selection.json")},
         reference_profile=reference_profile(data.values, parts.train, data.names),
         fingerprints=job.fingerprints,
