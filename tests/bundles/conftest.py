@@ -92,6 +92,17 @@ def load(making: ModuleType, tmp_path: Path) -> Callable[..., Bundle]:
     return make
 
 
+@pytest.fixture(scope="session")
+def load_once(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
+    """The same, once a session, for tests that do not look at how a bundle is loaded: `load_once("lightgbm")`."""
+
+    @cache
+    def make(model: str) -> Bundle:
+        return Bundle.from_verified(read_bundle(publish(making.files_of(model), tmp_path_factory.mktemp("bundles"), model)))
+
+    return make
+
+
 @pytest.fixture
 def forge(making: ModuleType, tmp_path: Path) -> Callable[..., Path]:
     """Publishes a real bundle with some of its files changed and the manifest signed anew, as a forger would."""

@@ -10,7 +10,7 @@ import pytest
 
 from barmill.bundles import Bundle, first_load, publish
 from barmill.bundles.folder import read_version
-from barmill.errors import BundleError
+from barmill.errors import BundleCorruption, BundleError
 
 
 @pytest.fixture
@@ -32,54 +32,85 @@ def test_a_good_bundle_is_loaded_by_a_child_once(making, cache: Path, tmp_path: 
     assert Bundle.load(version).replay.exact
 
 
-def _first_tree(text: bytes, field: str, value: bytes) -> bytes:
-    return re.sub(rb"(?m)^" + field.encode() + rb"=.*$", field.encode() + b"=" + value, text, count=1)
+def _with_nodes(making, nodes, constants) -> bytes:
+    """A network that adds what the last of `nodes` says, cast to a number, to its logits: it has to be computed."""
+    onnx = pytest.importorskip("onnx", reason="making a hostile network needs onnx, of the torch extra")
+    model = onnx.load_from_string(making.files_of("lstm")["weights/model.onnx"])
+    make = onnx.helper.make_node
+    last = make("Cast", [nodes(onnx.helper)[-1].output[0]], ["as_number"], to=onnx.TensorProto.FLOAT)
+    total = make("ReduceSum", ["as_number"], ["total"], keepdims=0)
+    model.graph.initializer.extend(onnx.helper.make_tensor(name, onnx.TensorProto.INT64, [len(v)], v) for name, v in constants.items())
+    model.graph.node.extend([*nodes(onnx.helper), last, total])
+    output = next(node for node in model.graph.node if "logits" in node.output)
+    output.output[list(output.output).index("logits")] = "small_logits"
+    model.graph.node.append(make("Add", ["small_logits", "total"], ["logits"]))
+    return model.SerializeToString()
+
+
+def _division(helper):
+    return [helper.make_node("Div", ["least", "minus_one"], ["quotient"])]
+
+
+def _endless_loop(helper):
+    state, said = helper.make_tensor_value_info("state", 7, [1]), helper.make_tensor_value_info("on", 9, [])
+    number, state_out = helper.make_tensor_value_info("number", 7, []), helper.make_tensor_value_info("state_out", 7, [1])
+    on_out = helper.make_tensor_value_info("on_out", 9, [])
+    body = [helper.make_node("Identity", ["on"], ["on_out"]), helper.make_node("Add", ["state", "one"], ["state_out"])]
+    return [
+        helper.make_node(
+            "Loop", ["times", "", "one"], ["looped"], body=helper.make_graph(body, "b", [number, said, state], [on_out, state_out])
+        )
+    ]
 
 
 def test_weights_that_crash_their_library_leave_the_parent_alive(making, forge, cache: Path) -> None:
-    # The digests are right: it is the publisher's own file that is bad. A split on a feature far outside a row's memory.
-    text = making.files_of("lightgbm")["weights/p_up.txt"]
-    n_splits = len(re.search(rb"(?m)^split_feature=(.*)$", text)[1].split())
-    sizes = re.search(rb"(?m)^tree_sizes=.*\n", text)[0]
-    bad = _first_tree(text, "split_feature", b" ".join([b"1900000000"] * n_splits)).replace(sizes, b"")
-    version = forge({"weights/p_up.txt": bad})
+    # The digests are right: it is the publisher's own file that is bad. The least integer by -1 has no answer, and no check in the library.
+    bad = _with_nodes(making, _division, {"least": [-(2**63)], "minus_one": [-1]})
+    version = forge({"weights/model.onnx": bad}, "lstm")
     with pytest.raises(BundleError) as caught:
         Bundle.load(version)
     said = str(caught.value)
     assert said.startswith(f"{version}: failed its first load, in a child process: ")
-    assert "it was ended by SIGSEGV" in said
+    assert "it was ended by SIGFPE" in said
     assert [len(marks) for marks in _marks(cache).values()] == [0, 1]
-    with pytest.raises(BundleError, match=r"is quarantined: it was ended by SIGSEGV.* remove .*quarantined.* to try this one once more"):
+    with pytest.raises(BundleError, match=r"is quarantined: it was ended by SIGFPE.* remove .*quarantined.* to try this one once more"):
         Bundle.load(version)
 
 
 def test_weights_that_hang_are_ended(making, forge, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_load, "WALL_SECONDS", 2.0)
-    text = making.files_of("lightgbm")["weights/p_up.txt"]
-    n_splits = len(re.search(rb"(?m)^left_child=(.*)$", text)[1].split())
-    sizes = re.search(rb"(?m)^tree_sizes=.*\n", text)[0]
-    loop = b" ".join([b"0"] * n_splits)  # every node's child is the root
-    bad = _first_tree(_first_tree(text, "left_child", loop), "right_child", loop).replace(sizes, b"")
+    bad = _with_nodes(making, _endless_loop, {"times": [2**62], "one": [1]})
     began = time.monotonic()
     with pytest.raises(BundleError, match="it had not finished after 2 s"):
-        Bundle.load(forge({"weights/p_up.txt": bad}))
+        Bundle.load(forge({"weights/model.onnx": bad}, "lstm"))
     assert time.monotonic() - began < 60
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("split_feature", b"1900000000", "asks for feature 1900000000"),
+        ("left_child", b"0", "branches"),
+        ("right_child", b"-99", "branches"),
+    ],
+)
+def test_trees_that_would_crash_or_hang_are_refused_by_their_reader(
+    making, forge, cache: Path, field: str, value: bytes, told: str
+) -> None:
+    text = making.files_of("lightgbm")["weights/p_up.txt"]
+    n_splits = len(re.search(rb"(?m)^" + field.encode() + rb"=(.*)$", text)[1].split())
+    bad = re.sub(rb"(?m)^" + field.encode() + rb"=.*$", field.encode() + b"=" + b" ".join([value] * n_splits), text, count=1)
+    with pytest.raises(BundleCorruption, match=f"the weights of 'lightgbm' do not load: .*{told}"):
+        Bundle.load(forge({"weights/p_up.txt": bad}))
+    assert [len(marks) for marks in _marks(cache).values()] == [0, 0]
+
+
 def test_a_network_that_asks_for_12_gib_is_refused_by_the_limit(making, forge, cache: Path) -> None:
-    onnx = pytest.importorskip("onnx", reason="making a hostile network needs onnx, of the torch extra")
-    model = onnx.load_from_string(making.files_of("lstm")["weights/model.onnx"])
-    big = onnx.helper.make_node("ConstantOfShape", ["big_shape"], ["big"])
-    total = onnx.helper.make_node("ReduceSum", ["big"], ["big_total"], keepdims=0)
-    model.graph.initializer.append(onnx.helper.make_tensor("big_shape", onnx.TensorProto.INT64, [1], [3 << 30]))
-    model.graph.node.extend([big, total])
-    output = next(node for node in model.graph.node if "logits" in node.output)
-    output.output[list(output.output).index("logits")] = "small_logits"
-    model.graph.node.append(onnx.helper.make_node("Add", ["small_logits", "big_total"], ["logits"]))
+    big = _with_nodes(making, lambda helper: [helper.make_node("ConstantOfShape", ["big_shape"], ["big"])], {"big_shape": [3 << 30]})
     with pytest.raises(
         BundleError, match=r"failed its first load, in a child process: it ended with code 1; its last words: .*(alloc|memory)"
     ):
-        Bundle.load(forge({"weights/model.onnx": model.SerializeToString()}, "lstm"))
+        Bundle.load(forge({"weights/model.onnx": big}, "lstm"))
     assert [len(marks) for marks in _marks(cache).values()] == [0, 1]
 
 

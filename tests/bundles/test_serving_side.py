@@ -23,6 +23,7 @@ sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type
 from barmill.bundles import Bundle
 from barmill.features import warm_kernels
 from barmill.market import Bars
+from barmill.models.boosting.warming import warm_trees
 from barmill.views.warming import warm_views
 try:
     import torch
@@ -32,6 +33,7 @@ else:
     raise SystemExit("torch was not hidden")
 warm_kernels()  # Numba reads its own cache of compiled kernels with pickle: our code on our disk, and no part of a bundle
 warm_views()
+warm_trees()
 reached = []
 sys.addaudithook(lambda event, args: reached.append(args) if event == "pickle.find_class" else None)
 for path in sys.argv[2:]:

@@ -13,8 +13,10 @@ from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.first_load import pass_first_load
 from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
-from barmill.bundles.golden import GoldenBars, Replay, read_golden_bars, replay
-from barmill.bundles.manifest import NEIGHBOURS, PARTS, Manifest
+from barmill.bundles.forecasting import ForecastPipeline
+from barmill.bundles.golden import GoldenBars, GoldenInputs, Replay, read_golden_bars, read_golden_inputs, replay
+from barmill.bundles.manifest import MANIFEST, NEIGHBOURS, ONNX, PARTS, SEAL, WEIGHTS, Manifest, seal_of
+from barmill.bundles.model_parts import FittedFiles, files_below
 from barmill.bundles.neighbours import Neighbours
 from barmill.bundles.part_json import read_part
 from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
@@ -127,6 +129,33 @@ class Bundle:
         """The training rows of a model of patterns, with what became of them; None where the bundle has none."""
         data = self._files.get(NEIGHBOURS)
         return None if data is None else Neighbours.from_bytes(data, f"{self.folder}/{NEIGHBOURS}")
+
+    @property
+    def graphs(self) -> dict[str, bytes]:
+        """Its ONNX graphs by file name, such as "forecast.onnx"; none of a bundle that was not exported."""
+        return files_below(self._files, ONNX)
+
+    @property
+    def fitted(self) -> dict[str, FittedFiles]:
+        """What the fits of its models gave, by label of member in their order; of a bundle of one model, that under the bundle's name."""
+        if isinstance(self.pipeline, ForecastPipeline):
+            return {self.manifest.name: FittedFiles(self.manifest.model.name, files_below(self._files, WEIGHTS))}
+        named = {one["label"]: one["model"]["name"] for one in self.part("members")["members"]}
+        return {label: FittedFiles(name, files_below(self._files, f"{WEIGHTS}/{label}")) for label, name in named.items()}
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file by its path, with manifest and seal, as `assemble` makes them and `publish` takes them."""
+        manifest = self.manifest.to_bytes()
+        return {**self._files, MANIFEST: manifest, SEAL: seal_of(manifest)}
+
+    @property
+    def golden_inputs(self) -> GoldenInputs | None:
+        """What its model sees in its golden samples; None of an ensemble, which has no such samples."""
+        place = f"{self.folder}/{PARTS['golden']}"
+        if not isinstance(self.pipeline, ForecastPipeline):
+            return None
+        return read_golden_inputs(self._files[PARTS["golden"]], self.pipeline, self.plan, place)
 
     @property
     def model_card(self) -> str:

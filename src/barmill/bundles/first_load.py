@@ -161,11 +161,13 @@ def _limit() -> None:
 
 
 def _warm(plan: Path) -> None:
-    """Compile what the bundle's features and views need, which may take longer than a load is given."""
+    """Compile what the bundle's features, views and trees need, which may take longer than a load is given."""
     from barmill.features import FeaturePlan, warm_kernels
+    from barmill.models.boosting.warming import warm_trees
     from barmill.views.warming import warm_views
 
     warm_views()
+    warm_trees()
     try:
         if plan.stat().st_size <= PLAN_BYTES:
             warm_kernels(features=FeaturePlan.from_json(json.loads(plan.read_bytes())).features)

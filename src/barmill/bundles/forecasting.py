@@ -208,7 +208,7 @@ class ForecastPipeline:
         float64 (n,) per name of `columns`, known at the bar's close. Raises ForecastError rather than give a value that is not
         finite, a probability outside [0, 1], probabilities of all classes that do not sum to 1, or quantiles or ends of a band that cross.
         """
-        view, scale = self._seen(values, rows, closed), self.scale(values, rows)
+        view, scale = self.seen(values, rows, closed), self.scale(values, rows)
         regime = self.regime(values, rows)
         if self.direction is None or self.band is None:
             return self.forecast(view, scale, rows, place=place, regime=regime)
@@ -223,7 +223,7 @@ class ForecastPipeline:
     def said(self, values: Float64Array, rows: Rows, *, closed: SeenBars | None = None, place: str = "forecast") -> Said:
         """What a model of direction says as a member of an ensemble, of the bars `rows` as in `run`: calibrated, and in z."""
         assert self.direction is not None
-        raw = self.forecaster.raw(self._seen(values, rows, closed))
+        raw = self.forecaster.raw(self.seen(values, rows, closed))
         check_rows(raw, rows, place)
         return self.direction.said(raw, self.regime(values, rows))
 
@@ -235,7 +235,8 @@ class ForecastPipeline:
         assert self.volatility is not None  # the models of several timeframes are of direction
         return closed.samples(rows, self.volatility.per_bar(_column(values, self.names.index(self.volatility.feature), rows)))
 
-    def _seen(self, values: Float64Array, rows: Rows, closed: SeenBars | None) -> View:
+    def seen(self, values: Float64Array, rows: Rows, closed: SeenBars | None = None) -> View:
+        """What the model sees at the bars `rows`, as in `run`."""
         if not isinstance(self.scaler, RobustScaler):
             known = _known(closed)
             return known.samples(rows) if isinstance(known, ImageBars) else self._windows(values, rows, known)

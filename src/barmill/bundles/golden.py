@@ -85,6 +85,19 @@ def read_golden_bars(data: bytes, pipeline: Pipeline, plan: FeaturePlan, instrum
     return GoldenBars(_bars(golden, instrument, plan), golden["bar_rows"], golden["bar_forecast"])
 
 
+class GoldenInputs(NamedTuple):
+    """What a model sees in its golden samples: `base` and `rows` as `ForecastPipeline.view` takes them."""
+
+    base: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64]
+
+
+def read_golden_inputs(data: bytes, pipeline: ForecastPipeline, plan: FeaturePlan, place: str) -> GoldenInputs:
+    """The golden inputs in `data`, which `replay` replays."""
+    golden = _read(data, pipeline, plan, place)
+    return GoldenInputs(golden["inputs"], golden["input_rows"])
+
+
 def make_golden(pipeline: Pipeline, plan: FeaturePlan, bars: Bars) -> bytes:
     """Golden samples from `bars`, as safetensors. Raises BundleError if too few of the bars are ready."""
     table = plan.compute(bars)
@@ -253,8 +266,10 @@ __all__ = [
     "LIVE_ROWS",
     "N_ROWS",
     "GoldenBars",
+    "GoldenInputs",
     "Replay",
     "make_golden",
     "read_golden_bars",
+    "read_golden_inputs",
     "replay",
 ]

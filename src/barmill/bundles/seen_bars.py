@@ -1,7 +1,8 @@
 """The bars themselves, as models that do not see features know them: of one model, or of each member of an ensemble."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -46,6 +47,14 @@ class StreamOfOne(Protocol):
 
     def extend(self, bars: Bars) -> SeenByOne: ...
 
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of everything it remembers, as named arrays."""
+        ...
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on where `state` was taken; SchemaError, and as before, where that remembers less or something else."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StreamOfMembers:
@@ -60,4 +69,11 @@ class StreamOfMembers:
         return SeenByMembers(tuple(None if one is None else one.extend(bars) for one in self.of))
 
 
-__all__ = ["SeenBars", "SeenByMembers", "SeenByOne", "SeenStream", "StreamOfMembers", "StreamOfOne"]
+def streams_of(seen: SeenStream | None) -> tuple[StreamOfOne, ...]:
+    """The streams of bars that `seen` consists of: of one model, or of the members that see bars, in their order."""
+    if isinstance(seen, StreamOfMembers):
+        return tuple(one for one in seen.of if one is not None)
+    return () if seen is None else (cast("StreamOfOne", seen),)
+
+
+__all__ = ["SeenBars", "SeenByMembers", "SeenByOne", "SeenStream", "StreamOfMembers", "StreamOfOne", "streams_of"]

@@ -6,10 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from barmill.artefacts import canonical_json
 from barmill.bundles.forecast import Forecast
-from barmill.errors import DataError
+from barmill.bundles.seen_bars import StreamOfOne, streams_of
+from barmill.bundles.strict_json import parse_canonical
+from barmill.errors import DataError, SchemaError
 from barmill.features import FeatureStream, FeatureTable
+from barmill.features.taking_over import take_over
 from barmill.market import Bar, Bars
 from barmill.market.times import PLAUSIBLE_MS
 
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
 
 ForecastRow = dict[str, float]  # `open_time` and `known_at` are int
+
+_FEATURES, _SEEN, _BAND, _RECENT = "features/", "seen/", "band", "recent"
 
 
 class BundleStream:
@@ -42,6 +49,16 @@ class BundleStream:
     def last_open_time(self) -> int | None:
         """Open time of the last bar, None before the first."""
         return self._last
+
+    @property
+    def bars_seen(self) -> int:
+        """Bars that have gone in, over all restarts."""
+        return self._features.bars_seen
+
+    @property
+    def recent(self) -> npt.NDArray[np.float64]:
+        """A copy of the last rows of features, float64 (rows, n_plan), the oldest first; NaN before there were as many."""
+        return self._recent.copy()
 
     def band_state(self) -> dict[str, Any] | None:
         """What an adaptive band has become by now, as plain JSON, exact: a stream that goes on with it says the same bits as this one.
@@ -77,7 +94,10 @@ class BundleStream:
         return row | {name: float(value[0]) for name, value in columns.items()}
 
     def extend(self, bars: Bars) -> Forecast:
-        """Many more bars at once, such as the history before the first live bar: the rows that `push` would give, faster."""
+        """Many more bars at once, such as the history before the first live bar: the rows that `push` would give, faster.
+
+        Raises: as `push`. ForecastError once all bars have gone in.
+        """
         self.bundle.check_bars(bars)
         if len(bars) and self._last is not None and int(bars.open_time[0]) <= self._last:
             self._check(bars.bar(0))
@@ -90,11 +110,54 @@ class BundleStream:
         times = np.concatenate((np.full(len(before), -1), table.open_time))  # rows from before are not forecast again
         step = self.bundle.timeframe.ms
         joined_table = FeatureTable(table.names, joined, times, times + step, table.schema_hash)
-        forecast = self.bundle.forecast_table(joined_table, since=0, closed=closed, walk=self._walk)
-        if len(bars):
+        if len(bars):  # before the forecast, which may fail: the bars have gone in all the same
             self._recent = np.concatenate((self._recent, table.values))[-self._window :].copy()
             self._last = int(bars.open_time[-1])
-        return forecast
+        return self.bundle.forecast_table(joined_table, since=0, closed=closed, walk=self._walk)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of everything it remembers, as named arrays that safetensors can hold; `stream_state` makes bytes of them."""
+        arrays = {f"{_FEATURES}{name}": array for name, array in self._features.state().items()}
+        for place, seen in enumerate(streams_of(self._closed)):
+            arrays |= {f"{_SEEN}{place}/{name}": array for name, array in seen.state().items()}
+        if self._walk is not None:
+            arrays[_BAND] = np.frombuffer(canonical_json(self._walk.to_json()), dtype=np.uint8).copy()
+        return arrays | {_RECENT: self._recent.copy()}
+
+    @classmethod
+    def restore(cls, bundle: "Bundle", state: Mapping[str, npt.NDArray[Any]]) -> "BundleStream":
+        """A stream of the same bundle that goes on where `state()` was taken, and says the same bits.
+
+        Raises: SchemaError or BundleError where the state is of something else.
+        """
+        band, stream = _band(state), cls(bundle, _band(state))
+        if (band is None) != (stream._walk is None):
+            raise SchemaError("stream state", "has no band", expected="the band of the bundle as it has become")
+        room, held = (_beside_features(one) for one in (stream.state(), state))
+        take_over("stream state", room, held, "stream of this bundle")  # as much as it remembers itself, and no more
+        stream._features = FeatureStream.restore(bundle.plan, _below(_FEATURES, state))
+        stream._last = stream._features.last_open_time
+        stream._recent[...] = room[_RECENT]
+        for place, seen in enumerate(streams_of(stream._closed)):
+            seen.restore(_below(f"{_SEEN}{place}/", room))
+        return stream
+
+    @classmethod
+    def carried(cls, bundle: "Bundle", state: Mapping[str, npt.NDArray[Any]]) -> "BundleStream | None":
+        """A stream of `bundle` that goes on with what the stream of another version, of the same plan, remembered of the same bars.
+
+        An adaptive band begins as it stands in `bundle`: what the other one had become says nothing about this model's errors.
+        None where `bundle` needs a deeper window, or other bars, than are remembered.
+        """
+        stream, held = cls(bundle), _seen_in(state)
+        if len(state[_RECENT]) < stream._window or not all(
+            any(_restored(seen, one) for one in held) for seen in streams_of(stream._closed)
+        ):
+            return None
+        stream._features = FeatureStream.restore(bundle.plan, _below(_FEATURES, state))
+        stream._last = stream._features.last_open_time
+        stream._recent[...] = state[_RECENT][-stream._window :]
+        return stream
 
     def _check(self, bar: Bar) -> None:
         """Raise DataError unless `bar` may follow what was pushed."""
@@ -119,6 +182,31 @@ class BundleStream:
             return
         found = "was sent before" if bar.open_time == self._last else f"is older than the last bar, {self._last}"
         raise DataError(place, found, mend="Send each closed bar once, in time order.")
+
+
+def _band(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any] | None:
+    return parse_canonical(state[_BAND].tobytes(), "band of a stream") if _BAND in state else None
+
+
+def _below(prefix: str, state: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}
+
+
+def _beside_features(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    return {name: array for name, array in state.items() if name != _BAND and not name.startswith(_FEATURES)}
+
+
+def _seen_in(state: Mapping[str, npt.NDArray[Any]]) -> list[dict[str, npt.NDArray[Any]]]:
+    places = dict.fromkeys(name.split("/")[1] for name in state if name.startswith(_SEEN))
+    return [_below(f"{_SEEN}{place}/", state) for place in places]
+
+
+def _restored(seen: StreamOfOne, state: Mapping[str, npt.NDArray[Any]]) -> bool:
+    try:
+        seen.restore(state)
+    except SchemaError:
+        return False
+    return True
 
 
 def _shown(bar: Bar) -> str:

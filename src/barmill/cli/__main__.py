@@ -11,9 +11,11 @@ from barmill.cli.backtest import backtest
 from barmill.cli.compare import compare
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
+from barmill.cli.parity import parity
 from barmill.cli.predict import predict
 from barmill.cli.prove import prove
 from barmill.cli.report import report
+from barmill.cli.serve import serve, serve_key
 from barmill.cli.train import train
 from barmill.cli.tune import tune
 from barmill.errors import BarmillError
@@ -51,12 +53,15 @@ app.command()(audit)
 app.command()(train)
 app.command()(tune)
 app.command()(compare)
+app.command()(parity)
 app.command()(predict)
 app.command()(backtest)
 app.command()(prove)
 app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
 app.command()(report)
+app.command()(serve)
+app.command()(serve_key)
 
 
 def main() -> None:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from barmill.ensembles.contract import Float64Array
 from barmill.ensembles.meta_features import MetaFeatures
 from barmill.ensembles.params import LightGbmMetaParams
-from barmill.ensembles.shallow_trees import ShallowTrees, read_lightgbm
 from barmill.errors import BundleError, ShapeError
+from barmill.models.boosting.flat_trees import FlatTrees, check_alike
+from barmill.models.boosting.lightgbm_text import read_lightgbm
 from barmill.models.contract import RawForecast
 
 TREES = ("p_up.txt", "E_r.txt")
@@ -25,11 +26,12 @@ class TreeMeta:
     """Boosted trees on the meta-features in float32, as LightGBM grew them.
 
     texts : the boosters' own text by file name, "p_up.txt" and, where it was learned, "E_r.txt"
-    trees : what is in them
+    up, returns : the trees in them
     """
 
     texts: Mapping[str, bytes]
-    trees: ShallowTrees
+    up: FlatTrees
+    returns: FlatTrees | None
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "TreeMeta":
@@ -38,23 +40,25 @@ class TreeMeta:
         try:
             if TREES[0] not in texts:
                 raise ValueError(f"{TREES[0]} is missing")
-            trees = read_lightgbm([text.decode() for text in texts.values()])
-            if trees.n_scores[1:] not in ((), (1,)):
-                raise ValueError(f"{trees.n_scores[1]} expected returns")
-        except (KeyError, ValueError, OverflowError) as error:
+            up, *rest = [read_lightgbm(text) for text in texts.values()]
+            returns = rest[0] if rest else None
+            check_alike([up, *rest])
+            if returns is not None and returns.n_scores != 1:
+                raise ValueError(f"{returns.n_scores} expected returns")
+        except ValueError as error:
             raise BundleError("ensemble meta-learner", f"its trees cannot be read: {error!r}", mend="Build the bundle again.") from error
-        return cls(texts, trees)
+        return cls(texts, up, returns)
 
     def check(self, features: MetaFeatures) -> None:
         """Raise ShapeError where these trees ask other columns than `features`, or tell other classes apart."""
-        found, expected = (self.trees.n_scores[0], self.trees.n_features), (1 if features.n_classes == 2 else 3, len(features.names))
+        found, expected = (self.up.n_scores, self.up.n_features), (1 if features.n_classes == 2 else 3, len(features.names))
         if found != expected:
             raise ShapeError("meta-learner of trees", f"gives {found[0]} scores of {found[1]} columns", expected=f"{expected}")
 
     def apply(self, x: Float64Array) -> RawForecast:
         """Logits, and the expected z where it was learned, of meta-features (k, n)."""
-        up, *returns = self.trees.apply(_inputs(x).astype(np.float64))
-        return RawForecast(up, returns[0] if returns else None)
+        rows = _inputs(x)
+        return RawForecast(self.up.scores(rows), None if self.returns is None else self.returns.scores(rows))
 
     def importance(self) -> dict[str, Float64Array]:
         """Share of the gain that splits by each meta-feature brought, (k,): of p_up and of E_r; all 0 where no tree splits."""

@@ -10,13 +10,13 @@ import numpy as np
 from barmill.ensembles.contract import QUANTILE_OUTPUTS
 from barmill.ensembles.linear_meta import LEAST, LinearMeta
 from barmill.ensembles.meta_features import FARTHEST, SUREST, MetaFeatures
-from barmill.ensembles.shallow_trees import ShallowTrees
 from barmill.ensembles.tree_meta import TreeMeta
 from barmill.errors import ShapeError
 from barmill.export.blends import expected_of
 from barmill.export.columns import add_chain, add_clip, add_column, add_stack, add_standardised, add_weighted_sum
 from barmill.export.graph import GraphBuilder, Value
 from barmill.export.links import add_log_odds
+from barmill.export.trees import add_trees
 from barmill.export.values import RawValues, SaidValues
 
 
@@ -68,44 +68,8 @@ def _linear(graph: GraphBuilder, learner: LinearMeta, columns: Sequence[Value]) 
 
 
 def _trees(graph: GraphBuilder, learner: TreeMeta, columns: Sequence[Value]) -> RawValues:
-    seen = graph.cast(graph.cast(add_stack(graph, columns), np.float32), np.float64)
-    logits, *returns = add_shallow_trees(graph, learner.trees, seen)
-    return RawValues(logits, returns[0] if returns else None)
-
-
-def add_shallow_trees(graph: GraphBuilder, trees: ShallowTrees, x: Value) -> list[Value]:
-    """Scores of each booster, (batch,), or (batch, n_scores) of several: `ShallowTrees.apply`.
-
-    All trees are walked at once, a level at a time, by plain gathers: a TreeEnsembleRegressor adds up in float32, which a few shallow
-    trees need not suffer.
-
-    x : (batch, n_features) float64
-    """
-    node = _roots(graph, trees, x)
-    for _ in range(trees.depth):
-        asked = graph.op("GatherElements", x, graph.op("Gather", graph.constant(trees.feature), node), axis=1)
-        right = graph.cast(graph.op("Greater", asked, graph.op("Gather", graph.constant(trees.threshold), node)), np.int64)
-        node = graph.op("Gather", graph.constant(trees.children), graph.op("Add", graph.op("Add", node, node), right))
-    leaves = graph.op("Gather", graph.constant(trees.value), node)
-    found: list[Value] = []
-    first = 0
-    for n_trees, n_scores in zip(trees.n_trees, trees.n_scores, strict=True):
-        sums = [_sum_of(graph, leaves, np.arange(first + score, first + n_trees, n_scores)) for score in range(n_scores)]
-        found.append(sums[0] if n_scores == 1 else add_stack(graph, sums))
-        first += n_trees
-    return found
-
-
-def _roots(graph: GraphBuilder, trees: ShallowTrees, x: Value) -> Value:
-    """Every tree's root, once a row: (batch, n_trees)."""
-    batch = graph.op("Shape", x, start=0, end=1)
-    shape = graph.op("Concat", batch, graph.constant([trees.roots.size], np.int64), axis=0)
-    return graph.op("Expand", graph.constant(trees.roots[None]), shape)
-
-
-def _sum_of(graph: GraphBuilder, leaves: Value, places: Any) -> Value:
-    own = graph.op("Gather", leaves, graph.constant(places, np.int64), axis=1)
-    return graph.op("ReduceSum", own, graph.constant([1], np.int64), keepdims=0)
+    seen = graph.cast(add_stack(graph, columns), np.float32)
+    return RawValues(add_trees(graph, learner.up, seen), None if learner.returns is None else add_trees(graph, learner.returns, seen))
 
 
 AddLearner = Callable[[GraphBuilder, Any, Sequence[Value]], RawValues]
@@ -113,4 +77,4 @@ AddLearner = Callable[[GraphBuilder, Any, Sequence[Value]], RawValues]
 LEARNERS: Mapping[type, AddLearner] = MappingProxyType({LinearMeta: _linear, TreeMeta: _trees})
 
 
-__all__ = ["LEARNERS", "add_learner", "add_meta_features", "add_shallow_trees"]
+__all__ = ["LEARNERS", "add_learner", "add_meta_features"]

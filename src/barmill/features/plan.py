@@ -145,6 +145,11 @@ class FeaturePlan:
         return sha256(canonical_json(self.schema))
 
     @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the whole plan, calendar and fitted numbers included: two plans of one digest remember the same of the same bars."""
+        return sha256(canonical_json(self.to_json()))
+
+    @cached_property
     def warmup_bars(self) -> int:
         """Rows of gapless base bars before every feature is finite: row `warmup_bars` is the first that is ready.
 

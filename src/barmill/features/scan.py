@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
-from barmill.errors import SchemaError
 from barmill.features.kernels import timeframes
 from barmill.features.kernels.kernel import Float64Array
 from barmill.features.program import Program, Work
+from barmill.features.taking_over import take_over
 
 BLOCK = 2048  # bars; what a thread works on at once stays near its second-level cache
 SHARED_BLOCK = 8192  # where threads share a block: they meet twice in each, and a meeting costs about a hundred bars
@@ -127,8 +127,15 @@ class Scan:
 
     def _make_room(self, n_bars: int) -> None:
         """A sheet wide enough for blocks of `n_bars`; one bar more can close on a higher timeframe than went in."""
-        if n_bars <= self._width:
-            return
+        if n_bars > self._width:
+            self._lay_sheet(n_bars)
+
+    def give_back_room(self) -> None:
+        """Keep no more of the sheet than one bar needs: nothing on it is remembered, and a long block left it some hundred times larger."""
+        if self._width > 1:
+            self._lay_sheet(1)
+
+    def _lay_sheet(self, n_bars: int) -> None:
         layout = self._program.layout
         self._width = n_bars
         self._sheet = np.empty((layout.n_rows, n_bars + _PAD))
@@ -150,16 +157,7 @@ class Scan:
 
     def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Take over what `state()` of a scan of the same features gave. Raises SchemaError if it is of other features."""
-        arrays = self._arrays()
-        for name in sorted(arrays.keys() ^ state.keys()):
-            found = "is missing" if name in arrays else "belongs to no feature of this plan"
-            raise SchemaError(f"feature state '{name}'", found, mend="Restore the state of the same plan.")
-        for name, array in arrays.items():
-            if state[name].shape != array.shape or state[name].dtype != array.dtype:
-                found = f"{state[name].dtype} of shape {state[name].shape}"
-                raise SchemaError(f"feature state '{name}'", found, expected=f"float64 of shape {array.shape}")
-        for name, array in arrays.items():
-            array[:] = state[name]
+        take_over("feature state", self._arrays(), state, "feature of this plan")
 
 
 __all__ = ["BLOCK", "SHARED_BARS", "Scan", "usual_threads"]

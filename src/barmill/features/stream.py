@@ -36,6 +36,11 @@ class FeatureStream:
         """How many bars have gone in, over all restarts."""
         return int(self._clock[0])
 
+    @property
+    def last_open_time(self) -> int | None:
+        """Open time of the last bar, UTC ms; None before the first."""
+        return int(self._clock[1]) if self._clock[0] else None
+
     def push(self, bar: Bar) -> Float64Array:
         """One more closed base bar; `bar.extra` holds the plan's further columns.
 
@@ -57,6 +62,7 @@ class FeatureStream:
         if len(bars):
             self._check_order(int(bars.open_time[0]))
         table = compute_table(self.plan, self._scan, self._reader, bars)
+        self._scan.give_back_room()
         if len(bars):
             self._clock += len(bars), bars.open_time[-1] - self._clock[1]
         return table

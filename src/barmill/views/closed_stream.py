@@ -5,7 +5,7 @@ logarithms are taken by the routine that takes those of a whole history; how the
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,7 @@ class ClosedBarStream:
         self._steps = np.array([float(timeframe.ms) for timeframe in self._timeframes])
         self._firsts = self._reader.n_rows + self._n_columns * np.arange(len(parsed), dtype=np.int64)
         self._forming = np.zeros((len(parsed), FORMING + self._n_columns))
+        self._tail_names = [f"closed@{timeframe} of {anchor}" for timeframe in self._timeframes]
         self._tails = [np.full((length, len(BAR_COLUMNS)), np.nan) for length in self._lengths]
 
     def push(self, bar: "Bar") -> MultiResolution:
@@ -73,6 +74,28 @@ class ClosedBarStream:
             self._reader.read(bars, start, stop, rows)
             blocks.append(self._advance(rows))
         return self._view(blocks, bars.close)
+
+    def state(self) -> dict[str, Float64Array]:
+        """A copy of everything it remembers: of each timeframe, the bar that is forming and the closed ones of its window, oldest first."""
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on where `state()` was taken, of a stream of the same bars that remembered as much or more.
+
+        Raises: SchemaError, as it was before, where a timeframe is missing or its windows were shorter.
+        """
+        from barmill.features.taking_over import take_over
+
+        arrays = self._arrays()
+        known = {name: array for name, array in state.items() if name in arrays}
+        for name, tail in zip(self._tail_names, self._tails, strict=True):
+            if name in known and known[name].ndim == tail.ndim and len(known[name]) > len(tail):
+                known[name] = known[name][-len(tail) :]
+        take_over("closed bars", arrays, known, "timeframe of this view")
+
+    def _arrays(self) -> dict[str, Float64Array]:
+        forming = {name.replace("closed", "forming", 1): row for name, row in zip(self._tail_names, self._forming, strict=True)}
+        return forming | dict(zip(self._tail_names, self._tails, strict=True))
 
     def _advance(self, rows: Float64Array) -> tuple[list[Float64Array], npt.NDArray[np.int64]]:
         """The bars of each timeframe that the base bars `rows` close, and how many at each of them."""

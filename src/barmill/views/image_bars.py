@@ -1,8 +1,9 @@
 """The bars that pattern images are drawn from, of a whole history or while they come in."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +83,19 @@ class ImageBarStream:
     def extend(self, bars: "Bars") -> ImageBars:
         """Many more bars at once."""
         return self._advance(np.column_stack([bars.open, bars.high, bars.low, bars.close]))
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """A copy of everything it remembers, as named arrays."""
+        return {name: array.copy() for name, array in self._arrays().items()}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on where `state()` was taken. Raises SchemaError, and is as before, for the state of something else."""
+        from barmill.features.taking_over import take_over
+
+        take_over("image bars", self._arrays(), state, "image")
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {"prices": self._tail.prices, "signals": self._tail.signals, **self._signals.arrays()}
 
     def _advance(self, prices: Float64Array) -> ImageBars:
         signals = self._signals.advance(np.ascontiguousarray(prices[:, 3]))

@@ -51,12 +51,16 @@ class ImageSignals:
         brightness = 0.6 + 0.4 * np.clip(np.diff(known) / SLOPE_REACH, -1.0, 1.0)
         return np.ascontiguousarray(np.column_stack([shade, rows, brightness]), dtype=np.float32)
 
+    def arrays(self) -> dict[str, Float64Array]:
+        """All that it remembers, by name: its own arrays, which whoever restores a state fills."""
+        return {"mean": self._mean.state, "strength": self._strength.state, "last": self._last}
+
 
 class _Running:
     """A kernel of closes with its state."""
 
     def __init__(self, kernel: "Kernel", params: tuple[float, ...]) -> None:
-        self._kernel, self._params, self._state = kernel, np.array(params, dtype=np.float64), kernel.new_state(params)
+        self._kernel, self._params, self.state = kernel, np.array(params, dtype=np.float64), kernel.new_state(params)
 
     def advance(self, close: Float64Array) -> Float64Array:
         """The kernel's first output for the next closes, float64 (n_bars,)."""
@@ -65,7 +69,7 @@ class _Running:
         bars = np.full((len(BAR_ROWS), len(close)), np.nan)
         bars[CLOSE] = close
         out = np.empty((len(self._kernel.outputs), len(close)))
-        self._kernel.compiled(self._params, self._state, bars, out)
+        self._kernel.compiled(self._params, self.state, bars, out)
         return out[0]
 
 

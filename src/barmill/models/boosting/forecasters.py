@@ -7,12 +7,13 @@ to the bit. Each call runs on the calling thread alone.
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
 from barmill.models.admission import ROWS_AT_ONCE, check_finite, check_view
+from barmill.models.boosting.flat_trees import FlatTrees, check_alike
+from barmill.models.boosting.lightgbm_text import read_lightgbm
 from barmill.models.contract import Float64Array, RawForecast, View
 from barmill.views import FeatureMatrix
 
@@ -20,27 +21,19 @@ from barmill.views import FeatureMatrix
 class LightGBMForecaster:
     """Raw scores of LightGBM boosters."""
 
-    def __init__(self, up: lgb.Booster, returns: lgb.Booster | None) -> None:
-        self._up, self._returns = up, returns
+    def __init__(self, up: FlatTrees, returns: FlatTrees | None) -> None:
+        self.up, self.returns = up, returns
+        check_boosters(up, returns)
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Build from the bytes of `p_up.txt` and, where there is one, `E_r.txt`."""
         returns = files.get("E_r.txt")
-        return cls(_lightgbm(files["p_up.txt"]), None if returns is None else _lightgbm(returns))
+        return cls(read_lightgbm(files["p_up.txt"]), None if returns is None else read_lightgbm(returns))
 
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); and the expected z, where it was learned."""
-        place = "model 'lightgbm'"
-        check_view(place, view, "feature_matrix", self._up.num_feature())
-        logits: list[npt.NDArray[Any]] = []
-        expected: list[npt.NDArray[Any]] = []
-        for rows in _parts(view, place):
-            logits.append(np.asarray(self._up.predict(rows, raw_score=True, num_threads=1)))
-            if self._returns is not None:
-                expected.append(np.asarray(self._returns.predict(rows, raw_score=True, num_threads=1)))
-        n_scores = self._up.num_model_per_iteration()
-        return RawForecast(_joined(logits, n_scores), None if self._returns is None else _joined(expected, 1))
+        return raw_of_trees("model 'lightgbm'", self.up, self.returns, view)
 
 
 class XGBoostForecaster:
@@ -71,8 +64,27 @@ class XGBoostForecaster:
         return RawForecast(_joined(logits, self._n_scores), None if self._returns is None else _joined(expected, 1))
 
 
-def _lightgbm(text: bytes) -> lgb.Booster:
-    return lgb.Booster(model_str=text.decode())
+def check_boosters(up: FlatTrees, returns: FlatTrees | None) -> None:
+    """Raise ValueError where the boosters of a model do not fit together."""
+    if up.n_scores not in (1, 3) or (returns is not None and returns.n_scores != 1):
+        raise ValueError("boosters of as many scores as no model has")
+    check_alike([up] if returns is None else [up, returns])
+
+
+def raw_of_trees(place: str, up: FlatTrees, returns: FlatTrees | None, view: View) -> RawForecast:
+    """What boosters of directions and of returns say about finite rows; `place` is named where they are not."""
+    check_view(place, view, "feature_matrix", up.n_features)
+    assert isinstance(view, FeatureMatrix)
+    logits = np.empty((len(view),) if up.n_scores == 1 else (len(view), up.n_scores))
+    expected = None if returns is None else np.empty(len(view))
+    for start in range(0, len(view), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        rows = view.base[view.rows[part]]
+        check_finite(place, rows, start)
+        logits[part] = up.scores(rows)
+        if expected is not None and returns is not None:
+            expected[part] = returns.scores(rows)
+    return RawForecast(logits, expected)
 
 
 def _xgboost(content: bytes) -> xgb.Booster:

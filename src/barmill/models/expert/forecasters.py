@@ -4,17 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-import lightgbm as lgb
 import numpy as np
-import numpy.typing as npt
 
 from barmill.models.admission import ROWS_AT_ONCE, check_finite, check_view
+from barmill.models.boosting.flat_trees import FlatTrees, check_alike
+from barmill.models.boosting.lightgbm_text import read_lightgbm
 from barmill.models.contract import Float64Array, RawForecast, View
 from barmill.models.expert.columns import level_column
 from barmill.models.expert.liquidity import CLUSTERS, cluster_of
 from barmill.views import FeatureMatrix
-
-Float32Array = npt.NDArray[np.float32]
 
 
 def level_file(level: float) -> str:
@@ -26,16 +24,18 @@ class EntryForecaster:
     """The probability that a proposed trade is good, by the booster of each row's liquidity cluster."""
 
     def __init__(
-        self, boosters: Mapping[str, lgb.Booster], column: int | None, borders: Float64Array, n_classes: int, n_features: int
+        self, boosters: Mapping[str, FlatTrees], column: int | None, borders: Float64Array, n_classes: int, n_features: int
     ) -> None:
-        self._boosters, self._column, self._borders = boosters, column, borders
+        self.boosters, self._column, self._borders = boosters, column, borders
         self._n_scores, self._n_features = 1 if n_classes == 2 else n_classes, n_features
+        if any((one.n_scores, one.n_features) != (self._n_scores, n_features) for one in boosters.values()):
+            raise ValueError(f"a booster of other rows or classes than {n_features} features and {n_classes} classes")
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Build from `expert.json` and the boosters that it names; `entry_pooled.txt` serves where there are no clusters."""
         about = json.loads(files["expert.json"])
-        read = {name: _booster(text) for name, text in files.items() if name.endswith(".txt")}
+        read = {name: read_lightgbm(text) for name, text in files.items() if name.endswith(".txt")}
         boosters = {cluster: read[name] for cluster, name in about["boosters"].items()} or dict.fromkeys(CLUSTERS, read["entry_pooled.txt"])
         return cls(boosters, about["column"], np.array(about["borders"], dtype=np.float64), about["n_classes"], about["n_features"])
 
@@ -51,7 +51,7 @@ class EntryForecaster:
             cluster = np.zeros(len(rows), dtype=np.int64) if self._column is None else cluster_of(rows[:, self._column], self._borders)
             for number in np.unique(cluster):
                 at = np.flatnonzero(cluster == number)
-                scores[start + at] = _scores(self._boosters[CLUSTERS[number]], rows[at]).reshape(at.size, -1)
+                scores[start + at] = self.boosters[CLUSTERS[number]].scores(rows[at]).reshape(at.size, -1)
         return RawForecast(scores[:, 0] if self._n_scores == 1 else scores)
 
     @property
@@ -68,28 +68,31 @@ class QuantileForecaster:
     """Quantiles of an outcome in rising order, and the one used online under the expert's own name."""
 
     def __init__(
-        self, name: str, output: str, levels: Sequence[float], boosters: Sequence[lgb.Booster], online: int, dead_band: float
+        self, name: str, output: str, levels: Sequence[float], boosters: Sequence[FlatTrees], online: int, dead_band: float
     ) -> None:
-        self._place, self._output, self._levels, self._boosters = f"model '{name}'", output, levels, boosters
+        self._place, self._output, self._levels, self.boosters = f"model '{name}'", output, levels, boosters
         self._online, self._dead_band = online, dead_band
+        check_alike(boosters)
+        if any(one.n_scores != 1 for one in boosters):
+            raise ValueError("a quantile of several scores")
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
         """Build from `expert.json` and a booster for each of its levels."""
         about = json.loads(files["expert.json"])
-        boosters = [_booster(files[level_file(level)]) for level in about["levels"]]
+        boosters = [read_lightgbm(files[level_file(level)]) for level in about["levels"]]
         return cls(about["expert"], about["output"], about["levels"], boosters, about["online"], about["dead_band"])
 
     def raw(self, view: View) -> RawForecast:
         """No logits; `values` holds the output (n,) and `<output>_quantiles` (n, n_levels), never falling in a row."""
-        check_view(self._place, view, "feature_matrix", self._boosters[0].num_feature())
+        check_view(self._place, view, "feature_matrix", self.boosters[0].n_features)
         assert isinstance(view, FeatureMatrix)
-        quantiles = np.empty((len(view), len(self._boosters)))
+        quantiles = np.empty((len(view), len(self.boosters)))
         for start in range(0, len(view), ROWS_AT_ONCE):
             rows = view.base[view.rows[start : start + ROWS_AT_ONCE]]
             check_finite(self._place, rows, start)
-            for number, booster in enumerate(self._boosters):
-                quantiles[start : start + len(rows), number] = _scores(booster, rows)
+            for number, booster in enumerate(self.boosters):
+                quantiles[start : start + len(rows), number] = booster.scores(rows)
         quantiles.sort(axis=1)
         quantiles[np.abs(quantiles) < self._dead_band] = 0.0
         values = {self._output: quantiles[:, self._online].copy(), f"{self._output}_quantiles": quantiles}
@@ -105,11 +108,3 @@ class QuantileForecaster:
         assert raw.values is not None
         quantiles = raw.values[f"{self._output}_quantiles"]
         return dict(zip(self.columns, (raw.values[self._output], *np.ascontiguousarray(quantiles.T)), strict=True))
-
-
-def _booster(text: bytes) -> lgb.Booster:
-    return lgb.Booster(model_str=text.decode())
-
-
-def _scores(booster: lgb.Booster, rows: Float32Array) -> Float64Array:
-    return np.asarray(booster.predict(rows, raw_score=True, num_threads=1), dtype=np.float64)

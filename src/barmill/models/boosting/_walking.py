@@ -1,0 +1,108 @@
+"""Compiled walks through flat trees. Whoever calls imports this module inside its function: reading trees needs no Numba.
+
+A node is 8 bytes, so that 500 trees of 64 leaves stay in a processor's second cache. Eight walks go side by side: each waits for its own
+next node, and while one waits the others move. All of them take as many steps as the deepest needs; a leaf leads to itself.
+Sums are made one after the other in the order of the trees, without `fastmath`, as the libraries do.
+"""
+
+from typing import Any, Final
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+from barmill.features.kernels.kernel import routine
+from barmill.models.boosting.flat_trees import NODE
+
+ROWS_IN_CACHE: Final = 32  # of a few hundred features
+
+_NODES = types.Array(numba.from_dtype(NODE), 1, "C", readonly=True)
+_TREES = types.Array(types.int64, 2, "C", readonly=True)
+_ROW = types.Array(types.float32, 1, "C", readonly=True)
+_ROWS = types.Array(types.float32, 2, "C", readonly=True)
+_LEAVES = (types.Array(types.float64, 1, "C", readonly=True), types.Array(types.float32, 1, "C", readonly=True))
+
+
+@numba.njit(error_model="numpy")
+def _next(nodes: Any, bits: Any, mask: Any, x: Any, at: Any) -> Any:
+    """From a node to its left child where x of its feature is at most its threshold, else to the one beside it."""
+    node = nodes[at]
+    return at + np.int64(node.link >> bits) + (x[np.int64(node.link & mask)] > node.threshold)
+
+
+@routine([types.void(_NODES, leaves, types.uint32, _TREES, _TREES, leaves, _ROW, types.float64[::1]) for leaves in _LEAVES])
+def walk_row(
+    nodes: npt.NDArray[Any],
+    leaves: npt.NDArray[Any],
+    bits: Any,
+    roots: npt.NDArray[np.int64],
+    depths: npt.NDArray[np.int64],
+    base: npt.NDArray[Any],
+    x: npt.NDArray[np.float32],
+    out: npt.NDArray[np.float64],
+) -> None:
+    """out[k] = base[k] + the leaves that `x` reaches in the trees of score k, eight trees side by side."""
+    mask = (np.uint32(1) << bits) - np.uint32(1)
+    for k in range(roots.shape[0]):
+        total = base[k]
+        for first in range(0, roots.shape[1], 8):
+            a, b, c, d = roots[k, first], roots[k, first + 1], roots[k, first + 2], roots[k, first + 3]
+            e, f, g, h = roots[k, first + 4], roots[k, first + 5], roots[k, first + 6], roots[k, first + 7]
+            deepest = depths[k, first]
+            for tree in range(first + 1, first + 8):
+                deepest = max(deepest, depths[k, tree])
+            for _ in range(deepest):
+                a, b = _next(nodes, bits, mask, x, a), _next(nodes, bits, mask, x, b)
+                c, d = _next(nodes, bits, mask, x, c), _next(nodes, bits, mask, x, d)
+                e, f = _next(nodes, bits, mask, x, e), _next(nodes, bits, mask, x, f)
+                g, h = _next(nodes, bits, mask, x, g), _next(nodes, bits, mask, x, h)
+            total += leaves[a]
+            total += leaves[b]
+            total += leaves[c]
+            total += leaves[d]
+            total += leaves[e]
+            total += leaves[f]
+            total += leaves[g]
+            total += leaves[h]
+        out[k] = total
+
+
+@routine([types.void(_NODES, leaves, types.uint32, _TREES, _TREES, _ROWS, types.Array(leaves.dtype, 2, "C")) for leaves in _LEAVES])
+def walk_rows(
+    nodes: npt.NDArray[Any],
+    leaves: npt.NDArray[Any],
+    bits: Any,
+    roots: npt.NDArray[np.int64],
+    depths: npt.NDArray[np.int64],
+    x: npt.NDArray[np.float32],
+    totals: npt.NDArray[Any],
+) -> None:
+    """Add to totals[k, i] the leaves that row i of `x` reaches in the trees of score k, eight rows side by side.
+
+    The number of rows is a multiple of eight. Trees stay in the first cache while a block of rows passes.
+    """
+    mask = (np.uint32(1) << bits) - np.uint32(1)
+    for start in range(0, x.shape[0], ROWS_IN_CACHE):
+        stop = min(start + ROWS_IN_CACHE, x.shape[0])
+        for k in range(roots.shape[0]):
+            for tree in range(roots.shape[1]):
+                root, depth = roots[k, tree], depths[k, tree]
+                for i in range(start, stop, 8):
+                    a = b = c = d = e = f = g = h = root
+                    for _ in range(depth):
+                        a, b = _next(nodes, bits, mask, x[i], a), _next(nodes, bits, mask, x[i + 1], b)
+                        c, d = _next(nodes, bits, mask, x[i + 2], c), _next(nodes, bits, mask, x[i + 3], d)
+                        e, f = _next(nodes, bits, mask, x[i + 4], e), _next(nodes, bits, mask, x[i + 5], f)
+                        g, h = _next(nodes, bits, mask, x[i + 6], g), _next(nodes, bits, mask, x[i + 7], h)
+                    totals[k, i] += leaves[a]
+                    totals[k, i + 1] += leaves[b]
+                    totals[k, i + 2] += leaves[c]
+                    totals[k, i + 3] += leaves[d]
+                    totals[k, i + 4] += leaves[e]
+                    totals[k, i + 5] += leaves[f]
+                    totals[k, i + 6] += leaves[g]
+                    totals[k, i + 7] += leaves[h]
+
+
+ROUTINES = (walk_row, walk_rows)
