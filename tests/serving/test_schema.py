@@ -1,6 +1,7 @@
 """Features that came from outside: each fault has a code of its own and names the field."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 
 from barmill.artefacts import canonical_json
 from barmill.bundles import Bundle
-from barmill.bundles.manifest import PARTS
+from barmill.bundles.manifest import MANIFEST, PARTS, parse_manifest
+from barmill.bundles.parts import read_pipeline
+from barmill.models.contract import RawForecast
 from barmill.serving.refusals import Refusal
-from barmill.serving.schema import FeatureSchema, feature_rows, needed_features
+from barmill.serving.schema import FeatureSchema, feature_rows, needed_features, sees_bars
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +54,29 @@ class _Sum:
     """A forecaster that reads every input that it is given."""
 
     def raw(self, view: Any) -> Any:
-        from barmill.models.contract import RawForecast
-
-        total = view.gather(slice(None)).sum(axis=1).astype(np.float64)
+        total = view.base[view.rows].sum(axis=1).astype(np.float64)
         return RawForecast(total, total * 0.01)
 
 
-def test_windows_and_ensembles_and_models_of_bars_say_what_they_ask_for(bundle_of):
-    assert feature_rows(bundle_of("lightgbm")) == 1
-    pattern = FeatureSchema.of(bundle_of("pattern_cnn"), 3.0)
-    assert pattern.needs_bars
-    assert refused(pattern, np.zeros((1, 1))).code == "needs_bars"
+def test_an_ensemble_asks_for_what_a_member_its_gate_or_its_unit_reads(making, making_ensembles):
+    files = making_ensembles.files_of(making, "lightgbm_stacking")
+    place = "lightgbm_stacking"
+    manifest = parse_manifest(files[MANIFEST], place)
+    plan = making_ensembles.contents_of(making, place).plan
+    whole = read_pipeline(files, manifest.model, plan, place)
+    members = tuple(
+        member._replace(pipeline=replace(member.pipeline, input_names=plan.names[start : start + 2], forecaster=_Sum()))
+        for start, member in enumerate(whole.members)
+    )
+    bundle = SimpleNamespace(plan=plan, pipeline=replace(whole, members=members))
+    read = {*plan.names[:3], *making_ensembles.REGIMES, "realised_volatility_60"}
+    assert needed_features(bundle) == tuple(name for name in plan.names if name in read)
+    assert feature_rows(bundle) == 1
+    assert not sees_bars(bundle)
+
+
+def test_a_model_that_sees_bars_is_not_asked_by_features(schema: FeatureSchema):
+    assert refused(replace(schema, needs_bars=True), rows_of(schema)).code == "needs_bars"
 
 
 def test_names_may_come_in_any_order_and_more_of_the_plan_may_come(schema: FeatureSchema):
