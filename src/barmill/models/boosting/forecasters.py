@@ -14,6 +14,7 @@ import xgboost as xgb
 from barmill.models.admission import ROWS_AT_ONCE, check_finite, check_view
 from barmill.models.boosting.flat_trees import FlatTrees, check_alike
 from barmill.models.boosting.lightgbm_text import read_lightgbm
+from barmill.models.boosting.trees_row import TreesRow
 from barmill.models.contract import Float64Array, RawForecast, View
 from barmill.views import FeatureMatrix
 
@@ -34,6 +35,10 @@ class LightGBMForecaster:
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); and the expected z, where it was learned."""
         return raw_of_trees("model 'lightgbm'", self.up, self.returns, view)
+
+    def one_row(self) -> TreesRow:
+        """Itself, with memory for one row."""
+        return TreesRow(self.up, self.returns)
 
 
 class XGBoostForecaster:
