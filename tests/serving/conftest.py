@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from barmill.artefacts import sha256
 from barmill.bundles import Bundle, assemble, publish, read_bundle
+from barmill.bundles.neighbours import Neighbours
 from barmill.serving.breaker import Breaker
 from barmill.serving.schema import FeatureSchema
 from barmill.serving.served import ServedModel, warm
@@ -117,6 +119,24 @@ def published(files_of: Callable[..., dict[str, bytes]], repository: Path) -> Pu
         return publish(files_of(model, version, seed), repository, name or model)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pattern_bundle(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle of pattern_cnn that remembers 300 random decisions."""
+    rng = np.random.default_rng(1)
+    embed = rng.standard_normal((300, 64))
+    open_time = 1_600_000_020_000 + 60_000 * np.arange(300)
+    neighbours = Neighbours(
+        embed=(embed / np.linalg.norm(embed, axis=1, keepdims=True)).astype(np.float32),
+        pattern=rng.integers(0, 5, 300).astype(np.int8),
+        quality=rng.uniform(size=300),
+        realised_R=rng.standard_normal(300),
+        open_time=open_time,
+        known_at=open_time + 7 * 60_000,
+    )
+    files = assemble(replace(making.contents_of("pattern_cnn"), neighbours=neighbours))
+    return Bundle.from_verified(read_bundle(publish(files, tmp_path_factory.mktemp("patterns"), "pattern_cnn")))
 
 
 @pytest.fixture(scope="session")
