@@ -9,7 +9,6 @@ from barmill.bundles.guard import guard
 from barmill.errors import ForecastError
 from barmill.serving.answers import Float64Array
 
-
 _FIRST = np.zeros(1, dtype=np.int64)  # the one row of most requests
 
 

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from barmill.bundles import Bundle, EnsemblePipeline, ForecastPipeline
+from barmill.bundles import Bundle
 from barmill.bundles.ensemble_pipeline import Pipeline
 from barmill.bundles.row_path import RowPath, row_path, why_ordinary
 from barmill.serving.answers import Float64Array
@@ -43,8 +43,6 @@ class RowPaths:
 
 
 def _has_a_way(pipeline: Pipeline) -> bool:
-    if type(pipeline) not in (ForecastPipeline, EnsemblePipeline):  # a foreign one has its own idea of `run`
-        return False
     adapts = pipeline.band is not None and pipeline.band.outcomes is not None  # the way of which belongs to a stream
     return not adapts and not why_ordinary(pipeline)
 
