@@ -10,7 +10,12 @@ from types import ModuleType
 
 import pytest
 
-from barmill.bundles import assemble, publish
+from barmill.artefacts import sha256
+from barmill.bundles import Bundle, assemble, publish, read_bundle
+from barmill.serving.breaker import Breaker
+from barmill.serving.schema import FeatureSchema
+from barmill.serving.served import ServedModel, warm
+from barmill.serving.settings import PlaneSettings
 
 Published = Callable[..., Path]
 
@@ -59,5 +64,36 @@ def published(files_of: Callable[..., dict[str, bytes]], repository: Path) -> Pu
 
     def make(model: str, version: str = "1.2.3", seed: int = 7, name: str | None = None) -> Path:
         return publish(files_of(model, version, seed), repository, name or model)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def bundle_of(files_of: Callable[..., dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bundle]:
+    """Small bundles, each loaded once a session: `bundle_of("logistic", seed=8)`. To be shared: nothing may change one."""
+
+    @cache
+    def load(model: str, version: str = "1.2.3", seed: int = 7) -> Bundle:
+        folder = publish(files_of(model, version, seed), tmp_path_factory.mktemp("models"), model)
+        return Bundle.from_verified(read_bundle(folder))  # without a child process, which test_first_load is about
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def served_of(bundle_of: Callable[..., Bundle]) -> Callable[..., ServedModel]:
+    """Small bundles that are warm, as a version of their own each: `served_of("logistic", "1.3.0", 4)`; only what they say is shared."""
+
+    @cache
+    def warmed(model: str, seed: int) -> ServedModel:
+        return warm(bundle_of(model, seed=seed), 1)
+
+    def make(model: str = "logistic", version: str = "1.2.3", number: int = 1, seed: int = 7, name: str | None = None) -> ServedModel:
+        first = warmed(model, seed)
+        manifest = replace(first.bundle.manifest, version=version)
+        bundle = replace(first.bundle, manifest=manifest, digest=sha256(f"{model} {version} {number} {seed}".encode()))
+        settings = PlaneSettings()
+        schema = FeatureSchema.of(bundle, settings.range_iqr)
+        return ServedModel(bundle, name or model, number, 1e-4, True, schema, Breaker(settings), first.prior, 0.0)
 
     return make

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from barmill.bundles.forecast import Forecast
     from barmill.bundles.forecast_band import BandOutcomes, ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
+    from barmill.bundles.graphs import with_graphs, without_graphs
     from barmill.bundles.manifest import Manifest
     from barmill.bundles.publishing import publish
     from barmill.bundles.stream import BundleStream
@@ -45,6 +46,8 @@ _PLACES = {
     "publish": "publishing",
     "read_bundle": "folder",
     "verify": "verifying",
+    "with_graphs": "graphs",
+    "without_graphs": "graphs",
 }
 
 
@@ -75,4 +78,6 @@ __all__ = [
     "publish",
     "read_bundle",
     "verify",
+    "with_graphs",
+    "without_graphs",
 ]

@@ -15,7 +15,8 @@ from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
 from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.golden import GoldenBars, GoldenInputs, Replay, read_golden_bars, read_golden_inputs, replay
-from barmill.bundles.manifest import PARTS, Manifest
+from barmill.bundles.manifest import MANIFEST, ONNX, PARTS, SEAL, WEIGHTS, Manifest, seal_of
+from barmill.bundles.model_parts import FittedFiles, files_below
 from barmill.bundles.part_json import read_part
 from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
 from barmill.bundles.seen_bars import SeenBars
@@ -118,6 +119,25 @@ class Bundle:
         """The bars of its golden samples, with the history that warms them up, and what it said of the last of them."""
         place = f"{self.folder}/{PARTS['golden']}"
         return read_golden_bars(self._files[PARTS["golden"]], self.pipeline, self.plan, self.instrument, place)
+
+    @property
+    def graphs(self) -> dict[str, bytes]:
+        """Its ONNX graphs by file name, such as "forecast.onnx"; none of a bundle that was not exported."""
+        return files_below(self._files, ONNX)
+
+    @property
+    def fitted(self) -> dict[str, FittedFiles]:
+        """What the fits of its models gave, by label of member in their order; of a bundle of one model, that under the bundle's name."""
+        if isinstance(self.pipeline, ForecastPipeline):
+            return {self.manifest.name: FittedFiles(self.manifest.model.name, files_below(self._files, WEIGHTS))}
+        named = {one["label"]: one["model"]["name"] for one in self.part("members")["members"]}
+        return {label: FittedFiles(name, files_below(self._files, f"{WEIGHTS}/{label}")) for label, name in named.items()}
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file by its path, with manifest and seal, as `assemble` makes them and `publish` takes them."""
+        manifest = self.manifest.to_bytes()
+        return {**self._files, MANIFEST: manifest, SEAL: seal_of(manifest)}
 
     @property
     def golden_inputs(self) -> GoldenInputs | None:

@@ -10,6 +10,7 @@ from barmill.bundles.forecast import forecast_columns
 from barmill.bundles.forecast_band import ForecastBand
 from barmill.bundles.forecasting import Scaling
 from barmill.bundles.golden import make_golden
+from barmill.bundles.graphs import graph_files
 from barmill.bundles.manifest import (
     ENSEMBLE,
     ENSEMBLE_VIEW,
@@ -52,6 +53,8 @@ class _Contents:
     metrics, reference_profile, provenance : plain JSON without NaN
     fingerprints : data, recipe, code, seed and library versions
     golden_bars : bars to take golden samples from: the plan's warm-up and window, and some hundreds more
+    graphs : ONNX graphs by file name, such as "forecast.onnx"; parity : how they were found to agree with the bundle, plain JSON.
+        As a rule they come later, when there is a bundle to agree with: `with_graphs`
     """
 
     name: str
@@ -73,6 +76,8 @@ class _Contents:
     reference_profile: Mapping[str, Any] = field(default_factory=dict[str, Any])
     provenance: Sequence[Mapping[str, Any]] = ()
     model_card: str = ""
+    graphs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    parity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +177,7 @@ def assemble(contents: BundleContents | EnsembleContents) -> dict[str, bytes]:
         PARTS["model_card"]: contents.model_card.encode(),
     }
     pipeline = read_pipeline(files, contents.model, contents.plan, contents.name)
+    files |= graph_files(contents.graphs, contents.parity)
     files[PARTS["golden"]] = make_golden(pipeline, contents.plan, contents.golden_bars)
     manifest = Manifest(
         name=contents.name,

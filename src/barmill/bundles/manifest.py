@@ -22,6 +22,7 @@ from barmill.bundles.manifest_rules import (
     MAX_FILES,
     MAX_MANIFEST_BYTES,
     NAME,
+    ONNX,
     PARTS,
     READS_WITH,
     SEAL,
@@ -107,6 +108,11 @@ class Manifest:
         """Paths of what makes one forecast of those of the members; none for a single model."""
         return self._below(ENSEMBLE)
 
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Paths of its ONNX graphs; none where it has none."""
+        return self._below(ONNX)
+
     def _below(self, folder: str) -> tuple[str, ...]:
         return tuple(entry.path for entry in self.files if entry.path.startswith(f"{folder}/"))
 
@@ -115,6 +121,7 @@ class Manifest:
             **PARTS,
             WEIGHTS: list(self.weights),
             ENSEMBLE: list(self.ensemble),
+            ONNX: list(self.graphs),
             "files": [{"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in self.files],
             "fingerprints": dict(self.fingerprints),
             "format": FORMAT,
@@ -207,6 +214,7 @@ __all__ = [
     "MANIFEST",
     "MAX_FILES",
     "MAX_MANIFEST_BYTES",
+    "ONNX",
     "PARTS",
     "READS_WITH",
     "SEAL",

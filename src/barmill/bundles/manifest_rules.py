@@ -26,6 +26,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "members": "members.json",
         "metrics": "metrics.json",
         "model_card": "model_card.md",
+        "parity": "parity.json",
         "preproc": "preproc.json",
         "provenance": "provenance.json",
         "quantiles": "quantiles.json",
@@ -37,7 +38,8 @@ PARTS: Mapping[str, str] = MappingProxyType(
 )
 WEIGHTS = "weights"  # folder of the model's own files; of an ensemble's, of a folder for each member
 ENSEMBLE = "ensemble"  # folder of what an ensemble makes of its members' forecasts: a vote, a meta-learner, a gate
-FOLDERS = (WEIGHTS, ENSEMBLE)
+ONNX = "onnx"  # folder of the bundle's forecast, and of each of its models, as ONNX graphs; there may be none
+FOLDERS = (WEIGHTS, ENSEMBLE, ONNX)
 ENSEMBLE_VIEW = "ensemble"
 
 MAX_FILES = 256
@@ -152,8 +154,10 @@ def _paths_problem(paths: Sequence[str], of_ensemble: bool) -> str:
 
 
 def _belongs(path: str, of_ensemble: bool) -> bool:
-    """Whether there may be such a file: weights/<file> of a model; weights/<member>/<file> and ensemble/<file> of an ensemble."""
+    """Whether there may be such a file: weights/<file> of a model; weights/<member>/<file> and ensemble/<file> of an ensemble; graphs."""
     folder, *below = path.split("/")
+    if folder == ONNX:
+        return len(below) == 1 and path.endswith(".onnx")
     if not of_ensemble:
         return folder == WEIGHTS and len(below) == 1
     return (folder, len(below)) in ((WEIGHTS, 2), (ENSEMBLE, 1))
@@ -168,6 +172,7 @@ __all__ = [
     "MAX_FILES",
     "MAX_MANIFEST_BYTES",
     "NAME",
+    "ONNX",
     "PARTS",
     "READS_WITH",
     "SEAL",

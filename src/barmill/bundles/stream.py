@@ -55,6 +55,11 @@ class BundleStream:
         """Bars that have gone in, over all restarts."""
         return self._features.bars_seen
 
+    @property
+    def recent(self) -> npt.NDArray[np.float64]:
+        """A copy of the last rows of features that it remembers, float64 (rows, n_plan), the oldest first; NaN before there were as many."""
+        return self._recent.copy()
+
     def band_state(self) -> dict[str, Any] | None:
         """What an adaptive band has become by now, as plain JSON, exact: a stream that goes on with it says the same bits as this one.
 

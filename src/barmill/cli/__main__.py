@@ -14,6 +14,7 @@ from barmill.cli.exit_codes import INTERRUPTED, exit_code
 from barmill.cli.predict import predict
 from barmill.cli.prove import prove
 from barmill.cli.report import report
+from barmill.cli.serve import serve, serve_key
 from barmill.cli.train import train
 from barmill.cli.tune import tune
 from barmill.errors import BarmillError
@@ -57,6 +58,8 @@ app.command()(prove)
 app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
 app.command()(report)
+app.command()(serve)
+app.command()(serve_key)
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Bars that came from outside, checked before anything is computed from them: every refusal names the bar and the field."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 from barmill.bundles import Bundle
 from barmill.errors import nearest
 from barmill.features.columns import COLUMNS
-from barmill.market import Bars
+from barmill.market import Bar, Bars
 from barmill.market.calendar import Calendar
 from barmill.market.times import PLAUSIBLE_MS, utc_text
 from barmill.serving.answers import Float64Array, Int64Array, RawBars
@@ -36,6 +37,40 @@ def checked_bars(raw: RawBars, bundle: Bundle, settings: PlaneSettings, now_ms: 
     bars = Bars.from_columns(bundle.instrument, bundle.timeframe, raw.open_time, *columns, **further)
     note = _gaps(bars)
     return bars, (note,) if note else ()
+
+
+def check_fresh(raw: RawBars, bundle: Bundle, settings: PlaneSettings, now_ms: int) -> None:
+    """Raise Refusal where the last bar closed too long ago."""
+    if is_stale(int(raw.open_time[-1]), bundle, settings, now_ms):
+        found = f"the last bar, of {_when(raw.open_time[-1])}, closed more than {settings.max_bar_age_seconds:g} seconds ago"
+        raise Refusal("invalid", "stale_bars", f"bars[{len(raw.open_time) - 1}].open_time", found, expected="bars up to now")
+
+
+def check_bar(bar: Bar, bundle: Bundle, settings: PlaneSettings, now_ms: int) -> None:
+    """The same of one bar. Raises Refusal naming the field, as "bar.high"."""
+    _, open_, high, low, close, volume, extra = bar
+    further = tuple(extra.get(name, math.nan) for name in bundle.plan.sources)
+    ordered = 0 < low <= min(open_, close) and max(open_, close) <= high and volume >= 0  # false where one of them is NaN
+    if ordered and high + volume < math.inf and all(map(math.isfinite, further)) and _is_timely(bar.open_time, bundle, settings, now_ms):
+        return
+    values = np.array([bar[1:6]], dtype=np.float64)
+    given = {name: np.array([extra[name]], dtype=np.float64) for name in bundle.plan.sources if name in extra}
+    try:
+        checked_bars(RawBars(np.array([bar.open_time], dtype=np.int64), values, given), bundle, settings, now_ms)
+    except Refusal as refusal:
+        place = refusal.place.replace("bars[0]", "bar").replace("bars.", "bar.")
+        raise Refusal(refusal.kind, refusal.code, place, refusal.found, expected=refusal.expected, mend=refusal.mend) from None
+
+
+def is_stale(last_open_time: int, bundle: Bundle, settings: PlaneSettings, now_ms: int) -> bool:
+    """Whether a bar closed longer ago than the settings let a forecast of now be made from it."""
+    oldest = settings.max_bar_age_seconds
+    return oldest is not None and now_ms - last_open_time - bundle.timeframe.ms > 1000 * oldest
+
+
+def _is_timely(open_time: int, bundle: Bundle, settings: PlaneSettings, now_ms: int) -> bool:
+    closes_by = now_ms + 1000 * settings.future_seconds
+    return PLAUSIBLE_MS[0] <= open_time < PLAUSIBLE_MS[1] and open_time + bundle.timeframe.ms <= closes_by
 
 
 def _check_shapes(raw: RawBars, bundle: Bundle, settings: PlaneSettings) -> None:
@@ -101,10 +136,6 @@ def _check_times(times: Int64Array, bundle: Bundle, settings: PlaneSettings, now
     late = times + length > now_ms + int(1000 * settings.future_seconds)
     expected = f"bars that have closed by {utc_text(now_ms)}"
     _refuse_first(late, "bar_not_closed", "open_time", lambda row: f"the bar of {_when(times[row])} closes in the future", expected)
-    oldest = settings.max_bar_age_seconds
-    if oldest is not None and now_ms - int(times[-1]) - length > 1000 * oldest:
-        found = f"the last bar, of {_when(times[-1])}, closed more than {oldest:g} seconds ago"
-        raise Refusal("invalid", "stale_bars", f"bars[{len(times) - 1}].open_time", found, expected="bars up to now")
 
 
 def _refuse_first(bad: npt.NDArray[np.bool_], code: str, field: str, found: Callable[[int], str], expected: str) -> None:
@@ -131,4 +162,4 @@ def _gaps(bars: Bars) -> str:
     return f"{int(gaps[:, 2].sum())} bars are missing in {len(gaps)} gap{'s' if len(gaps) > 1 else ''}, the first from {_when(gaps[0, 0])}"
 
 
-__all__ = ["FIELDS", "checked_bars"]
+__all__ = ["FIELDS", "check_bar", "check_fresh", "checked_bars", "is_stale"]

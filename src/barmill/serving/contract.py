@@ -1,6 +1,6 @@
 """What a protocol may ask of the plane. All methods may be called from any thread, and none waits for the network."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -39,22 +39,34 @@ class Readiness(NamedTuple):
 
 
 class StreamBook(Protocol):
-    """Who keeps named streams. Every stream has a lock of its own; a bar that cannot follow is a `Refusal`, and changes nothing.
+    """Who keeps named streams. Each has a lock of its own; a bar that cannot follow is a `Refusal`, and changes nothing.
 
-    Whatever the model raises of a bar that was taken comes out as it is: the plane then answers with somebody else. `pin` is the version
-    that was asked for by name, "" where none was.
+    Whatever the model raises of a bar that was taken comes out as it is: somebody else answers then. `version` is as it was asked for,
+    `deadline` on the plane's clock: a stream that is busy until then is not waited for any longer.
     """
 
-    def push(self, served: Served, stream: str, bar: Bar, pin: str = "") -> Answer: ...
+    def version_of(self, model: str, stream: str, asked: str | None) -> str | None:
+        """The version to lease for a stream: the one by whose name it began, else `asked`."""
+        ...
 
-    def extend(self, served: Served, stream: str, bars: Bars, pin: str = "") -> Answer: ...
+    def push(self, served: Served, stream: str, bar: Bar, *, version: str | None = None, deadline: float = ...) -> Answer: ...
 
-    def status(self, served: Served, stream: str) -> StreamStatus: ...
+    def extend(self, served: Served, stream: str, bars: Bars, *, version: str | None = None, deadline: float = ...) -> Answer: ...
 
-    def drop(self, served: Served, stream: str) -> StreamStatus: ...
+    def recent(self, model: str, stream: str) -> Float64Array | None:
+        """A copy of the last rows of its features, float64 (rows, n_plan), the oldest first; None where it is busy or not there."""
+        ...
+
+    def status(self, served: Served, stream: str, *, deadline: float = ...) -> StreamStatus: ...
+
+    def drop(self, served: Served, stream: str, *, deadline: float = ...) -> StreamStatus: ...
+
+    def adopt(self, served: Served, only: Callable[[str], bool] | None = None) -> int:
+        """Take the streams of a model that are pinned to no version on to `served`; `only` those of such names."""
+        ...
 
     def close(self) -> None:
-        """Write all of them down."""
+        """Take no more bars, and write everything down."""
         ...
 
 

@@ -67,7 +67,8 @@ class Chain:
         now = self._clock()
         if seconds <= 0:
             return self._not_answered(served, why, "timed_out", "no time was left for it")
-        if served.stuck >= self._settings.max_stuck or not served.breaker.allows(now):
+        open_ = not (question.lasting or served.breaker.allows(now))
+        if open_ or served.stuck >= self._settings.max_stuck:
             return self._not_answered(served, why, "breaker_open", "it failed too often of late")
         in_range = True
         try:
@@ -76,7 +77,7 @@ class Chain:
             outputs = asked.bundle.outputs
             columns = checked_columns(said.columns, outputs, said.n_rows, self._settings.max_expected_return, served.label)
         except Unsuitable as error:
-            return self._not_answered(served, why, "model_error", str(error))
+            return self._not_answered(served, why, error.reason, str(error))
         except Refusal as refusal:
             if first or refusal.kind == "unavailable":
                 raise
@@ -135,11 +136,12 @@ class Chain:
 
 
 def _answer(served: ServedModel, said: Said, *, source: Source, degraded: bool, reason: str) -> Answer:
+    name, version, number, digest = said.by or (served.name, served.version, served.number, served.digest)
     return Answer(
-        model=served.name,
-        version=served.version,
-        number=served.number,
-        digest=served.digest,
+        model=name,
+        version=version,
+        number=number,
+        digest=digest,
         columns=said.columns,
         open_time=said.open_time,
         known_at=said.known_at,
@@ -147,6 +149,7 @@ def _answer(served: ServedModel, said: Said, *, source: Source, degraded: bool, 
         degraded=degraded,
         reason=reason,
         notes=said.notes,
+        stream=said.stream,
     )
 
 

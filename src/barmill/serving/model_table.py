@@ -37,6 +37,11 @@ class Lease:
     def __init__(self, table: "ModelTable", entry: Entry) -> None:
         self._table, self._entry = table, entry
 
+    @property
+    def served(self) -> ServedModel:
+        """The version."""
+        return self._entry.served
+
     def __enter__(self) -> ServedModel:
         self._entry.leases.add(self)
         return self._entry.served
@@ -62,6 +67,8 @@ class ModelTable:
         self._now: Snapshot = MappingProxyType({})
         self._draining: tuple[tuple[str, Entry], ...] = ()
         self._lock = threading.RLock()
+        self._followers: list[Callable[[ServedModel], None]] = []
+        self._swapped: list[ServedModel] = []  # since the followers were told
 
     # reading
 
@@ -124,6 +131,10 @@ class ModelTable:
 
     # changing
 
+    def follow(self, follower: Callable[[ServedModel], None]) -> None:
+        """Call `follower` with each new champion, once it answers, on the thread that made it one."""
+        self._followers.append(follower)
+
     def announce(self, name: str, version: str, number: int, digest: str) -> None:
         """A version is being loaded: the index shows it, and a model without a champion is not ready."""
         self._note(VersionStatus(name, version, number, digest, "loading"))
@@ -160,9 +171,9 @@ class ModelTable:
             self._put(replace(routes, entries=entries, noted=_without(routes.noted, served.number)))
             if before is not None and before is not entries[served.number]:
                 self._retire(served.name, before)
-            if champion:
-                return self.set_champion(served.name, served.number, across_majors=False)
-            return routes.champion == served.number
+            is_champion = self._set_champion(served, False) if champion else routes.champion == served.number
+        self._tell_followers()
+        return is_champion
 
     def set_champion(self, name: str, number: int, *, across_majors: bool = True) -> bool:
         """Let a version that is served answer whoever names none.
@@ -172,17 +183,9 @@ class ModelTable:
         Returns whether it is the champion now. Raises Refusal where it is not served.
         """
         with self._lock:
-            routes = self.routes(name)
-            entry = routes.find(str(number))
-            served, major = entry.served, precedence(entry.served.version).major
-            if not across_majors and routes.major not in (None, major):
-                self._telemetry.event(
-                    "champion_keeps_major", "warning", model=name, version=served.version, number=number, major=routes.major
-                )
-                return False
-            if routes.champion != number:
-                self._put(replace(routes, champion=number))
-            return True
+            is_champion = self._set_champion(self.routes(name).find(str(number)).served, across_majors)
+        self._tell_followers()
+        return is_champion
 
     def assign(self, name: str, alias: Alias, version: str | None, share: float = 1.0) -> None:
         """Give an alias to a version, or take it away with None.
@@ -247,6 +250,24 @@ class ModelTable:
                 self._telemetry.event("released", "warning" if entry.leases else "info", leases=len(entry.leases), **fields)
             self._draining = tuple(kept)
 
+    def _set_champion(self, served: ServedModel, across_majors: bool) -> bool:
+        routes = self.routes(served.name)
+        if not across_majors and routes.major not in (None, precedence(served.version).major):
+            told = {"model": served.name, "version": served.version, "number": served.number, "major": routes.major}
+            self._telemetry.event("champion_keeps_major", "warning", **told)
+            return False
+        if routes.champion != served.number:
+            self._put(replace(routes, champion=served.number))
+        return True
+
+    def _tell_followers(self) -> None:
+        """Outside the lock: a follower may take its time, or ask the table."""
+        with self._lock:
+            swapped, self._swapped = self._swapped, []
+        for served in swapped:
+            for follower in self._followers:
+                follower(served)
+
     def _retire(self, name: str, entry: Entry) -> None:
         entry.retired_at = self._clock()
         self._draining = (*self._draining, (name, entry))
@@ -265,6 +286,7 @@ class ModelTable:
         self._now = MappingProxyType({**_without(self._now, routes.name), **there})
         champion = routes.champion_entry
         if champion is not None and (before is None or before.champion_entry is not champion):
+            self._swapped.append(champion.served)
             self._telemetry.swapped(routes.name, champion.served.version, champion.served.number, champion.served.digest)
 
 

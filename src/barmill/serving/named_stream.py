@@ -52,6 +52,11 @@ class NamedStream:
         """Open time of the last bar that was taken, UTC ms."""
         return self._stream.last_open_time
 
+    @property
+    def recent(self) -> Float64Array:
+        """A copy of the last rows of its features, float64 (rows, n_plan), the oldest first."""
+        return self._stream.recent
+
     def status(self, *, stale: bool = False) -> StreamStatus:
         """Where it stands. stale : no bar came for long; said of a stream that would else be live."""
         seen = self._stream.bars_seen

@@ -1,19 +1,26 @@
 """What is asked, in a form that any version can be asked it: rows of features, or bars."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from barmill.errors import ForecastError, InputError
 from barmill.market import Bars
-from barmill.serving.answers import Float64Array, Int64Array
+from barmill.serving.answers import Float64Array, Int64Array, StreamStatus
 from barmill.serving.refusals import Refusal
 from barmill.serving.served import ServedModel
 
 
 class Unsuitable(Exception):
-    """A version cannot be asked this; its message says why."""
+    """A version has no answer to this, and that is nothing against it; the message says why.
+
+    reason : as in `Answer.reason`
+    """
+
+    def __init__(self, message: str, reason: str = "model_error") -> None:
+        self.reason = reason
+        super().__init__(message)
 
 
 class ModelFailed(Exception):
@@ -37,6 +44,8 @@ class Said(NamedTuple):
     open_time, known_at : int64 (n,), None for rows of features
     notes : what the asker ought to know
     in_range : no feature lay far outside the range of training, so that a failure is the model's own
+    stream : where the stream stands, for a bar of one
+    by : name, version, number and digest of who says it, where that is another than was asked: a stream repeats what was said before
     """
 
     columns: Any
@@ -45,14 +54,25 @@ class Said(NamedTuple):
     known_at: Int64Array | None = None
     notes: tuple[str, ...] = ()
     in_range: bool = True
+    stream: StreamStatus | None = None
+    by: tuple[str, str, int, str] | None = None
 
 
 class Question(Protocol):
-    """Asked on any thread, of one version after another. Holds nothing that changes."""
+    """Asked on any thread, of one version after another."""
 
     @property
     def light(self) -> bool:
         """Whether it takes about what one row of the model takes, so that a fast model may be asked at once."""
+        ...
+
+    @property
+    def lasting(self) -> bool:
+        """Whether asking it leaves something behind, so that it is asked even of a version that failed of late."""
+        ...
+
+    def aside(self) -> "Question | None":
+        """The same question to ask later, of another version, when the asker may have written over what was given; None for none."""
         ...
 
     def ask(self, served: ServedModel) -> Said:
@@ -80,6 +100,13 @@ class OfFeatures:
     @property
     def light(self) -> bool:
         return len(self.values) == 1
+
+    @property
+    def lasting(self) -> bool:
+        return False
+
+    def aside(self) -> "OfFeatures":
+        return replace(self, values=self.values.copy())
 
     def ask(self, served: ServedModel) -> Said:
         schema = served.schema
@@ -122,6 +149,13 @@ class OfBars:
     def light(self) -> bool:
         return False
 
+    @property
+    def lasting(self) -> bool:
+        return False
+
+    def aside(self) -> "OfBars":
+        return self
+
     def ask(self, served: ServedModel) -> Said:
         bundle, bars = served.bundle, self.bars
         if lacking := bundle.plan.missing(bars.frame.columns):
@@ -129,9 +163,11 @@ class OfBars:
         try:
             bundle.check_bars(bars)
             table, closed = bundle.plan.compute(bars), bundle.pipeline.closed(bars)
+            ready = np.flatnonzero(bundle.pipeline.ready(table.ready, closed))
         except InputError as error:
             raise Refusal("invalid", "bad_bars", "bars", str(error)) from error
-        ready = np.flatnonzero(bundle.pipeline.ready(table.ready, closed))
+        except Exception as error:  # kernels and calendars raise errors of their own
+            raise ModelFailed(error, in_range=False) from error
         if not ready.size:
             raise _too_short(served, len(bars))
         rows = ready[-self.last :]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from barmill.errors import BarmillError, BundleError, StorageError
 from barmill.market import Bar, Bars, Calendar
-from barmill.serving.answers import Answer, StreamStatus
+from barmill.serving.answers import Answer, Float64Array, StreamStatus
 from barmill.serving.contract import Served
 from barmill.serving.named_stream import NamedStream
 from barmill.serving.refusals import Refusal
@@ -112,6 +112,16 @@ class Streams:
         """Where a stream stands. Raises Refusal "not_found" for one that was never begun, or was dropped."""
         with self._held(served, stream, deadline) as (kept, own):
             return own.status(stale=self._is_stale(kept, own))
+
+    def recent(self, model: str, stream: str) -> Float64Array | None:
+        """A copy of the last rows of a stream's features, float64 (rows, n_plan), the oldest first; None where it is busy or not in memory."""
+        kept = self._kept.get((model, stream))
+        if kept is None or not kept.lock.acquire(blocking=False):
+            return None
+        try:
+            return None if kept.stream is None else kept.stream.recent
+        finally:
+            kept.lock.release()
 
     def drop(self, served: Served, stream: str, *, deadline: float = float("inf")) -> StreamStatus:
         """Forget a stream and its snapshot; its last status comes back. Raises Refusal "not_found"."""

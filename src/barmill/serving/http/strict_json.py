@@ -1,0 +1,141 @@
+"""JSON of strangers: checked for depth, encoding and keys that come twice, and decoded into typed values.
+
+A key that comes twice is found without a second parse in the usual case: outside of strings each key has one colon, so a body with as
+many colons as its decoded value has keys names none twice. Only where the counts differ (a colon in a string, or a key twice) is it
+parsed again, by the standard library, which shows every pair.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+
+from barmill.serving.refusals import Refusal
+
+MAX_DEPTH = 32
+
+Decoded = TypeVar("Decoded")
+
+_PATH = re.compile(r" - at `(key in )?\$?(?P<path>[^`]*)`$")
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # in and out, as int8
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[{]}")
+
+
+class StrictJson(Generic[Decoded]):
+    """Decodes bodies into one type.
+
+    Parameters
+    ----------
+    type : what msgspec decodes into
+    keys : how many keys of objects there are in a decoded value
+    max_depth : arrays and objects in one another
+    """
+
+    def __init__(self, type: Any, keys: Callable[[Decoded], int], max_depth: int = MAX_DEPTH) -> None:
+        self._decode: Callable[[bytes], Decoded] = msgspec.json.Decoder(type).decode
+        self._keys = keys
+        self._max_depth = max_depth
+
+    def decode(self, body: bytes) -> Decoded:
+        """`body` as the type. Raises Refusal: malformed for what is no JSON, invalid for JSON that says something else."""
+        if body.count(b"[") + body.count(b"{") > self._max_depth:
+            check_depth(body, self._max_depth)
+        try:
+            decoded = self._decode(body)
+        except msgspec.ValidationError as error:
+            raise _refused(error, body) from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refusal("malformed", "malformed_json", "body", _told(error), mend="Send JSON as RFC 8259 has it, in UTF-8.") from error
+        if body.count(b":") != self._keys(decoded):
+            parse_whole(body)
+        if not body.isascii():
+            _check_utf8(body)
+        return decoded
+
+
+def check_depth(body: bytes, most: int) -> None:
+    """Raise Refusal if arrays and objects of `body` lie deeper in one another than `most`, from one scan that builds nothing."""
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+    seen = np.frombuffer(bare, dtype=np.uint8)
+    in_string = np.bitwise_and(np.cumsum(seen == ord('"'), dtype=np.int32), 1).astype(bool)
+    steps = np.frombuffer(seen[~in_string].tobytes().translate(_STEPS, _NO_BRACKETS), dtype=np.int8)
+    depth = int(np.cumsum(steps, dtype=np.int32).max(initial=0))
+    if depth > most:
+        raise Refusal("malformed", "too_deep", "body", f"objects and arrays lie {depth} deep in one another", expected=f"at most {most}")
+
+
+def parse_whole(body: bytes) -> Any:
+    """`body` parsed by the standard library. Raises Refusal (malformed) for a key that comes twice, or a number that is none."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise Refusal("malformed", "duplicate_key", _shown(twice), "comes twice in one object", mend="Say it once.")
+        return found
+
+    try:
+        return json.loads(body, object_pairs_hook=unique, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Refusal("malformed", "malformed_json", "body", "is no JSON", mend="Send JSON as RFC 8259 has it, in UTF-8.") from error
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(word)
+
+
+def _check_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise Refusal("malformed", "not_utf8", "body", f"byte {error.start} is no UTF-8", mend="Send JSON in UTF-8.") from error
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} of a string is no UTF-8"
+    return "is too deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _refused(error: msgspec.ValidationError, body: bytes) -> Refusal:
+    """What msgspec found, with the path in our words: `$.bars[3]` is `bars[3]`, and `[...]` is the key that it does not say."""
+    text = str(error)
+    found = _PATH.search(text)
+    message = _PATH.sub("", text)
+    if message == "Number out of range":
+        place = _place(found, body, float)
+        return Refusal("malformed", "number_out_of_range", place, "is no number that 64 bits hold", expected="a finite one")
+    parse_whole(body)  # a key twice, or a number that is none further on, is malformed before it is invalid
+    place = _place(found, body, None)
+    message = message[:1].lower() + message[1:]
+    return Refusal("invalid", "invalid_body", place, message, mend="/v1/models/NAME/schema says what the model takes.")
+
+
+def _place(found: "re.Match[str] | None", body: bytes, of: type | None) -> str:
+    path = found["path"].lstrip(".") if found else ""
+    if path.endswith("[...]"):
+        path = _named(path, body) if of is None else path.removesuffix("[...]")
+    return path or "body"
+
+
+def _named(path: str, body: bytes) -> str:
+    """`features[...]` with the first key whose value is no number."""
+    outer = path.removesuffix("[...]")
+    inner: Any = json.loads(body)
+    for step in re.findall(r"[^.\[\]]+", outer):
+        inner = inner[int(step)] if isinstance(inner, list) else inner[step]
+    if not isinstance(inner, dict):
+        return outer
+    bad = [name for name, value in inner.items() if isinstance(value, bool) or not isinstance(value, int | float)]
+    return f"{outer}.{_shown(bad[0])}".lstrip(".") if bad else outer
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 80 else name[:77] + "..."
+
+
+__all__ = ["MAX_DEPTH", "StrictJson", "check_depth", "parse_whole"]

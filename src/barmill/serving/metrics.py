@@ -1,0 +1,183 @@
+"""Prometheus metrics of what the plane tells, under the names that its users know. Every label is one that we chose.
+
+No name that a stranger sent becomes a label: models and versions are told by the plane once they were found, codes are our own. So a
+million unknown names add no series.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from barmill.serving.answers import Answer
+from barmill.serving.telemetry import Silent
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (25e-6, 50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_PROBABILITY = tuple(round(0.05 * step, 2) for step in range(1, 20))
+_RETURN = (-0.02, -0.01, -5e-3, -2e-3, -1e-3, -5e-4, -2e-4, -1e-4, 0.0, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02)
+_APART = (1e-6, 1e-4, 1e-3, 1e-2, 0.02, 0.05, 0.1, 0.2, 0.5)
+_MOST_ROWS = 64  # of one answer go into the histograms; a batch of thousands must not hold the loop
+
+_REASON = {"overloaded": "REJECTED", "too_many_requests": "REJECTED", "timed_out": "CANCELED", "cancelled": "CANCELED", "failed": "BACKEND"}
+
+
+class _OfVersion(NamedTuple):
+    """What one version counts with, looked up once."""
+
+    ok: Any
+    degraded: Any
+    warming: Any
+    rows: Any
+    seconds: Any
+    p_up: Any
+    expected: Any
+    triton: tuple[Any, ...]
+
+
+class Metrics(Silent):
+    """Counts what happens. Safe to call from any thread; a request costs a few microseconds.
+
+    Parameters
+    ----------
+    worker : str, number of this process among several, which every series then carries as a label; empty for one process
+    compat : "triton" adds Triton's names for the same figures, so that boards made for it work
+    """
+
+    def __init__(self, worker: str = "", compat: Literal["", "triton"] = "") -> None:
+        self._worker = worker
+        self._registry = CollectorRegistry(auto_describe=True)
+        self._versions: dict[tuple[str, str], _OfVersion] = {}
+        self._champions: dict[str, tuple[str, ...]] = {}
+        self._triton = compat == "triton"
+        of_version = ("model", "version")
+        self._requests = self._counter("barmill_inference_requests", "Requests by how they ended.", *of_version, "outcome")
+        self._seconds = self._histogram("barmill_inference_duration_seconds", "Time of an answer in the plane.", _SECONDS, *of_version)
+        self._rows = self._counter("barmill_inference_rows", "Forecasts given out.", *of_version)
+        self._refusals = self._counter("barmill_refusals", "Requests that were refused.", "model", "kind", "code")
+        self._refused_seconds = self._histogram("barmill_refusal_duration_seconds", "Time until a refusal.", _SECONDS)
+        self._fallbacks = self._counter("barmill_fallback", "Versions that did not answer, and the next was asked.", "model", "reason")
+        self._p_up = self._histogram("barmill_forecast_p_up", "Probabilities given out.", _PROBABILITY, *of_version)
+        self._expected = self._histogram("barmill_forecast_expected_return", "E_r given out, net log return.", _RETURN, *of_version)
+        self._shadows = self._histogram("barmill_shadow_p_up_difference", "How far a shadow was from what was answered.", _APART, "model")
+        self._info = self._gauge("barmill_model_info", "The version that answers as the champion.", "model", "version", "number", "digest")
+        self._loaded = self._gauge("barmill_model_loaded_timestamp_seconds", "When the champion began to answer.", "model")
+        self._events = self._counter("barmill_events", "What else happened, by name.", "event", "level")
+        self._gauges = {
+            "pending_requests": self._gauge("barmill_inference_pending_requests", "Requests that are being answered."),
+            "streams": self._gauge("barmill_streams", "Named streams.", "model"),
+            "stream_lag_seconds": self._gauge("barmill_stream_lag_seconds", "How far the slowest stream is behind the clock.", "model"),
+            "store_queue": self._gauge("barmill_store_queue", "Writes that wait for the feature store."),
+            "store_dropped": self._gauge("barmill_store_dropped", "Writes that the feature store never got."),
+        }
+        if self._triton:
+            self._nv_success = self._counter("nv_inference_request_success", "Requests that were answered.", *of_version)
+            self._nv_failure = self._counter("nv_inference_request_failure", "Requests that were not.", "model", "reason")
+            self._nv_count = self._counter("nv_inference_count", "Inferences, rows of a batch each for itself.", *of_version)
+            self._nv_us = self._counter("nv_inference_request_duration_us", "Summed time of requests.", *of_version)
+
+    def answered(self, answer: Answer, seconds: float) -> None:
+        of = self._versions.get((answer.model, answer.version)) or self._of(answer.model, answer.version)
+        n_rows = len(answer)
+        (of.degraded if answer.degraded else of.ok if n_rows else of.warming).inc()
+        of.seconds.observe(seconds)
+        if n_rows == 0:
+            return
+        of.rows.inc(n_rows)
+        for histogram, name in ((of.p_up, "p_up"), (of.expected, "E_r")):
+            values = answer.columns.get(name)
+            if values is not None:
+                for value in values[:_MOST_ROWS].tolist():
+                    histogram.observe(value)
+        if of.triton:
+            success, count, us = of.triton
+            success.inc()
+            count.inc(n_rows)
+            us.inc(1e6 * seconds)
+
+    def refused(self, model: str, kind: str, code: str, seconds: float) -> None:
+        self._refusals.labels(model, kind, code).inc()
+        self._refused_seconds.observe(seconds)
+        if self._triton:
+            self._nv_failure.labels(model, _REASON.get(code, "OTHER")).inc()
+
+    def fell_back(self, model: str, version: str, reason: str) -> None:
+        self._fallbacks.labels(model, reason).inc()
+
+    def shadowed(self, model: str, primary: Answer, shadow: Answer) -> None:
+        ours, theirs = primary.columns.get("p_up"), shadow.columns.get("p_up")
+        if ours is not None and theirs is not None and ours.shape == theirs.shape:
+            for apart in np.abs(ours - theirs)[:_MOST_ROWS].tolist():
+                self._shadows.labels(model).observe(apart)
+
+    def swapped(self, model: str, version: str, number: int, digest: str) -> None:
+        before = self._champions.pop(model, None)
+        if before is not None:
+            self._info.remove(*before)
+        self._champions[model] = (model, version, str(number), digest)
+        self._info.labels(*self._champions[model]).set(1)
+        self._loaded.labels(model).set_to_current_time()
+
+    def event(self, name: str, level: str = "info", **fields: Any) -> None:
+        self._events.labels(name, level).inc()
+
+    def gauge(self, name: str, value: float, labels: Mapping[str, str]) -> None:
+        known = self._gauges.get(name)
+        if known is not None:
+            (known.labels(**labels) if labels else known).set(value)
+
+    def render(self) -> bytes:
+        """All series as Prometheus reads them, in the text format."""
+        page = generate_latest(self._registry)
+        return _labelled(page, self._worker) if self._worker else page
+
+    def _of(self, model: str, version: str) -> _OfVersion:
+        ok, degraded, warming = (self._requests.labels(model, version, outcome) for outcome in ("ok", "degraded", "warming"))
+        rows, *histograms = (one.labels(model, version) for one in (self._rows, self._seconds, self._p_up, self._expected))
+        seconds, p_up, expected = histograms
+        triton = tuple(one.labels(model, version) for one in (self._nv_success, self._nv_count, self._nv_us)) if self._triton else ()
+        found = _OfVersion(ok, degraded, warming, rows, seconds, p_up, expected, triton)
+        return self._versions.setdefault((model, version), found)
+
+    def _counter(self, name: str, said: str, *labels: str) -> Counter:
+        return Counter(name, said, labels, registry=self._registry)
+
+    def _gauge(self, name: str, said: str, *labels: str) -> Gauge:
+        return Gauge(name, said, labels, registry=self._registry)
+
+    def _histogram(self, name: str, said: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(name, said, labels, buckets=buckets, registry=self._registry)
+
+
+def merged(pages: Sequence[bytes]) -> bytes:
+    """The pages of several workers as one, each family of series once, in the order of the first page that has it."""
+    families: dict[bytes, list[bytes]] = {}
+    for page in pages:
+        family: list[bytes] = []
+        for line in page.splitlines():
+            if line.startswith(b"# HELP "):
+                family = families.setdefault(line.split(b" ", 3)[2], [])
+                if not family:
+                    family.append(line)
+            elif not line.startswith(b"#") or line not in family:
+                family.append(line)
+    return b"\n".join(line for family in families.values() for line in family) + b"\n"
+
+
+def _labelled(page: bytes, worker: str) -> bytes:
+    """The page with the label `worker` in every series."""
+    label = f'worker="{worker}"'.encode()
+    return b"\n".join(line if line.startswith(b"#") or not line else _with(line, label) for line in page.splitlines()) + b"\n"
+
+
+def _with(line: bytes, label: bytes) -> bytes:
+    name, brace, rest = line.partition(b"{")
+    if brace:
+        return name + b"{" + label + b"," + rest
+    name, _, value = line.partition(b" ")
+    return name + b"{" + label + b"} " + value
+
+
+__all__ = ["CONTENT_TYPE", "Metrics", "merged"]

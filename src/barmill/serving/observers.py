@@ -1,0 +1,57 @@
+"""Several that watch, as one."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from barmill.serving.answers import Answer
+from barmill.serving.telemetry import Telemetry
+
+
+class Observers:
+    """Tells each of several what it is told."""
+
+    def __init__(self, observers: Sequence[Telemetry]) -> None:
+        self._observers = tuple(observers)
+
+    def answered(self, answer: Answer, seconds: float) -> None:
+        for one in self._observers:
+            one.answered(answer, seconds)
+
+    def refused(self, model: str, kind: str, code: str, seconds: float) -> None:
+        for one in self._observers:
+            one.refused(model, kind, code, seconds)
+
+    def fell_back(self, model: str, version: str, reason: str) -> None:
+        for one in self._observers:
+            one.fell_back(model, version, reason)
+
+    def shadowed(self, model: str, primary: Answer, shadow: Answer) -> None:
+        for one in self._observers:
+            one.shadowed(model, primary, shadow)
+
+    def swapped(self, model: str, version: str, number: int, digest: str) -> None:
+        for one in self._observers:
+            one.swapped(model, version, number, digest)
+
+    def event(self, name: str, level: str = "info", **fields: Any) -> None:
+        for one in self._observers:
+            one.event(name, level, **fields)
+
+    def gauge(self, name: str, value: float, labels: Mapping[str, str]) -> None:
+        for one in self._observers:
+            one.gauge(name, value, labels)
+
+    def span(self, name: str, **attributes: Any) -> AbstractContextManager[Any]:
+        return _spans(self._observers, name, attributes)
+
+
+@contextmanager
+def _spans(observers: Sequence[Telemetry], name: str, attributes: Mapping[str, Any]) -> Generator[None]:
+    with ExitStack() as stack:
+        for one in observers:
+            stack.enter_context(one.span(name, **attributes))
+        yield
+
+
+__all__ = ["Observers"]
