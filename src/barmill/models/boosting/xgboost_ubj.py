@@ -41,11 +41,8 @@ def _grown(learner: Mapping[str, Any]) -> Grown:
     sizes = np.array([_size(tree) for tree in trees])
     roots = np.cumsum(sizes) - sizes
     first = np.repeat(roots, sizes)
-    left, right = (
-        np.concatenate([np.asarray(tree[side], dtype=np.int64) for tree in trees]) for side in ("left_children", "right_children")
-    )
-    conditions = np.concatenate([np.asarray(tree["split_conditions"], dtype=np.float32) for tree in trees])
-    feature = np.concatenate([np.asarray(tree["split_indices"], dtype=np.int64) for tree in trees])
+    left, right, feature = (_joined(trees, name, np.int64) for name in ("left_children", "right_children", "split_indices"))
+    conditions = _joined(trees, "split_conditions", np.float32)
     if (feature < 0).any() or (left >= np.repeat(sizes, sizes)).any() or (right >= np.repeat(sizes, sizes)).any():
         raise ValueError("a tree whose branches lead nowhere")
     is_leaf = left < 0
