@@ -65,6 +65,14 @@ def test_the_bundle_forecasts_what_was_judged(run):
         assert again.equals(kept.select(again.columns))
 
 
+def test_each_bundle_tells_what_is_true_of_its_training_labels_as_a_whole(run):
+    for place in run.bundle_paths.values():
+        prior = json.loads((place / "reference_profile.json").read_text())["prior"]
+        assert set(json.loads((place / "manifest.json").read_text())["model"]["outputs"]) <= set(prior)
+        assert 0.2 < prior["p_up"] < 0.8
+        assert prior["q05"] < prior["q50"] < prior["q95"]
+
+
 def test_outputs_are_those_that_were_asked_for(run):
     classes = run.judgement["classes"]
     down = ["p_down"] if classes == 3 else []

@@ -26,17 +26,28 @@ def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monke
     monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
 
 
+def _loaded(name: str) -> ModuleType:
+    """A module of tests/bundles, under a name that tests of other folders share."""
+    shared = f"barmill_{name}"
+    if shared not in sys.modules:
+        spec = importlib.util.spec_from_file_location(shared, Path(__file__).parents[1] / "bundles" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[shared] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[shared])
+    return sys.modules[shared]
+
+
 @pytest.fixture(scope="session")
 def making() -> ModuleType:
     """The module tests/bundles/making.py: bars, and the contents and files of small bundles."""
-    name = "barmill_making"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "bundles" / "making.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    return _loaded("making")
+
+
+@pytest.fixture(scope="session")
+def making_ensembles() -> ModuleType:
+    """The module tests/bundles/making_ensembles.py."""
+    return _loaded("making_ensembles")
 
 
 @pytest.fixture(scope="session")

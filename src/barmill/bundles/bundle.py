@@ -68,7 +68,11 @@ class Bundle:
         BundleCorruption naming each file that differs; BundleVersionError for a newer format; SchemaError if its features are not
         those that this version computes; BundleError if the first load failed, or the golden samples come out differently.
         """
-        verified = read_bundle(Path(path))
+        return cls.admit(read_bundle(Path(path)))
+
+    @classmethod
+    def admit(cls, verified: VerifiedFiles) -> "Bundle":
+        """Load and replay files that were verified, as `load` does: first in a child process, where this machine has not seen them."""
         refused = pass_first_load(verified)
         bundle = cls.from_verified(verified)
         if refused:
@@ -77,7 +81,7 @@ class Bundle:
 
     @classmethod
     def from_verified(cls, verified: VerifiedFiles) -> "Bundle":
-        """Parse and replay, in this process, files that were verified; `load` is what others use."""
+        """Parse and replay, in this process, files that were verified; `load` and `admit` are what others use."""
         files, manifest, place = verified.files, verified.manifest, str(verified.folder)
         plan = read_plan(files, manifest.schema_hash, place)
         instrument = read_instrument(files, place)

@@ -134,12 +134,14 @@ class ForecastPipeline:
         return history_bars(features, self.window, base)
 
     @cached_property
-    def _input_columns(self) -> npt.NDArray[np.int64]:
+    def input_columns(self) -> npt.NDArray[np.int64]:
+        """Of each input, its column among the plan's features; int64 (n_inputs,)."""
         return np.array([self.names.index(name) for name in self.input_names], dtype=np.int64)
 
     @cached_property
-    def _input_scaler(self) -> RobustScaler:
-        columns = self._input_columns
+    def input_scaler(self) -> RobustScaler:
+        """The scaler of the inputs alone, for a model that sees features."""
+        columns = self.input_columns
         assert isinstance(self.scaler, RobustScaler)
         return replace(self.scaler, names=self.input_names, center=self.scaler.center[columns], scale=self.scaler.scale[columns])
 
@@ -156,7 +158,7 @@ class ForecastPipeline:
         for start in range(0, n_rows, _ROWS_AT_ONCE):
             part = slice(start, min(start + _ROWS_AT_ONCE, n_rows))
             seen = values[part] if rows is None else values[rows[part]]
-            inputs[part] = self._input_scaler.transform(np.ascontiguousarray(seen[:, self._input_columns]))
+            inputs[part] = self.input_scaler.transform(np.ascontiguousarray(seen[:, self.input_columns]))
         return inputs
 
     def scale(self, values: Float64Array, rows: Rows | None = None) -> Float64Array:

@@ -11,6 +11,7 @@ from barmill.cli.backtest import backtest
 from barmill.cli.compare import compare
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
+from barmill.cli.parity import parity
 from barmill.cli.predict import predict
 from barmill.cli.prove import prove
 from barmill.cli.report import report
@@ -52,6 +53,7 @@ app.command()(audit)
 app.command()(train)
 app.command()(tune)
 app.command()(compare)
+app.command()(parity)
 app.command()(predict)
 app.command()(backtest)
 app.command()(prove)

@@ -55,6 +55,18 @@ def _report_lines(report: "VerifyReport") -> list[str]:
     return [*lines, "", *(f"error: {line}" for line in problems), f"{'good' if report.ok else 'BAD'}: {report.folder}"]
 
 
+@app.command(epilog="Example: barmill bundle promote models/lightgbm 3")
+def promote(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, which holds its versions.")],
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The version to make current: its folder's number.", min=1)],
+) -> None:
+    """Make a version the current one, after every byte of it was checked: how a roll-out is ended, and how it is taken back."""
+    from barmill.bundles import promote as promote_version
+
+    digest = promote_version(model, number)
+    print(f"current  {model / str(number)} ({digest[:12]})")
+
+
 @app.command(epilog="Example: barmill bundle show runs/quickstart/bundle/lightgbm")
 def show(
     bundle: Place,

@@ -114,7 +114,7 @@ class Streams:
             return own.status(stale=self._is_stale(kept, own))
 
     def recent(self, model: str, stream: str) -> Float64Array | None:
-        """A copy of the last rows of a stream's features, float64 (rows, n_plan), the oldest first; None where it is busy or not in memory."""
+        """A copy of the last rows of its features, float64 (rows, n_plan), the oldest first; None where it is busy or not in memory."""
         kept = self._kept.get((model, stream))
         if kept is None or not kept.lock.acquire(blocking=False):
             return None

@@ -5,6 +5,7 @@ from typing import Self
 
 from barmill.models.boosting.boosted import check_boosters, raw_of_trees
 from barmill.models.boosting.symmetric_trees import SymmetricTrees
+from barmill.models.boosting.trees_row import TreesRow
 from barmill.models.contract import RawForecast, View
 
 
@@ -24,6 +25,10 @@ class CatBoostForecaster:
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); and the expected z, where it was learned."""
         return raw_of_trees("model 'catboost'", self.up, self.returns, view)
+
+    def one_row(self) -> TreesRow:
+        """Itself, with memory for one row."""
+        return TreesRow(self.up, self.returns)
 
     @property
     def boosters(self) -> tuple[SymmetricTrees, ...]:

@@ -10,6 +10,7 @@ from typing import Self
 from barmill.models.boosting.boosted import check_boosters, raw_of_trees
 from barmill.models.boosting.flat_trees import FlatTrees
 from barmill.models.boosting.lightgbm_text import read_lightgbm
+from barmill.models.boosting.trees_row import TreesRow
 from barmill.models.boosting.xgboost_ubj import read_xgboost
 from barmill.models.contract import RawForecast, View
 
@@ -30,6 +31,10 @@ class LightGBMForecaster:
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); and the expected z, where it was learned."""
         return raw_of_trees("model 'lightgbm'", self.up, self.returns, view)
+
+    def one_row(self) -> TreesRow:
+        """Itself, with memory for one row."""
+        return TreesRow(self.up, self.returns)
 
     @property
     def boosters(self) -> tuple[FlatTrees, ...]:
@@ -53,6 +58,10 @@ class XGBoostForecaster:
     def raw(self, view: View) -> RawForecast:
         """Log-odds of up (n,), or three scores a row (n, 3); and the expected z, where it was learned."""
         return raw_of_trees("model 'xgboost'", self.up, self.returns, view)
+
+    def one_row(self) -> TreesRow:
+        """Itself, with memory for one row."""
+        return TreesRow(self.up, self.returns)
 
     @property
     def boosters(self) -> tuple[FlatTrees, ...]:

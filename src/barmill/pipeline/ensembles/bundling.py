@@ -18,6 +18,7 @@ from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.model_card import ensemble_card
 from barmill.pipeline.model_fit import columns_of
 from barmill.pipeline.recipe import ModelEntry
+from barmill.pipeline.unconditional import unconditional
 from barmill.pipeline.workspace import Workspace
 from barmill.uncertainty import ResidualQuantiles, read_calibrator
 
@@ -26,6 +27,8 @@ def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> d
     """Assemble and publish the bundle; returns its place in the run folder and its digest."""
     recipe, calibrated = job.recipe, workspace.path(job.stages["calibrate"].stage)
     bars, plan = load_bars(workspace.path(job.stages["bars"].stage)), data.plan
+    band = served(read_band_of(calibrated), recipe.labels, data, bars)
+    prior = unconditional(data.labels, data.positions["train"], recipe.labels.classes, band)
     selection, train = read_json(calibrated / "selection.json"), data.labels.t0[data.positions["train"]]
     evidence = read_json(workspace.path(job.stages["evidence"].stage) / "evidence.json")
     entries = recipe.members(job.ensemble)
@@ -46,10 +49,10 @@ def publish_ensemble(job: EnsembleJob, workspace: Workspace, data: Dataset) -> d
         calibration=read_calibrator(read_json(calibrated / "calibration.json")),
         quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
-        band=served(read_band_of(calibrated), recipe.labels, data, bars),
+        band=band,
         thresholds=read_json(calibrated / "thresholds.json"),
         metrics={"selection": selection, "dropped": [one.model_dump(mode="json") for one in job.ensemble.dropped]},
-        reference_profile=reference_profile(data.values, train, data.names),
+        reference_profile=reference_profile(data.values, train, data.names, prior),
         fingerprints=job.fingerprints,
         model_card=ensemble_card(job, bars, data, selection, evidence),
         provenance=[timed(record, bars) for record in read_json(calibrated / "provenance.json")],
