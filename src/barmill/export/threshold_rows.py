@@ -1,11 +1,19 @@
-"""Rows on which trees are hard to follow: on their thresholds, a float32 step to either side, and around 0."""
+"""The trees that a model asks, and rows on which they are hard to follow: on their thresholds, a float32 step aside, and around 0."""
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.models.boosting.flat_trees import FlatTrees
+from barmill.models.boosting.symmetric_trees import SymmetricTrees
+from barmill.models.contract import Forecaster
 
 _AROUND_ZERO = (0.0, -0.0, 1e-45, -1e-45, 1.1754944e-38, -1.1754944e-38, 1e-35, -1e-35)  # denormals, and what LightGBM takes for 0
+
+
+def trees_of(forecaster: Forecaster) -> tuple[FlatTrees, ...]:
+    """The boosters that a forecaster asks, each once, in the order in which it holds them; none of other models."""
+    asked: tuple[FlatTrees | SymmetricTrees, ...] = getattr(forecaster, "boosters", ())
+    return tuple(trees if isinstance(trees, FlatTrees) else trees.flat() for trees in dict.fromkeys(asked))
 
 
 def threshold_rows(trees: FlatTrees, n: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -38,4 +46,4 @@ def _beside(at: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.concatenate([at, np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(-np.inf)), zero])
 
 
-__all__ = ["threshold_rows"]
+__all__ = ["threshold_rows", "trees_of"]
