@@ -3,7 +3,8 @@
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -61,6 +62,45 @@ def files_of(making: ModuleType) -> Callable[..., dict[str, bytes]]:
         return assemble(replace(making.contents_of(model, seed=seed), version=version))
 
     return make
+
+
+@dataclass(frozen=True)
+class Stood:
+    """A version as a stream sees it, without a table."""
+
+    bundle: Bundle
+    number: int = 1
+    inline: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.bundle.manifest.name
+
+
+@pytest.fixture(scope="session")
+def stood(making: ModuleType, files_of: Callable[..., dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Stood]:
+    """A small bundle, loaded once a session: `stood("logistic", version="1.3.0", number=2)`."""
+
+    @cache
+    def make(model: str = "logistic", version: str = "1.2.3", seed: int = 7, number: int = 1) -> Stood:
+        folder = publish(files_of(model, version, seed), tmp_path_factory.mktemp("stood"), model)
+        return Stood(Bundle.from_verified(read_bundle(folder)), number)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small(stood: Callable[..., Stood]) -> Stood:
+    """A logistic model of two features of the base bars: what costs next to nothing, so that there may be thousands of its streams."""
+    plain = stood("logistic")
+    names = ("rsi_14", "realised_volatility_60")
+    plan, pipeline = plain.bundle.plan.only(names), plain.bundle.pipeline
+    places = [pipeline.names.index(name) for name in plan.names]
+    scaler = replace(pipeline.scaler, names=plan.names, center=pipeline.scaler.center[places], scale=pipeline.scaler.scale[places])
+    forecaster = copy(pipeline.forecaster)
+    forecaster._coefficients = forecaster._coefficients[:, places].copy()
+    pipeline = replace(pipeline, names=plan.names, input_names=plan.names, scaler=scaler, forecaster=forecaster)
+    return replace(plain, bundle=replace(plain.bundle, plan=plan, pipeline=pipeline, digest="5" * 64))
 
 
 @pytest.fixture
