@@ -28,13 +28,8 @@ def measured(folder: Path, calls: int, _progress: object) -> dict:
 def run(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setattr(benching, "bench_bundle", measured)
     (tmp_path / "metrics").mkdir()
-    judgement = {
-        "timeframe": "1m",
-        "data": {"calendar": "24/7"},
-        "models": [MODEL],
-        "experts": [{"name": "risk", "bundle": "bundle/risk/1"}],
-    }
-    (tmp_path / "metrics" / "judgement.json").write_text(json.dumps(judgement))
+    (tmp_path / "metrics" / "judgement.json").write_text(json.dumps({"models": [MODEL], "experts": experts}))
+    (tmp_path / "fingerprints.json").write_text("{}")
     return tmp_path
 
 

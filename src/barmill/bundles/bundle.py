@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,12 @@ from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
 from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.golden import GoldenBars, GoldenInputs, Replay, read_golden_bars, read_golden_inputs, replay
-from barmill.bundles.manifest import MANIFEST, ONNX, PARTS, SEAL, WEIGHTS, Manifest, seal_of
+from barmill.bundles.manifest import MANIFEST, NEIGHBOURS, ONNX, PARTS, SEAL, WEIGHTS, Manifest, seal_of
 from barmill.bundles.model_parts import FittedFiles, files_below
+from barmill.bundles.neighbours import Neighbours
 from barmill.bundles.part_json import read_part
 from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
+from barmill.bundles.pattern_columns import check_neighbours
 from barmill.bundles.seen_bars import SeenBars
 from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
@@ -92,7 +94,9 @@ class Bundle:
         if pipeline.columns != manifest.model.outputs:
             raise BundleCorruption(place, f"outputs {', '.join(manifest.model.outputs)}", expected=", ".join(pipeline.columns))
         result = replay(files[PARTS["golden"]], pipeline, plan, instrument, f"{place}/{PARTS['golden']}")
-        return cls(verified.folder, verified.digest, manifest, plan, instrument, pipeline, result, files)
+        bundle = cls(verified.folder, verified.digest, manifest, plan, instrument, pipeline, result, files)
+        check_neighbours(bundle.neighbours, pipeline, place)
+        return bundle
 
     @property
     def timeframe(self) -> Timeframe:
@@ -123,6 +127,12 @@ class Bundle:
         """The bars of its golden samples, with the history that warms them up, and what it said of the last of them."""
         place = f"{self.folder}/{PARTS['golden']}"
         return read_golden_bars(self._files[PARTS["golden"]], self.pipeline, self.plan, self.instrument, place)
+
+    @cached_property
+    def neighbours(self) -> Neighbours | None:
+        """The training rows of a model of patterns, with what became of them; None where the bundle has none."""
+        data = self._files.get(NEIGHBOURS)
+        return None if data is None else Neighbours.from_bytes(data, f"{self.folder}/{NEIGHBOURS}")
 
     @property
     def graphs(self) -> dict[str, bytes]:

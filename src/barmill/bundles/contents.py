@@ -15,6 +15,7 @@ from barmill.bundles.manifest import (
     ENSEMBLE,
     ENSEMBLE_VIEW,
     MANIFEST,
+    NEIGHBOURS,
     PARTS,
     SEAL,
     WEIGHTS,
@@ -26,8 +27,10 @@ from barmill.bundles.manifest import (
     parse_manifest,
     seal_of,
 )
+from barmill.bundles.neighbours import Neighbours
 from barmill.bundles.part_json import part_bytes
 from barmill.bundles.parts import read_pipeline
+from barmill.bundles.pattern_columns import check_neighbours
 from barmill.ensembles.contract import Combiner
 from barmill.errors import SchemaError
 from barmill.features import FeaturePlan
@@ -88,6 +91,7 @@ class BundleContents(_Contents):
     model_name : as in the catalogue; model_files : what its fit gave as `files`
     input_names : features that the model sees, in its order; columns of the bars, where it sees these
     window : bars, by timeframe where there are several, None for a model that sees one row
+    neighbours : of a model of patterns, its training rows with what became of them, or None
     """
 
     scaler: Scaling
@@ -95,6 +99,7 @@ class BundleContents(_Contents):
     model_files: Mapping[str, bytes]
     input_names: Sequence[str]
     window: Window
+    neighbours: Neighbours | None = None
 
     @property
     def model(self) -> ModelEntry:
@@ -177,6 +182,8 @@ def assemble(contents: BundleContents | EnsembleContents) -> dict[str, bytes]:
         PARTS["model_card"]: contents.model_card.encode(),
     }
     pipeline = read_pipeline(files, contents.model, contents.plan, contents.name)
+    if isinstance(contents, BundleContents):
+        check_neighbours(contents.neighbours, pipeline, contents.name)
     files |= graph_files(contents.graphs, contents.parity)
     files[PARTS["golden"]] = make_golden(pipeline, contents.plan, contents.golden_bars)
     manifest = Manifest(
@@ -199,9 +206,10 @@ def _entry(name: str, scaler: Scaling, window: Window, n_classes: int, input_nam
 
 
 def _own_files(contents: BundleContents | EnsembleContents) -> dict[str, bytes]:
-    """The bytes that fits gave: weights, and what combines the members of an ensemble."""
+    """The bytes that fits gave: weights, what a model remembers, and what combines the members of an ensemble."""
     if isinstance(contents, BundleContents):
-        return {f"{WEIGHTS}/{path}": bytes(data) for path, data in contents.model_files.items()}
+        library = {} if contents.neighbours is None else {NEIGHBOURS: contents.neighbours.to_bytes()}
+        return library | {f"{WEIGHTS}/{path}": bytes(data) for path, data in contents.model_files.items()}
     weights = {f"{WEIGHTS}/{member.label}/{path}": bytes(data) for member in contents.members for path, data in member.model_files.items()}
     return weights | {f"{ENSEMBLE}/{path}": bytes(data) for path, data in contents.combiner.files().items()}
 

@@ -17,7 +17,7 @@ from barmill.bundles.seen_bars import SeenBars, SeenByMembers, SeenByOne, Stream
 from barmill.ensembles.contract import Said
 from barmill.errors import SchemaError, ShapeError
 from barmill.market import Bars, Timeframe
-from barmill.models.contract import AnsweringForecaster, Forecaster, View, Window
+from barmill.models.contract import AnsweringForecaster, Forecaster, ImageForecaster, RawForecast, View, Window
 from barmill.models.resolutions import history_bars
 from barmill.uncertainty import Calibrator, ResidualQuantiles
 from barmill.views import FeatureMatrix, ImageBars, MultiResolution, RobustScaler, WindowTensor, window_ready
@@ -256,6 +256,16 @@ class ForecastPipeline:
         raw = self.forecaster.raw(view)
         if self.direction is not None:
             return self.direction.forecast(raw, scale, rows, place=place, regimes=Regimes(regime))
+        return self._answered(raw, rows, place, regime)
+
+    def forecast_images(self, images: npt.NDArray[np.float32], *, place: str = "forecast") -> Columns:
+        """Forecast pictures that were drawn elsewhere, float32 (n, 3, 64, 64) as `PatternImage` draws them, every value in 0 .. 1."""
+        if not isinstance(self.forecaster, ImageForecaster) or self.calibration.feature is not None:
+            raise SchemaError(place, "the model does not go by images alone", expected="a model of patterns")
+        return self._answered(self.forecaster.raw_images(images), np.arange(len(images)), place, None)
+
+    def _answered(self, raw: RawForecast, rows: Rows, place: str, regime: Float64Array | None) -> Columns:
+        """The columns of a model of another question than direction, calibrated, once the guard has seen them."""
         assert self._answering is not None
         check_rows(raw, rows, place)
         found = self._answering.table(raw, self.calibration.apply(raw.logits, regime))

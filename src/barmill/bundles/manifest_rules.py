@@ -42,6 +42,8 @@ ONNX = "onnx"  # folder of the bundle's forecast, and of each of its models, as 
 FOLDERS = (WEIGHTS, ENSEMBLE, ONNX)
 ENSEMBLE_VIEW = "ensemble"
 
+NEIGHBOURS = "neighbours.safetensors"  # of a model of patterns: its training rows, and what became of them; there may be none
+
 MAX_FILES = 256
 MAX_FILE_BYTES = 1 << 30
 MAX_TOTAL_BYTES = 2 << 30
@@ -61,6 +63,7 @@ _KEYS = frozenset(
         "inference_signature",
         "model",
         "name",
+        "neighbours",
         "reads_with",
         "schema_hash",
         "symbol",
@@ -155,6 +158,8 @@ def _paths_problem(paths: Sequence[str], of_ensemble: bool) -> str:
 
 def _belongs(path: str, of_ensemble: bool) -> bool:
     """Whether there may be such a file: weights/<file> of a model; weights/<member>/<file> and ensemble/<file> of an ensemble; graphs."""
+    if path == NEIGHBOURS:
+        return not of_ensemble
     folder, *below = path.split("/")
     if folder == ONNX:
         return len(below) == 1 and path.endswith(".onnx")
@@ -172,6 +177,7 @@ __all__ = [
     "MAX_FILES",
     "MAX_MANIFEST_BYTES",
     "NAME",
+    "NEIGHBOURS",
     "ONNX",
     "PARTS",
     "READS_WITH",

@@ -12,6 +12,7 @@ from barmill.cli.bench import bench
 from barmill.cli.compare import compare
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
+from barmill.cli.export import export
 from barmill.cli.parity import parity
 from barmill.cli.predict import predict
 from barmill.cli.prove import prove
@@ -60,6 +61,7 @@ app.command()(backtest)
 app.command()(prove)
 app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
+app.command()(export)
 app.command()(bench)
 app.command()(report)
 app.command()(serve)

@@ -1,6 +1,6 @@
 """From the stages of one model to its published bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,13 @@ from barmill.artefacts import read_json, sha256
 from barmill.bundles import BundleContents, ForecastBand, Volatility, assemble, publish
 from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.image_scaling import ImageScaling
+from barmill.bundles.neighbours import Neighbours
 from barmill.market import Bars
 from barmill.models.resolutions import finest_first, history_bars
 from barmill.pipeline.bands.applying import served
 from barmill.pipeline.bands.fitting import read_band_of
 from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.exporting import with_export
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.model_card import model_card
@@ -50,12 +52,20 @@ class QuestionParts:
     volatility: Volatility | None = None
     band: ForecastBand | None = None
     thresholds: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    neighbours: Neighbours | None = None
     prior: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-def publish_bundle(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, parts: QuestionParts) -> dict[str, Any]:
-    """Assemble and publish the bundle of `job`'s model; returns its place in the run folder and its digest."""
-    files = assemble(_contents(job, workspace, data, bars, parts))
+def publish_bundle(
+    job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, parts: QuestionParts, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Assemble, export where the recipe asks for it, and publish the bundle of `job`'s model.
+
+    say : hears what is to be told of the export
+
+    Returns its place in the run folder and its digest.
+    """
+    files = with_export(assemble(_contents(job, workspace, data, bars, parts)), job.recipe.export, job.label, say)
     place = publish(files, job.root / "bundle", job.label)
     return {"path": place.relative_to(job.root).as_posix(), "digest": sha256(files["manifest.json"])}
 
@@ -101,6 +111,7 @@ def _contents(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, pa
         volatility=parts.volatility,
         band=parts.band,
         thresholds=parts.thresholds,
+        neighbours=parts.neighbours,
         metrics={"selection": read_json(calibrated / "selection.json")},
         reference_profile=reference_profile(data.values, parts.train, data.names, parts.prior),
         fingerprints=job.fingerprints,

@@ -12,7 +12,7 @@ import pytest
 
 from barmill.errors import TrainingError
 from barmill.models import FitContext, FittedModel, Samples, load_fit, load_forecaster, spec_of
-from barmill.models.boosting.catboost_forecaster import SymmetricTrees
+from barmill.models.boosting.symmetric_trees import SymmetricTrees
 from barmill.models.boosting.validation_loss import log_loss, return_loss
 from barmill.views import FeatureMatrix
 
@@ -55,7 +55,7 @@ def test_leaves_are_catboosts_on_the_borders_too_and_so_are_forecasts(n_classes:
         peer = _peer(files[name], tmp_path)
         np.testing.assert_array_equal(trees.reached(rows), peer.calc_leaf_indexes(cb.Pool(rows), thread_count=1))
         theirs = np.asarray(peer.predict(rows, prediction_type="RawFormulaVal", thread_count=1))
-        np.testing.assert_allclose(trees.scores(rows), theirs.reshape(len(rows), -1), rtol=0, atol=1e-14)  # sums in another order
+        np.testing.assert_allclose(trees.scores(rows), theirs, rtol=0, atol=1e-14)  # sums in another order
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
