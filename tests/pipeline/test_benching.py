@@ -28,6 +28,7 @@ def measured(folder: Path, calls: int, _progress: object) -> dict:
 def run(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setattr(benching, "bench_bundle", measured)
     (tmp_path / "metrics").mkdir()
+    experts = [{"name": "risk", "bundle": "bundle/risk/1"}]
     (tmp_path / "metrics" / "judgement.json").write_text(json.dumps({"models": [MODEL], "experts": experts}))
     (tmp_path / "fingerprints.json").write_text("{}")
     return tmp_path

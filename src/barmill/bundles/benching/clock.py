@@ -24,7 +24,8 @@ class Clock(NamedTuple):
     @classmethod
     def of(cls, taken_ns: Sequence[int]) -> "Clock":
         """The percentiles of at least one call."""
-        return cls(*(round(float(one) / 1000, 2) for one in np.percentile(np.array(taken_ns), _PERCENTILES)), len(taken_ns))
+        p50, p90, p99, p999 = (round(float(one) / 1000, 2) for one in np.percentile(np.array(taken_ns), _PERCENTILES))
+        return cls(p50, p90, p99, p999, len(taken_ns))
 
     def to_json(self) -> dict[str, float]:
         return self._asdict()
