@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 
 class Without:  # as on a machine where these are not installed
     def find_spec(self, name, path=None, target=None):
-        missing = name.split(".")[0] in ("torch", "onnx", "onnxscript", "joblib", "dill", "cloudpickle")
+        missing = name.split(".")[0] in ("torch", "onnx", "onnxscript", "joblib", "dill", "cloudpickle", "lightgbm", "xgboost", "catboost")
         return None if missing else PathFinder.find_spec(name, path, target)
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Without()
