@@ -128,11 +128,8 @@ def tell(contest: Contest, rows: Rows, calls: int, batches: list[int]) -> None:
     """One table."""
     ours = np.array(contest.asked["Barmill"](rows))
     print(f"\n{contest.title}, {rows.shape[1]} features, one thread; microseconds a row, and how many times ours")
-    print(
-        f"  {'':<14}{'p50':>8}{'p99':>9}{'':>8}"
-        + "".join(f"{f'by {n:,}':>12}{'':>8}" for n in batches)
-        + f"{'load, ms':>12}{'same bits':>12}"
-    )
+    heads = "".join(f"{f'by {n:,}':>12}{'':>8}" for n in batches)
+    print(f"  {'':<14}{'p50':>8}{'p99':>9}{'':>8}{heads}{'load, ms':>12}{'same bits':>12}")
     singles = one_row(contest, rows, calls)
     for name, ask in contest.asked.items():
         p50, p99 = np.percentile(singles[name], [50, 99])
