@@ -28,6 +28,7 @@ QUICK = {
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
     "networks": ("--windows", "256", "--rounds", "1", "--only", "lstm,nbeats,nhits,dlinear,nlinear"),
     "splits": ("--labels", "100000", "--rounds", "2"),
+    "trees": ("--trees", "50", "--features", "60", "--calls", "200"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")
