@@ -1,8 +1,6 @@
 """CatBoost's trees, read by NumPy, against CatBoost itself."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +127,56 @@ def _still() -> tuple[Any, Any, Any]:
     return (z > 0).astype(np.int8), z, np.ones(100)
 
 
-def test_forecasting_loads_no_catboost() -> None:
-    code = "import sys, barmill.models.boosting.catboost_forecaster; sys.exit('catboost' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def _altered(alter: Any) -> bytes:
+    content = json.loads(SMALL)
+    alter(content, content["oblivious_trees"][0])
+    return json.dumps(content).encode()
+
+
+SMALL = json.dumps(
+    {
+        "features_info": {"float_features": [{}, {}]},
+        "oblivious_trees": [{"splits": [{"float_feature_index": 1, "border": 0.5}], "leaf_values": [1.0, 2.0]}],
+        "scale_and_bias": [1, [0.25]],
+    }
+).encode()
+
+
+def test_a_small_text_is_read() -> None:
+    trees = SymmetricTrees.read(SMALL)
+    rows = np.array([[9, 0.5], [9, 0.6]], dtype=np.float32)
+    np.testing.assert_array_equal(trees.scores(rows), [1.25, 2.25])
+    np.testing.assert_array_equal(trees.flat().scores(rows), [1.25, 2.25])
+    out = np.empty(1)
+    trees.row(rows[1], out)
+    assert out == 2.25
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda content, tree: tree["splits"][0].update(float_feature_index=2),
+        lambda content, tree: tree["splits"][0].update(float_feature_index=-1),
+        lambda content, tree: tree["splits"][0].update(border="much"),
+        lambda content, tree: tree["splits"][0].pop("float_feature_index"),
+        lambda content, tree: tree["splits"].extend(tree["splits"] * 99),
+        lambda content, tree: tree["leaf_values"].pop(),
+        lambda content, tree: tree["leaf_values"].append(1.0),
+        lambda content, tree: tree.update(leaf_values=[float("nan"), 1.0]),
+        lambda content, tree: tree.pop("splits"),
+        lambda content, tree: content.update(scale_and_bias=[1]),
+        lambda content, tree: content.update(scale_and_bias=[1, [float("inf")]]),
+        lambda content, tree: content.update(oblivious_trees=[]),
+        lambda content, tree: content["features_info"].update(categorical_features=[{}]),
+        lambda content, tree: content["features_info"].update(float_features=[]),
+    ],
+)
+def test_another_text_is_refused(alter: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        SymmetricTrees.read(_altered(alter))
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"[" * 100_000, b'"trees"'])
+def test_what_is_no_text_of_catboost_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        SymmetricTrees.read(text)

@@ -53,6 +53,8 @@ class SymmetricTrees:
         splits: list[list[Any]] = [tree["splits"] or [] for tree in trees]
         n_features = len(content["features_info"]["float_features"])
         shape = (len(trees), max((len(levels) for levels in splits), default=0))
+        if not trees:
+            raise ValueError("there are no trees")
         if content["features_info"].get("categorical_features") or shape[1] > _DEEPEST:
             raise ValueError(f"trees of {shape[1]} levels, or of categories")
         features, borders = np.zeros(shape, dtype=np.int32), np.full(shape, np.inf, dtype=np.float32)

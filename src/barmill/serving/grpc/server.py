@@ -100,7 +100,7 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.max_concurrent_streams", settings.max_calls),
+        ("grpc.max_concurrent_streams", 2 * settings.max_calls),  # of a connection: more than are answered, so that one is told why
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ALONE),
     ]
 
