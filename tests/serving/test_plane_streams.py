@@ -1,5 +1,6 @@
 """Bars of named streams through the plane: the same forecasts as the bundle's, and the same chain when its model fails."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
@@ -53,7 +54,8 @@ class Bench:
             self.champion.bundle = replace(bundle, pipeline=Faulty(bundle.pipeline, lambda said: fault(said) if self.broken else said))
         self.table.install(self.champion, champion=True)
         self.streams = Streams(settings=StreamSettings(on_gap=on_gap))
-        self.plane = Plane(self.table, self.streams, self.told, PlaneSettings(**settings))
+        self.wall = time.time()
+        self.plane = Plane(self.table, self.streams, self.told, PlaneSettings(**settings), wall=lambda: self.wall)
         self.bars = making.walk(700, seed=11)
 
     def fill(self, stream: str = "eu", upto: int = 690, **ask: Any) -> Answer:
@@ -215,3 +217,19 @@ def test_streams_move_to_a_new_champion_and_pinned_ones_stay(bench):
     free, pinned = at.push(690, "free"), at.push(690, "pinned")
     assert (free.version, pinned.version) == ("1.1.0", "1.0.0")
     assert free.digest != pinned.digest
+
+
+def test_a_clock_that_is_put_back_makes_no_live_bar_one_of_the_future(bench):
+    at = bench()
+    at.wall = at.bars.close_time[690] / 1000
+    at.plane = Plane(at.table, at.streams, wall=lambda: at.wall)
+    at.fill()
+    assert at.push(690).source == "champion"
+    with pytest.raises(Refusal, match="closes in the future"):
+        at.push(691)
+    at.wall += 60.0
+    assert at.push(691).source == "champion"
+    at.wall -= 3600.0
+    assert at.push(691).notes  # the same bar again is answered again
+    at.wall += 3660.0
+    assert at.push(692).source == "champion"

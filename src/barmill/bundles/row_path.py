@@ -52,6 +52,8 @@ def row_path(pipeline: Pipeline) -> RowPath | None:
 
 def why_ordinary(pipeline: Pipeline) -> str:
     """Why a row goes through `pipeline` as many would, in words; empty where it has a way of its own."""
+    if type(pipeline) not in (ForecastPipeline, EnsemblePipeline):
+        return "a pipeline of another kind has a `run` of its own"
     if pipeline.n_classes != 2 or pipeline.direction is None:
         return "a forecast of other than two classes is made with arrays"
     models = [member.pipeline for member in pipeline.members] if isinstance(pipeline, EnsemblePipeline) else [pipeline]

@@ -17,7 +17,7 @@ from barmill.export.drawn_rows import features, features_of_inputs, scaled_sampl
 from barmill.export.parity_figures import compared, outcomes
 from barmill.export.parity_samples import Sample, forecast_sample, model_sample
 from barmill.export.running import GraphRun, run_by_reference
-from barmill.export.tree_rows import threshold_rows, trees_of
+from barmill.export.threshold_rows import threshold_rows, trees_of
 from barmill.market import Bars
 from barmill.models.contract import Float64Array
 

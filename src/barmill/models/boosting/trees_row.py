@@ -1,8 +1,8 @@
-"""Boosters with memory for one row: the walk of `FlatTrees.row`, and nothing made."""
+"""Boosters with memory for one row: their own walk of one row, and nothing made."""
 
 import numpy as np
 
-from barmill.models.boosting.flat_trees import FlatTrees
+from barmill.models.boosting.boosted import Trees
 from barmill.models.contract import RawForecast
 from barmill.models.one_row import empty_forecast
 
@@ -12,7 +12,7 @@ class TreesRow:
 
     allocates = ""
 
-    def __init__(self, up: FlatTrees, returns: FlatTrees | None) -> None:
+    def __init__(self, up: Trees, returns: Trees | None) -> None:
         self.inputs = np.zeros(up.n_features, dtype=np.float32)
         self._up, self._returns = up, returns
         self._forecast = empty_forecast(up.n_scores, expected=returns is not None)

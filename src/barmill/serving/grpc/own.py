@@ -48,7 +48,8 @@ def _push(call: Call[pb.PushBarRequest]) -> pb.Forecasts:
 
 
 def _push_quick(call: Call[pb.PushBarRequest]) -> bool:
-    return call.is_quick(call.request.model.name, call.request.model.version, len(call.request.bars.open_time))
+    request = call.request
+    return call.is_quick(request.model.name, request.model.version, len(request.bars.open_time), request.stream)
 
 
 def _forecast_scope(_: object) -> tuple[Scope, ...]:
