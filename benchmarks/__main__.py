@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "run_report"}
+NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "hot_path_bundles", "run_report"}
 QUICK = {
     "adding_problem": ("--windows", "256", "--epochs", "1"),
     "backtest": ("--bars", "100000", "--columns", "10", "--rounds", "1"),
@@ -22,6 +22,7 @@ QUICK = {
     "features": ("--bars", "100000", "--rounds", "1"),
     "feature_kernels": ("--bars", "100000"),
     "forecasting": ("--rows", "anchors,nlinear", "--seeds", "1"),
+    "hot_path": ("--calls", "300", "--trees", "50", "--hidden", "16", "--rows", "3000"),
     "labels": ("--bars", "100000", "--rounds", "2"),
     "leakage": ("--bars", "9000", "--rows", "100000", "--only", "recall,cost"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),

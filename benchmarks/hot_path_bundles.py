@@ -22,6 +22,7 @@ from barmill.bundles import (
     publish,
     read_bundle,
 )
+from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.parts import read_pipeline
 from barmill.ensembles.contract import FitRows, Member
 from barmill.ensembles.params import VotingParams
@@ -126,14 +127,17 @@ def voting(members: Sequence[BundleContents], size: Size) -> EnsembleContents:
     """All of them, voting with equal weights, with a calibration and a band of the vote's own."""
     first, here = members[0], market(size.rows)
     rows, z = here.rows[-2000:], here.z[-2000:]
-    said = [read_pipeline(assemble(one), one.model, one.plan, one.name).said(here.table.values, rows) for one in members]
+    pipelines = [read_pipeline(assemble(one), one.model, one.plan, one.name) for one in members]
+    said = [one.said(here.table.values, rows) for one in pipelines if isinstance(one, ForecastPipeline)]
     y = (z > 0).astype(np.int64)
     told = FitRows(said, y, z, None, np.ones(len(z)))
-    combiner = fit_voting(VotingParams(weights="equal"), [Member(one.name, ("p_up", "q05", "q50", "q95")) for one in members], told)
+    combiner = fit_voting(
+        VotingParams.model_validate({"weights": "equal"}), [Member(one.name, ("p_up", "q05", "q50", "q95")) for one in members], told
+    )
     raw = combiner.combine(said)
     assert raw.quantiles is not None
-    shared = {field.name: getattr(first, field.name) for field in fields(EnsembleContents) if hasattr(first, field.name)}
-    changed = {
+    shared: dict[str, Any] = {field.name: getattr(first, field.name) for field in fields(EnsembleContents) if hasattr(first, field.name)}
+    changed: dict[str, Any] = {
         "name": NAME,
         "ensemble_name": "soft_voting",
         "members": [MemberContents(label=one.name, **{name: getattr(one, name) for name in MEMBER_FIELDS}) for one in members],

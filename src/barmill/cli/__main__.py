@@ -8,6 +8,7 @@ import barmill
 from barmill.cli import bundle, data, ensembles, explain, features, ledger, models, recipe
 from barmill.cli.audit import audit
 from barmill.cli.backtest import backtest
+from barmill.cli.bench import bench
 from barmill.cli.compare import compare
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
@@ -61,6 +62,7 @@ app.command()(prove)
 app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
 app.command()(export)
+app.command()(bench)
 app.command()(report)
 app.command()(serve)
 app.command()(serve_key)
