@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from barmill.serving.contract import Forecasting
+from barmill.serving.http.pages import Management
 from barmill.serving.logs import Logs
 from barmill.serving.metrics import Metrics
 from barmill.serving.observers import Observers
+from barmill.serving.refusals import Refusal
 from barmill.serving.server_config import ServerConfig
 from barmill.serving.telemetry import Silent, Telemetry
 
@@ -42,6 +44,7 @@ class Parts:
     """What a process serves with.
 
     plane : that protocols ask; render : its metrics
+    management : what an operator may do over HTTP; None for nothing
     stops : called last to first, once nobody asks any more
     """
 
@@ -49,6 +52,7 @@ class Parts:
     telemetry: Telemetry = field(default_factory=Silent)
     render: Callable[[], bytes] | None = None
     traced: bool = False
+    management: Management | None = None
     stops: list[Stop] = field(default_factory=list[Stop])
 
     async def stop(self) -> None:
@@ -79,7 +83,24 @@ def build(job: Job) -> Parts:
     def close() -> None:
         plane.close(config.drain_seconds)
 
-    return Parts(plane, telemetry, metrics.render, config.traces, [logs.close, close])
+    return Parts(plane, telemetry, metrics.render, config.traces, _management(config, table), [logs.close, close])
+
+
+def _management(config: ServerConfig, table: "ModelTable") -> Management | None:
+    """Loading again from the folder of models, and unloading, in this process."""
+    if not config.manage:
+        return None
+    from barmill.bundles import Bundle
+    from barmill.serving.served import warm
+
+    def load(name: str) -> None:
+        folder = Path(config.models or "", name)
+        if config.models is None or not (folder / "current.json").is_file():
+            raise Refusal("not_found", "unknown_model", "model", "is not in the folder of models")
+        bundle = Bundle.load(folder)
+        table.install(warm(bundle, int(bundle.folder.name), config.plane, name=name), champion=True)
+
+    return Management(load, table.remove)
 
 
 def _traces(config: ServerConfig) -> list[Telemetry]:

@@ -69,6 +69,9 @@ class ServerConfig:
             raise InputError("workers", f"is {self.workers}", expected="1 to 256")
         if not 0 < self.drain_seconds <= 600:
             raise InputError("drain_seconds", f"is {self.drain_seconds:g}", expected="more than 0, at most 600")
+        if self.manage and (self.keys is None or self.workers > 1):
+            found = "is given without keys" if self.keys is None else "is given with several workers, of which a request reaches one"
+            raise InputError("manage", found, mend="Publish to the folder of models instead: it is watched.")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InputError("tls_cert, tls_key", "one is given without the other", mend="Give both.")
         if self.tls_client_ca is not None and self.tls_cert is None:

@@ -20,6 +20,7 @@ from barmill.serving.building import Building, Job, Parts, Stop, build
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.application import Application, Rim
 from barmill.serving.http.keys import Keys, bearer
+from barmill.serving.http.pages import make_pages
 from barmill.serving.listening import HeldPort, http_server
 from barmill.serving.metrics import merged
 from barmill.serving.peers import Call, PeerPlane, Peers, PeerServer, Place
@@ -44,6 +45,7 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
         telemetry=parts.telemetry,
         render=_rendering(parts, peers),
         traced=parts.traced,
+        pages=make_pages(parts.management),
         elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else Rim.elsewhere,
     )
     application = Application(plane, rim)
