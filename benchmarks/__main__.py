@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "run_report"}
+NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "hot_path_bundles", "run_report"}
 QUICK = {
     "adding_problem": ("--windows", "256", "--epochs", "1"),
     "backtest": ("--bars", "100000", "--columns", "10", "--rounds", "1"),
@@ -22,11 +22,13 @@ QUICK = {
     "features": ("--bars", "100000", "--rounds", "1"),
     "feature_kernels": ("--bars", "100000"),
     "forecasting": ("--rows", "anchors,nlinear", "--seeds", "1"),
+    "hot_path": ("--calls", "300", "--trees", "50", "--hidden", "16", "--rows", "3000"),
     "labels": ("--bars", "100000", "--rounds", "2"),
     "leakage": ("--bars", "9000", "--rows", "100000", "--only", "recall,cost"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
     "networks": ("--windows", "256", "--rounds", "1", "--only", "lstm,nbeats,nhits,dlinear,nlinear"),
     "splits": ("--labels", "100000", "--rounds", "2"),
+    "trees": ("--trees", "50", "--features", "60", "--calls", "200"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),
 }
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"), "1")

@@ -37,8 +37,8 @@ def test_the_manifest_has_the_artefact_keys_of_the_charter(value: dict) -> None:
 
 def test_the_manifest_names_no_time_and_no_host(value: dict) -> None:
     assert set(value) == {
-        *PARTS, "weights", "ensemble", "files", "fingerprints", "format", "inference_signature", "model", "name", "reads_with",
-        "schema_hash", "symbol", "timeframe", "version",
+        *PARTS, "weights", "ensemble", "onnx", "files", "fingerprints", "format", "inference_signature", "model", "name", "neighbours",
+        "reads_with", "schema_hash", "symbol", "timeframe", "version",
     }  # fmt: skip
 
 

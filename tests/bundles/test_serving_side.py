@@ -15,16 +15,15 @@ from importlib.machinery import PathFinder
 
 class Without:  # as on a machine where these are not installed
     def find_spec(self, name, path=None, target=None):
-        missing = name.split(".")[0] in ("torch", "onnx", "onnxscript", "joblib", "dill", "cloudpickle")
+        missing = name.split(".")[0] in ("torch", "onnx", "onnxscript", "joblib", "dill", "cloudpickle", "lightgbm", "xgboost", "catboost")
         return None if missing else PathFinder.find_spec(name, path, target)
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = Without()
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__]
 from barmill.bundles import Bundle
+from barmill.bundles.warming import warm_forecasts
 from barmill.features import warm_kernels
 from barmill.market import Bars
-from barmill.models.boosting.warming import warm_trees
-from barmill.views.warming import warm_views
 try:
     import torch
 except ImportError:
@@ -32,8 +31,7 @@ except ImportError:
 else:
     raise SystemExit("torch was not hidden")
 warm_kernels()  # Numba reads its own cache of compiled kernels with pickle: our code on our disk, and no part of a bundle
-warm_views()
-warm_trees()
+warm_forecasts()
 reached = []
 sys.addaudithook(lambda event, args: reached.append(args) if event == "pickle.find_class" else None)
 for path in sys.argv[2:]:

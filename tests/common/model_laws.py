@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from pydantic import ValidationError
 
 from barmill.artefacts import write_folder
 from barmill.errors import MissingDependency
+from barmill.export.graph import GraphBuilder
+from barmill.export.model_graphs import add_model
 from barmill.models import FittedModel, Forecaster, ModelSpec, RawForecast, View, catalogue, load_fit
 from barmill.models.parameters import parameters_of
+from barmill.models.view_values import values_of
+from barmill.uncertainty.links import probabilities_of
 
 Float64Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -78,6 +83,43 @@ def assert_rows_stand_alone(forecaster: Forecaster, view: View, tolerance: float
     for name, said in told(forecaster.raw(view)).items():
         again = np.concatenate([piece[name] for piece in pieces])
         np.testing.assert_allclose(again, said[order], rtol=0, atol=tolerance, err_msg=name)
+
+
+def assert_graph_says_the_same(spec: ModelSpec, model: FittedModel, view: View) -> None:
+    """The model as an ONNX graph, in batches of each size: standardised outputs within the limits of parity, and equal bytes twice."""
+    said = standardised(told(catalogue.load_forecaster(spec, model.files).raw(view)))
+    inputs = values_of(view)
+    widths = {name: values.shape[1:] for name, values in said.items()}
+    graph, again = (_graph_of(spec, model.files, inputs.shape[1:], widths) for _ in range(2))
+    assert graph == again
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    assert set(names) == set(said)
+    for size, n in ((len(inputs), len(inputs)), (1, 8), (7, 28), (64, 128)):
+        parts = [session.run(names, {"x": inputs[at : at + size]}) for at in range(0, n, size)]
+        found = standardised(dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True)))
+        for name, values in found.items():
+            apart = np.abs(values - said[name][: len(values)])
+            assert apart.mean() < 1e-6, (name, size)
+            assert apart.max() < 1e-5, (name, size)
+
+
+def standardised(said: Mapping[str, Float64Array]) -> dict[str, Float64Array]:
+    """Scores of classes as probabilities; what is said of returns is in volatilities already. Scores of no classes are left out."""
+    logits = said["logits"] if "logits" in said else np.empty((0, 0))
+    p = {"logits": probabilities_of(logits)} if logits.ndim == 1 or logits.shape[1] else {}
+    return {**{name: values for name, values in said.items() if name != "logits"}, **p}
+
+
+def _graph_of(spec: ModelSpec, files: Mapping[str, bytes], shape: Sequence[int], widths: Mapping[str, Sequence[int]]) -> bytes:
+    """The model alone, of inputs of `shape`; each of its outputs has one of `widths` after the batch."""
+    graph = GraphBuilder()
+    raw = add_model(graph, spec.name, files, graph.input("x", np.float32, ("batch", *shape)))
+    said = {"logits": raw.logits, "expected": raw.expected, "quantiles": raw.quantiles, **(raw.values or {})}
+    assert {name for name, value in said.items() if value} - {"logits"} == {*widths} - {"logits"}
+    for name, width in widths.items():
+        graph.output(said[name], name, np.float64, ("batch", *width))
+    return graph.model(spec.name, {}).SerializeToString(deterministic=True)
 
 
 def plain_summary(model: FittedModel) -> dict[str, Any]:

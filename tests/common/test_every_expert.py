@@ -35,6 +35,7 @@ from common.model_laws import (
     Listener,
     assert_equal,
     assert_equal_bytes,
+    assert_graph_says_the_same,
     assert_missing_library_is_told,
     assert_parameters_say_what_they_are,
     assert_read_back_the_same,
@@ -198,6 +199,11 @@ def test_quantiles_do_not_fall_and_the_one_used_online_is_among_them(spec: Model
 @every_expert
 def test_files_written_and_read_back_forecast_the_same(spec: ModelSpec, tmp_path: Path) -> None:
     assert_read_back_the_same(spec, fitted(spec.name), samples(spec, TEST).view, tmp_path)
+
+
+@every_expert
+def test_its_graph_says_what_it_says(spec: ModelSpec) -> None:
+    assert_graph_says_the_same(spec, fitted(spec.name), samples(spec, TEST).view)
 
 
 @every_expert

@@ -26,6 +26,7 @@ from common.model_laws import (
     Listener,
     assert_equal,
     assert_equal_bytes,
+    assert_graph_says_the_same,
     assert_missing_library_is_told,
     assert_parameters_say_what_they_are,
     assert_read_back_the_same,
@@ -177,6 +178,12 @@ def test_quantiles_are_learned_all_three_or_none_and_do_not_cross(spec: ModelSpe
 @every_model
 def test_files_written_and_read_back_forecast_the_same(spec: ModelSpec, tmp_path: Path) -> None:
     assert_read_back_the_same(spec, fitted(spec.name), samples(spec, TEST).view, tmp_path)
+
+
+@every_model
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_its_graph_says_what_it_says(spec: ModelSpec, n_classes: int) -> None:
+    assert_graph_says_the_same(spec, fitted(spec.name, n_classes=n_classes), samples(spec, TEST).view)
 
 
 @every_learner

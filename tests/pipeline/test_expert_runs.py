@@ -14,6 +14,7 @@ import pytest
 from sklearn.metrics import log_loss, mean_pinball_loss, roc_auc_score
 
 import barmill as bm
+from barmill.bundles import Bundle
 from barmill.errors import ProvenanceError, RecipeError, SplitError
 from barmill.labels import back_label, decision_bars
 from barmill.market import Timeframe
@@ -227,6 +228,27 @@ def test_the_pattern_cnn_is_judged_class_by_class(run, inputs, judged):
     assert np.sum(scores["confusion"]) == len(y)
     assert scores["confusion"][0][0] == int(((y == 0) & (p.argmax(axis=1) == 0)).sum())
     assert judged["pattern_cnn"]["answers"]["n"]["test"] == len(y)
+
+
+def test_the_pattern_cnn_remembers_training_rows_that_were_settled_before_the_next_block(run, inputs):
+    data, bars = data_of(run, inputs, "pattern_cnn"), inputs.bars
+    bundle = Bundle.load(run.folder / "bundle" / "pattern_cnn")
+    kept = bundle.neighbours
+    assert kept is not None
+    assert len(kept) > 100
+    rows = np.searchsorted(bars.open_time, kept.open_time)
+    assert set(rows) <= set(data.rows("train"))
+    assert kept.known_at.max() <= bars.open_time[data.rows("early_stopping")[0]]
+    came = back_label(bars, inputs.recipe.outcomes.model_copy(update={"every": 1}))
+    at = np.searchsorted(came.t0, rows)
+    np.testing.assert_array_equal(came.t0[at], rows)
+    np.testing.assert_array_equal(kept.realised_R, came.outcomes.realised_R[at])
+    np.testing.assert_array_equal(kept.known_at, bars.close_time[came.t1[at]])
+    said = bundle.forecast(bars).frame.filter(pl.col("open_time").is_in(kept.open_time))
+    np.testing.assert_array_equal(kept.quality, said["quality"].to_numpy())
+    np.testing.assert_array_equal(kept.embed[:, 3], said["embedding_03"].to_numpy())
+    np.testing.assert_array_equal(kept.pattern, said.select([f"p_{name}" for name in PATTERNS]).to_numpy().argmax(axis=1))
+    assert f"{len(kept):,} of its training rows" in bundle.model_card
 
 
 def test_every_expert_says_what_it_looks_at_and_the_report_tells_it(run, judged):

@@ -31,6 +31,7 @@ base_models:
     config: {n_estimators: 40, num_leaves: 7}
     inputs: [log_return_15, rsi_14, ema_distance_26]
 inference: {calibrate: [temperature_scaling, isotonic]}
+export: {onnx: GRAPHS}
 random_signals: 20
 """
 
@@ -39,7 +40,7 @@ random_signals: 20
 def run(request, tmp_path_factory):
     """A run on bars of an instrument that is not built in."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "small.yaml").write_text(RECIPE.replace("CLASSES", str(request.param)))
+    (folder / "small.yaml").write_text(RECIPE.replace("CLASSES", str(request.param)).replace("GRAPHS", str(request.param == 3).lower()))
     simulated = bm.simulate(9000, seed=5, strength=2.5).bars
     mine = simulated.instrument.model_copy(update={"symbol": "MINE", "fee": Fee(bps=1.5), "slippage": Slippage(bps=0.0)})
     columns = {name: simulated.column(name) for name in ("open", "high", "low", "close", "volume")}
@@ -63,6 +64,22 @@ def test_the_bundle_forecasts_what_was_judged(run):
         kept = pl.read_parquet(next(run.folder.glob(f"metrics/forecasts-{name}-*/forecasts.parquet")))
         again = bundle.forecast(run.bars, since=kept["open_time"][0]).frame
         assert again.equals(kept.select(again.columns))
+
+
+def test_each_bundle_tells_what_is_true_of_its_training_labels_as_a_whole(run):
+    for place in run.bundle_paths.values():
+        prior = json.loads((place / "reference_profile.json").read_text())["prior"]
+        assert set(json.loads((place / "manifest.json").read_text())["model"]["outputs"]) <= set(prior)
+        assert 0.2 < prior["p_up"] < 0.8
+        assert prior["q05"] < prior["q50"] < prior["q95"]
+
+
+def test_bundles_hold_their_graphs_with_a_passing_record_where_the_recipe_asks_for_them(run):
+    asked = run.bundle.part("recipe")["export"]["onnx"]
+    for path in run.bundle_paths.values():
+        bundle = bm.Bundle.load(path)
+        assert set(bundle.graphs) == ({"forecast.onnx", "model.onnx"} if asked else set())
+        assert (bundle.part("parity") or {"passed": None})["passed"] is (True if asked else None)
 
 
 def test_outputs_are_those_that_were_asked_for(run):

@@ -3,15 +3,18 @@
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from barmill.artefacts import sha256
 from barmill.bundles import Bundle, assemble, publish, read_bundle
+from barmill.bundles.neighbours import Neighbours
 from barmill.serving.breaker import Breaker
 from barmill.serving.schema import FeatureSchema
 from barmill.serving.served import ServedModel, warm
@@ -26,17 +29,28 @@ def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monke
     monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
 
 
+def _loaded(name: str) -> ModuleType:
+    """A module of tests/bundles, under a name that tests of other folders share."""
+    shared = f"barmill_{name}"
+    if shared not in sys.modules:
+        spec = importlib.util.spec_from_file_location(shared, Path(__file__).parents[1] / "bundles" / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[shared] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[shared])
+    return sys.modules[shared]
+
+
 @pytest.fixture(scope="session")
 def making() -> ModuleType:
     """The module tests/bundles/making.py: bars, and the contents and files of small bundles."""
-    name = "barmill_making"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "bundles" / "making.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
+    return _loaded("making")
+
+
+@pytest.fixture(scope="session")
+def making_ensembles() -> ModuleType:
+    """The module tests/bundles/making_ensembles.py."""
+    return _loaded("making_ensembles")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +62,45 @@ def files_of(making: ModuleType) -> Callable[..., dict[str, bytes]]:
         return assemble(replace(making.contents_of(model, seed=seed), version=version))
 
     return make
+
+
+@dataclass(frozen=True)
+class Stood:
+    """A version as a stream sees it, without a table."""
+
+    bundle: Bundle
+    number: int = 1
+    inline: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.bundle.manifest.name
+
+
+@pytest.fixture(scope="session")
+def stood(making: ModuleType, files_of: Callable[..., dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Stood]:
+    """A small bundle, loaded once a session: `stood("logistic", version="1.3.0", number=2)`."""
+
+    @cache
+    def make(model: str = "logistic", version: str = "1.2.3", seed: int = 7, number: int = 1) -> Stood:
+        folder = publish(files_of(model, version, seed), tmp_path_factory.mktemp("stood"), model)
+        return Stood(Bundle.from_verified(read_bundle(folder)), number)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small(stood: Callable[..., Stood]) -> Stood:
+    """A logistic model of two features of the base bars: what costs next to nothing, so that there may be thousands of its streams."""
+    plain = stood("logistic")
+    names = ("rsi_14", "realised_volatility_60")
+    plan, pipeline = plain.bundle.plan.only(names), plain.bundle.pipeline
+    places = [pipeline.names.index(name) for name in plan.names]
+    scaler = replace(pipeline.scaler, names=plan.names, center=pipeline.scaler.center[places], scale=pipeline.scaler.scale[places])
+    forecaster = copy(pipeline.forecaster)
+    forecaster._coefficients = forecaster._coefficients[:, places].copy()
+    pipeline = replace(pipeline, names=plan.names, input_names=plan.names, scaler=scaler, forecaster=forecaster)
+    return replace(plain, bundle=replace(plain.bundle, plan=plan, pipeline=pipeline, digest="5" * 64))
 
 
 @pytest.fixture
@@ -66,6 +119,24 @@ def published(files_of: Callable[..., dict[str, bytes]], repository: Path) -> Pu
         return publish(files_of(model, version, seed), repository, name or model)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def pattern_bundle(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle of pattern_cnn that remembers 300 random decisions."""
+    rng = np.random.default_rng(1)
+    embed = rng.standard_normal((300, 64))
+    open_time = 1_600_000_020_000 + 60_000 * np.arange(300)
+    neighbours = Neighbours(
+        embed=(embed / np.linalg.norm(embed, axis=1, keepdims=True)).astype(np.float32),
+        pattern=rng.integers(0, 5, 300).astype(np.int8),
+        quality=rng.uniform(size=300),
+        realised_R=rng.standard_normal(300),
+        open_time=open_time,
+        known_at=open_time + 7 * 60_000,
+    )
+    files = assemble(replace(making.contents_of("pattern_cnn"), neighbours=neighbours))
+    return Bundle.from_verified(read_bundle(publish(files, tmp_path_factory.mktemp("patterns"), "pattern_cnn")))
 
 
 @pytest.fixture(scope="session")

@@ -127,12 +127,13 @@ def is_good(answer: Answer, outputs: tuple[str, ...], n_rows: int) -> bool:
 
 
 @pytest.mark.parametrize("fallback", ["good", "broken", "none"])
-@pytest.mark.parametrize("kind", ["features", "bars"])
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    # the frame of a batch of bars makes columns of lists: there is no fault left
+    [(fault, kind) for fault in FAULTS for kind in ("features", "bars") if (fault, kind) != ("list", "bars")],
+)
 def test_a_fault_in_the_champion_gives_a_good_answer_that_says_who_and_why(bench, fault: str, kind: str, fallback: str):
     plant, reason = FAULTS[fault]
-    if (fault, kind) == ("list", "bars"):
-        pytest.skip("the frame of a batch of bars makes columns of lists: there is no fault left")
     at = bench()
     at.broken(at.champion, plant)
     expected_source = "prior"

@@ -199,11 +199,14 @@ def test_a_model_of_windows_takes_windows() -> None:
     assert signature.inputs["bars"].columns == (*PRICES, "funding_rate")
 
 
-def test_a_model_that_sees_bars_takes_bars_alone(bundles: Callable[[str], Bundle]) -> None:
-    images = bundles("pattern_cnn")
-    assert list(signature_of(images).inputs) == ["bars", "open_time"]
+def test_a_model_that_sees_bars_takes_bars_alone(plane: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    signature = Signature((), 1, (), ("p_none",), "hash", "barmill_bundle")
+    assert list(signature.inputs) == ["bars", "open_time"]
+    monkeypatch.setattr("barmill.serving.inference.signature_of", lambda _: signature)
     with pytest.raises(Refusal, match="sees the bars themselves"):
-        ask_with(Recorder(images))
+        ask_with(plane)
+    ask_with(plane, *bars_of(2), outputs=["open_time"])
+    assert plane.asked[0][0] == "forecast_bars"
 
 
 def test_the_server_says_who_it_is() -> None:

@@ -3,9 +3,9 @@
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from barmill.views import _drawing, _gathering
+from barmill.views import _drawing, _gathering, _scaling
 
-ROUTINES = (*_gathering.ROUTINES, *_drawing.ROUTINES)
+ROUTINES = (*_gathering.ROUTINES, *_drawing.ROUTINES, *_scaling.ROUTINES)
 
 
 @pytest.mark.parametrize("routine", ROUTINES, ids=lambda routine: routine.name)

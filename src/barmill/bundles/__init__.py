@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from barmill.bundles.forecast import Forecast
     from barmill.bundles.forecast_band import BandOutcomes, ForecastBand
     from barmill.bundles.forecasting import ForecastPipeline, Volatility
+    from barmill.bundles.graphs import with_graphs, without_graphs
+    from barmill.bundles.hot_path import HotPath
     from barmill.bundles.manifest import Manifest
-    from barmill.bundles.publishing import publish
+    from barmill.bundles.publishing import promote, publish
     from barmill.bundles.stream import BundleStream
     from barmill.bundles.verifying import VerifyReport, verify
 
@@ -36,15 +38,19 @@ _PLACES = {
     "Forecast": "forecast",
     "ForecastBand": "forecast_band",
     "ForecastPipeline": "forecasting",
+    "HotPath": "hot_path",
     "Manifest": "manifest",
     "MemberContents": "contents",
     "VerifyReport": "verifying",
     "VerifiedFiles": "folder",
     "Volatility": "forecasting",
     "assemble": "contents",
+    "promote": "publishing",
     "publish": "publishing",
     "read_bundle": "folder",
     "verify": "verifying",
+    "with_graphs": "graphs",
+    "without_graphs": "graphs",
 }
 
 
@@ -66,13 +72,17 @@ __all__ = [
     "Forecast",
     "ForecastBand",
     "ForecastPipeline",
+    "HotPath",
     "Manifest",
     "MemberContents",
     "VerifiedFiles",
     "VerifyReport",
     "Volatility",
     "assemble",
+    "promote",
     "publish",
     "read_bundle",
     "verify",
+    "with_graphs",
+    "without_graphs",
 ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,12 @@ from barmill.bundles.folder import VerifiedFiles, read_bundle
 from barmill.bundles.forecast import Forecast
 from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.golden import GoldenBars, GoldenInputs, Replay, read_golden_bars, read_golden_inputs, replay
-from barmill.bundles.manifest import PARTS, Manifest
+from barmill.bundles.manifest import MANIFEST, NEIGHBOURS, ONNX, PARTS, SEAL, WEIGHTS, Manifest, seal_of
+from barmill.bundles.model_parts import FittedFiles, files_below
+from barmill.bundles.neighbours import Neighbours
 from barmill.bundles.part_json import read_part
 from barmill.bundles.parts import read_instrument, read_pipeline, read_plan
+from barmill.bundles.pattern_columns import check_neighbours
 from barmill.bundles.seen_bars import SeenBars
 from barmill.errors import BundleCorruption, BundleError, DataError
 from barmill.features import FeaturePlan, FeatureTable
@@ -67,7 +70,11 @@ class Bundle:
         BundleCorruption naming each file that differs; BundleVersionError for a newer format; SchemaError if its features are not
         those that this version computes; BundleError if the first load failed, or the golden samples come out differently.
         """
-        verified = read_bundle(Path(path))
+        return cls.admit(read_bundle(Path(path)))
+
+    @classmethod
+    def admit(cls, verified: VerifiedFiles) -> "Bundle":
+        """Load and replay files that were verified, as `load` does: first in a child process, where this machine has not seen them."""
         refused = pass_first_load(verified)
         bundle = cls.from_verified(verified)
         if refused:
@@ -76,7 +83,7 @@ class Bundle:
 
     @classmethod
     def from_verified(cls, verified: VerifiedFiles) -> "Bundle":
-        """Parse and replay, in this process, files that were verified; `load` is what others use."""
+        """Parse and replay, in this process, files that were verified; `load` and `admit` are what others use."""
         files, manifest, place = verified.files, verified.manifest, str(verified.folder)
         plan = read_plan(files, manifest.schema_hash, place)
         instrument = read_instrument(files, place)
@@ -87,7 +94,9 @@ class Bundle:
         if pipeline.columns != manifest.model.outputs:
             raise BundleCorruption(place, f"outputs {', '.join(manifest.model.outputs)}", expected=", ".join(pipeline.columns))
         result = replay(files[PARTS["golden"]], pipeline, plan, instrument, f"{place}/{PARTS['golden']}")
-        return cls(verified.folder, verified.digest, manifest, plan, instrument, pipeline, result, files)
+        bundle = cls(verified.folder, verified.digest, manifest, plan, instrument, pipeline, result, files)
+        check_neighbours(bundle.neighbours, pipeline, place)
+        return bundle
 
     @property
     def timeframe(self) -> Timeframe:
@@ -118,6 +127,31 @@ class Bundle:
         """The bars of its golden samples, with the history that warms them up, and what it said of the last of them."""
         place = f"{self.folder}/{PARTS['golden']}"
         return read_golden_bars(self._files[PARTS["golden"]], self.pipeline, self.plan, self.instrument, place)
+
+    @cached_property
+    def neighbours(self) -> Neighbours | None:
+        """The training rows of a model of patterns, with what became of them; None where the bundle has none."""
+        data = self._files.get(NEIGHBOURS)
+        return None if data is None else Neighbours.from_bytes(data, f"{self.folder}/{NEIGHBOURS}")
+
+    @property
+    def graphs(self) -> dict[str, bytes]:
+        """Its ONNX graphs by file name, such as "forecast.onnx"; none of a bundle that was not exported."""
+        return files_below(self._files, ONNX)
+
+    @property
+    def fitted(self) -> dict[str, FittedFiles]:
+        """What the fits of its models gave, by label of member in their order; of a bundle of one model, that under the bundle's name."""
+        if isinstance(self.pipeline, ForecastPipeline):
+            return {self.manifest.name: FittedFiles(self.manifest.model.name, files_below(self._files, WEIGHTS))}
+        named = {one["label"]: one["model"]["name"] for one in self.part("members")["members"]}
+        return {label: FittedFiles(name, files_below(self._files, f"{WEIGHTS}/{label}")) for label, name in named.items()}
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file by its path, with manifest and seal, as `assemble` makes them and `publish` takes them."""
+        manifest = self.manifest.to_bytes()
+        return {**self._files, MANIFEST: manifest, SEAL: seal_of(manifest)}
 
     @property
     def golden_inputs(self) -> GoldenInputs | None:

@@ -10,10 +10,12 @@ from barmill.bundles.forecast import forecast_columns
 from barmill.bundles.forecast_band import ForecastBand
 from barmill.bundles.forecasting import Scaling
 from barmill.bundles.golden import make_golden
+from barmill.bundles.graphs import graph_files
 from barmill.bundles.manifest import (
     ENSEMBLE,
     ENSEMBLE_VIEW,
     MANIFEST,
+    NEIGHBOURS,
     PARTS,
     SEAL,
     WEIGHTS,
@@ -25,8 +27,10 @@ from barmill.bundles.manifest import (
     parse_manifest,
     seal_of,
 )
+from barmill.bundles.neighbours import Neighbours
 from barmill.bundles.part_json import part_bytes
 from barmill.bundles.parts import read_pipeline
+from barmill.bundles.pattern_columns import check_neighbours
 from barmill.ensembles.contract import Combiner
 from barmill.errors import SchemaError
 from barmill.features import FeaturePlan
@@ -52,6 +56,8 @@ class _Contents:
     metrics, reference_profile, provenance : plain JSON without NaN
     fingerprints : data, recipe, code, seed and library versions
     golden_bars : bars to take golden samples from: the plan's warm-up and window, and some hundreds more
+    graphs : ONNX graphs by file name, such as "forecast.onnx"; parity : how they were found to agree with the bundle, plain JSON.
+        As a rule they come later, when there is a bundle to agree with: `with_graphs`
     """
 
     name: str
@@ -73,6 +79,8 @@ class _Contents:
     reference_profile: Mapping[str, Any] = field(default_factory=dict[str, Any])
     provenance: Sequence[Mapping[str, Any]] = ()
     model_card: str = ""
+    graphs: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    parity: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +91,7 @@ class BundleContents(_Contents):
     model_name : as in the catalogue; model_files : what its fit gave as `files`
     input_names : features that the model sees, in its order; columns of the bars, where it sees these
     window : bars, by timeframe where there are several, None for a model that sees one row
+    neighbours : of a model of patterns, its training rows with what became of them, or None
     """
 
     scaler: Scaling
@@ -90,6 +99,7 @@ class BundleContents(_Contents):
     model_files: Mapping[str, bytes]
     input_names: Sequence[str]
     window: Window
+    neighbours: Neighbours | None = None
 
     @property
     def model(self) -> ModelEntry:
@@ -172,6 +182,9 @@ def assemble(contents: BundleContents | EnsembleContents) -> dict[str, bytes]:
         PARTS["model_card"]: contents.model_card.encode(),
     }
     pipeline = read_pipeline(files, contents.model, contents.plan, contents.name)
+    if isinstance(contents, BundleContents):
+        check_neighbours(contents.neighbours, pipeline, contents.name)
+    files |= graph_files(contents.graphs, contents.parity)
     files[PARTS["golden"]] = make_golden(pipeline, contents.plan, contents.golden_bars)
     manifest = Manifest(
         name=contents.name,
@@ -193,9 +206,10 @@ def _entry(name: str, scaler: Scaling, window: Window, n_classes: int, input_nam
 
 
 def _own_files(contents: BundleContents | EnsembleContents) -> dict[str, bytes]:
-    """The bytes that fits gave: weights, and what combines the members of an ensemble."""
+    """The bytes that fits gave: weights, what a model remembers, and what combines the members of an ensemble."""
     if isinstance(contents, BundleContents):
-        return {f"{WEIGHTS}/{path}": bytes(data) for path, data in contents.model_files.items()}
+        library = {} if contents.neighbours is None else {NEIGHBOURS: contents.neighbours.to_bytes()}
+        return library | {f"{WEIGHTS}/{path}": bytes(data) for path, data in contents.model_files.items()}
     weights = {f"{WEIGHTS}/{member.label}/{path}": bytes(data) for member in contents.members for path, data in member.model_files.items()}
     return weights | {f"{ENSEMBLE}/{path}": bytes(data) for path, data in contents.combiner.files().items()}
 

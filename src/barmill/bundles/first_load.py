@@ -161,13 +161,11 @@ def _limit() -> None:
 
 
 def _warm(plan: Path) -> None:
-    """Compile what the bundle's features, views and trees need, which may take longer than a load is given."""
+    """Compile what the bundle's features, views, trees and streams need, which may take longer than a load is given."""
+    from barmill.bundles.warming import warm_forecasts
     from barmill.features import FeaturePlan, warm_kernels
-    from barmill.models.boosting.warming import warm_trees
-    from barmill.views.warming import warm_views
 
-    warm_views()
-    warm_trees()
+    warm_forecasts()
     try:
         if plan.stat().st_size <= PLAN_BYTES:
             warm_kernels(features=FeaturePlan.from_json(json.loads(plan.read_bytes())).features)

@@ -9,7 +9,7 @@ from barmill.errors import BundleError, ForecastError, SchemaError
 from barmill.uncertainty.conformal.adaptive import AdaptiveState
 from barmill.uncertainty.conformal.bands import JackknifeBand, SplitBand
 from barmill.uncertainty.conformal.cv_plus_band import CvPlusBand
-from barmill.uncertainty.conformal.intervals import Bounds
+from barmill.uncertainty.conformal.intervals import Bounds, widened_at
 from barmill.uncertainty.conformal.reading import ConformalBand, read_band
 from barmill.uncertainty.conformal.regime_band import RegimeBand
 
@@ -90,6 +90,28 @@ class ForecastBand:
                 raise AssertionError("refused when the bundle was made")
             case _:
                 return self.band.apply(lo, hi)
+
+    def at(self, expected: float | None, edges: tuple[float, float, float], regime: float) -> tuple[float, float] | None:
+        """`of` of one row with plain floats, all of them finite; None where it would raise an error.
+
+        edges : q05, q50 and q95 in z
+        """
+        if self.around == QUANTILES:
+            low, _, high = edges
+        else:
+            point = expected if self.around == "E_r" else edges[1]
+            if point is None:
+                return None
+            low = high = point
+        match self.band:
+            case SplitBand() | JackknifeBand():
+                return low - self.band.q, high + self.band.q
+            case RegimeBand():
+                return widened_at(low, high, self.band.q_at(regime))
+            case CvPlusBand():
+                return None
+            case _:
+                return widened_at(low, high, self.band.q)
 
     def ends(self, said: Said) -> tuple[Float64Array, Float64Array]:
         """What the band goes around, in z: lo = hi for a point."""

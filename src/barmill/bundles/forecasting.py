@@ -17,7 +17,7 @@ from barmill.bundles.seen_bars import SeenBars, SeenByMembers, SeenByOne, Stream
 from barmill.ensembles.contract import Said
 from barmill.errors import SchemaError, ShapeError
 from barmill.market import Bars, Timeframe
-from barmill.models.contract import AnsweringForecaster, Forecaster, View, Window
+from barmill.models.contract import AnsweringForecaster, Forecaster, ImageForecaster, RawForecast, View, Window
 from barmill.models.resolutions import history_bars
 from barmill.uncertainty import Calibrator, ResidualQuantiles
 from barmill.views import FeatureMatrix, ImageBars, MultiResolution, RobustScaler, WindowTensor, window_ready
@@ -134,12 +134,14 @@ class ForecastPipeline:
         return history_bars(features, self.window, base)
 
     @cached_property
-    def _input_columns(self) -> npt.NDArray[np.int64]:
+    def input_columns(self) -> npt.NDArray[np.int64]:
+        """Of each input, its column among the plan's features; int64 (n_inputs,)."""
         return np.array([self.names.index(name) for name in self.input_names], dtype=np.int64)
 
     @cached_property
-    def _input_scaler(self) -> RobustScaler:
-        columns = self._input_columns
+    def input_scaler(self) -> RobustScaler:
+        """The scaler of the inputs alone, for a model that sees features."""
+        columns = self.input_columns
         assert isinstance(self.scaler, RobustScaler)
         return replace(self.scaler, names=self.input_names, center=self.scaler.center[columns], scale=self.scaler.scale[columns])
 
@@ -156,7 +158,7 @@ class ForecastPipeline:
         for start in range(0, n_rows, _ROWS_AT_ONCE):
             part = slice(start, min(start + _ROWS_AT_ONCE, n_rows))
             seen = values[part] if rows is None else values[rows[part]]
-            inputs[part] = self._input_scaler.transform(np.ascontiguousarray(seen[:, self._input_columns]))
+            inputs[part] = self.input_scaler.transform(np.ascontiguousarray(seen[:, self.input_columns]))
         return inputs
 
     def scale(self, values: Float64Array, rows: Rows | None = None) -> Float64Array:
@@ -254,6 +256,16 @@ class ForecastPipeline:
         raw = self.forecaster.raw(view)
         if self.direction is not None:
             return self.direction.forecast(raw, scale, rows, place=place, regimes=Regimes(regime))
+        return self._answered(raw, rows, place, regime)
+
+    def forecast_images(self, images: npt.NDArray[np.float32], *, place: str = "forecast") -> Columns:
+        """Forecast pictures that were drawn elsewhere, float32 (n, 3, 64, 64) as `PatternImage` draws them, every value in 0 .. 1."""
+        if not isinstance(self.forecaster, ImageForecaster) or self.calibration.feature is not None:
+            raise SchemaError(place, "the model does not go by images alone", expected="a model of patterns")
+        return self._answered(self.forecaster.raw_images(images), np.arange(len(images)), place, None)
+
+    def _answered(self, raw: RawForecast, rows: Rows, place: str, regime: Float64Array | None) -> Columns:
+        """The columns of a model of another question than direction, calibrated, once the guard has seen them."""
         assert self._answering is not None
         check_rows(raw, rows, place)
         found = self._answering.table(raw, self.calibration.apply(raw.logits, regime))

@@ -22,6 +22,8 @@ from barmill.bundles.manifest_rules import (
     MAX_FILES,
     MAX_MANIFEST_BYTES,
     NAME,
+    NEIGHBOURS,
+    ONNX,
     PARTS,
     READS_WITH,
     SEAL,
@@ -107,6 +109,11 @@ class Manifest:
         """Paths of what makes one forecast of those of the members; none for a single model."""
         return self._below(ENSEMBLE)
 
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """Paths of its ONNX graphs; none where it has none."""
+        return self._below(ONNX)
+
     def _below(self, folder: str) -> tuple[str, ...]:
         return tuple(entry.path for entry in self.files if entry.path.startswith(f"{folder}/"))
 
@@ -115,6 +122,7 @@ class Manifest:
             **PARTS,
             WEIGHTS: list(self.weights),
             ENSEMBLE: list(self.ensemble),
+            ONNX: list(self.graphs),
             "files": [{"path": entry.path, "sha256": entry.sha256, "size": entry.size} for entry in self.files],
             "fingerprints": dict(self.fingerprints),
             "format": FORMAT,
@@ -125,6 +133,7 @@ class Manifest:
             },
             "model": self.model.to_json(),
             "name": self.name,
+            "neighbours": NEIGHBOURS if any(entry.path == NEIGHBOURS for entry in self.files) else None,
             "reads_with": READS_WITH,
             "schema_hash": self.schema_hash,
             "symbol": self.symbol,
@@ -207,6 +216,8 @@ __all__ = [
     "MANIFEST",
     "MAX_FILES",
     "MAX_MANIFEST_BYTES",
+    "NEIGHBOURS",
+    "ONNX",
     "PARTS",
     "READS_WITH",
     "SEAL",

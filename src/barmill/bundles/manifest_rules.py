@@ -26,6 +26,7 @@ PARTS: Mapping[str, str] = MappingProxyType(
         "members": "members.json",
         "metrics": "metrics.json",
         "model_card": "model_card.md",
+        "parity": "parity.json",
         "preproc": "preproc.json",
         "provenance": "provenance.json",
         "quantiles": "quantiles.json",
@@ -37,8 +38,11 @@ PARTS: Mapping[str, str] = MappingProxyType(
 )
 WEIGHTS = "weights"  # folder of the model's own files; of an ensemble's, of a folder for each member
 ENSEMBLE = "ensemble"  # folder of what an ensemble makes of its members' forecasts: a vote, a meta-learner, a gate
-FOLDERS = (WEIGHTS, ENSEMBLE)
+ONNX = "onnx"  # folder of the bundle's forecast, and of each of its models, as ONNX graphs; there may be none
+FOLDERS = (WEIGHTS, ENSEMBLE, ONNX)
 ENSEMBLE_VIEW = "ensemble"
+
+NEIGHBOURS = "neighbours.safetensors"  # of a model of patterns: its training rows, and what became of them; there may be none
 
 MAX_FILES = 256
 MAX_FILE_BYTES = 1 << 30
@@ -59,6 +63,7 @@ _KEYS = frozenset(
         "inference_signature",
         "model",
         "name",
+        "neighbours",
         "reads_with",
         "schema_hash",
         "symbol",
@@ -152,8 +157,12 @@ def _paths_problem(paths: Sequence[str], of_ensemble: bool) -> str:
 
 
 def _belongs(path: str, of_ensemble: bool) -> bool:
-    """Whether there may be such a file: weights/<file> of a model; weights/<member>/<file> and ensemble/<file> of an ensemble."""
+    """Whether there may be such a file: weights/<file> of a model; weights/<member>/<file> and ensemble/<file> of an ensemble; graphs."""
+    if path == NEIGHBOURS:
+        return not of_ensemble
     folder, *below = path.split("/")
+    if folder == ONNX:
+        return len(below) == 1 and path.endswith(".onnx")
     if not of_ensemble:
         return folder == WEIGHTS and len(below) == 1
     return (folder, len(below)) in ((WEIGHTS, 2), (ENSEMBLE, 1))
@@ -168,6 +177,8 @@ __all__ = [
     "MAX_FILES",
     "MAX_MANIFEST_BYTES",
     "NAME",
+    "NEIGHBOURS",
+    "ONNX",
     "PARTS",
     "READS_WITH",
     "SEAL",

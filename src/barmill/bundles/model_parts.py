@@ -19,6 +19,13 @@ from barmill.uncertainty import Calibrator, ResidualQuantiles
 from barmill.views import RobustScaler
 
 
+class FittedFiles(NamedTuple):
+    """A fitted model as a bundle holds it: its name in the catalogue, and the bytes of its fit by their names."""
+
+    name: str
+    files: Mapping[str, bytes]
+
+
 class Shared(NamedTuple):
     """What every model of a bundle stands on."""
 
@@ -93,4 +100,4 @@ def files_below(files: Mapping[str, bytes], folder: str) -> dict[str, bytes]:
     return {path.removeprefix(f"{folder}/"): data for path, data in files.items() if path.startswith(f"{folder}/")}
 
 
-__all__ = ["ModelParts", "Shared", "files_below", "learned_outputs", "model_pipeline"]
+__all__ = ["FittedFiles", "ModelParts", "Shared", "files_below", "learned_outputs", "model_pipeline"]

@@ -19,7 +19,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from barmill.artefacts import canonical_json, sha256, storage_errors, sync_folder, write_bytes, write_new
-from barmill.bundles.folder import POINTER, VERSION_NAME, inspect
+from barmill.bundles.folder import POINTER, VERSION_NAME, inspect, read_version
 from barmill.bundles.manifest import MANIFEST, SEAL, check_name, list_files, parse_manifest, seal_of
 from barmill.errors import BundleError
 
@@ -59,8 +59,24 @@ def publish(files: Mapping[str, bytes], repository: Path, model: str) -> Path:
             version = _write_version(folder, files)
         with storage_errors(folder):
             sync_folder(folder)
-        write_bytes(folder / POINTER, canonical_json({"digest": digest, "format": 1, "version": version}))
+        _point(folder, version, digest)
     return folder / str(version)
+
+
+def promote(model_folder: Path, version: int) -> str:
+    """Make a version that was published before the current one, whole or not at all; its digest comes back.
+
+    Every byte of the version is checked first. Raises BundleError (all that is wrong in one) where it is not whole: the pointer is then as
+    it was.
+    """
+    digest = read_version(model_folder / str(version)).digest
+    with _locked(model_folder):
+        _point(model_folder, version, digest)
+    return digest
+
+
+def _point(folder: Path, version: int, digest: str) -> None:
+    write_bytes(folder / POINTER, canonical_json({"digest": digest, "format": 1, "version": version}))
 
 
 def _check(files: Mapping[str, bytes]) -> str:
@@ -154,4 +170,4 @@ def _take_number(folder: Path, staging: Path) -> int:
             return version
 
 
-__all__ = ["publish"]
+__all__ = ["promote", "publish"]

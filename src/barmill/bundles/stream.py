@@ -1,22 +1,24 @@
 """Forecasts bar by bar: the same features, scalers, models and guard as a batch, over a ring of the longest window."""
 
-import math
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from barmill.artefacts import canonical_json
+from barmill.bundles._keeping import keep_row
+from barmill.bundles.bar_order import BarOrder
+from barmill.bundles.direction import Float64Array
 from barmill.bundles.forecast import Forecast
-from barmill.bundles.seen_bars import StreamOfOne, streams_of
+from barmill.bundles.row_path import RowPath, row_path, why_ordinary
+from barmill.bundles.seen_bars import SeenBars, StreamOfOne, streams_of
 from barmill.bundles.strict_json import parse_canonical
-from barmill.errors import DataError, SchemaError
+from barmill.errors import SchemaError
 from barmill.features import FeatureStream, FeatureTable
 from barmill.features.taking_over import take_over
 from barmill.market import Bar, Bars
-from barmill.market.times import PLAUSIBLE_MS
 
 if TYPE_CHECKING:
     from barmill.bundles.bundle import Bundle
@@ -44,6 +46,23 @@ class BundleStream:
         self._window = bundle.pipeline.depth
         self._recent = np.full((self._window, len(bundle.plan.names)), np.nan)  # the last rows of features, oldest first
         self._last: int | None = None
+        self._whole = np.zeros(1, dtype=np.int64)  # rows of features in succession, up to the last, in which every number is finite
+        self._in_step = False  # whether `_path` and `_whole` have seen all that is in `_recent`
+        self._names, self._sources, self._step = bundle.outputs, bundle.plan.sources, bundle.timeframe.ms
+        self._order = BarOrder(bundle.timeframe)
+        self._out = np.empty(len(self._names))
+
+    @cached_property
+    def _path(self) -> RowPath | None:
+        """Made with the first bar that is pushed: most of what a stream holds is there for it."""
+        return None if self._walk is not None else row_path(self.bundle.pipeline)
+
+    @property
+    def allocates(self) -> str:
+        """What makes arrays anew in each forecast, in words; empty where nothing does."""
+        if self._path is not None:
+            return self._path.allocates
+        return why_ordinary(self.bundle.pipeline) or "an adaptive band remembers its decisions"
 
     @property
     def last_open_time(self) -> int | None:
@@ -57,7 +76,7 @@ class BundleStream:
 
     @property
     def recent(self) -> npt.NDArray[np.float64]:
-        """A copy of the last rows of features that it remembers, float64 (rows, n_plan), the oldest first; NaN before there were as many."""
+        """A copy of the last rows of features, float64 (rows, n_plan), the oldest first; NaN before there were as many."""
         return self._recent.copy()
 
     def band_state(self) -> dict[str, Any] | None:
@@ -77,21 +96,79 @@ class BundleStream:
         Raises: DataError for a bar that is out of order, off the timeframe's grid or no bar at all: the stream is then as
         before, and goes on with the next good bar. ForecastError rather than give a value out of bounds.
         """
-        self._check(bar)
-        values = self._features.push(bar)
-        closed = None if self._closed is None else self._closed.push(bar)
-        if self._walk is not None:
-            self._walk.push(bar)
-        self._last = bar.open_time
-        self._recent[:-1] = self._recent[1:]
-        self._recent[-1] = values
-        if not np.isfinite(self._recent).all() or (closed is not None and not closed.ready[0]):
+        open_time, open_, high, low, close, volume, extra = bar
+        further = tuple(map(extra.get, self._sources))
+        found = self._push(open_time, open_, high, low, close, volume, further, bar)
+        if found is None:
             return None
-        widen = None if self._walk is None else partial(self._walk.bounds, np.array([bar.open_time]))
-        rows, place = np.array([self._window - 1]), f"bar {bar.open_time}"
+        row: ForecastRow = {"open_time": open_time, "known_at": open_time + self._step}
+        row.update(zip(self._names, found.tolist(), strict=True))
+        return row
+
+    def push_numbers(
+        self, open_time: int, open_: float, high: float, low: float, close: float, volume: float, further: Sequence[float | None] = ()
+    ) -> Float64Array | None:
+        """The same bar as plain numbers, for callers that count microseconds: see `HotPath`.
+
+        further : the `sources` of the bundle's plan, in their order; None for one that did not come
+
+        Returns
+        -------
+        float64 array of shape (n_outputs,), the bundle's outputs: always the same array, which the next bar overwrites. None while
+        features or window warm up. Raises as `push`.
+        """
+        return self._push(open_time, open_, high, low, close, volume, further, None)
+
+    def _push(
+        self,
+        open_time: int,
+        open_: float,
+        high: float,
+        low: float,
+        close: float,
+        volume: float,
+        further: Sequence[float | None],
+        bar: Bar | None,
+    ) -> Float64Array | None:
+        """bar : the same as a value, where it came as one."""
+        self._order.check(self._last, open_time, open_, high, low, close, volume)
+        line = self._features.advance(open_time, open_, high, low, close, volume, further)
+        closed = None
+        if self._closed is not None or self._walk is not None:
+            if bar is None:
+                extra = {name: value for name, value in zip(self._sources, further, strict=True) if value is not None}
+                bar = Bar(open_time, open_, high, low, close, volume, extra)
+            closed = None if self._closed is None else self._closed.push(bar)
+            if self._walk is not None:
+                self._walk.push(bar)
+        self._last = open_time
+        self._keep(line)
+        if self._whole.item() < self._window or (closed is not None and not closed.ready[0]):
+            return None
+        if self._path is not None and self._path.forecast(line):
+            return self._path.out
+        return self._ordinary(open_time, closed)
+
+    def _keep(self, line: Float64Array) -> None:
+        """Take one more row of features into the window."""
+        if not self._in_step:
+            broken = np.flatnonzero(~np.isfinite(self._recent).all(axis=1))
+            self._whole[0] = self._window - 1 - broken[-1] if broken.size else self._window
+            if self._path is not None:
+                self._path.fill(self._recent)
+            self._in_step = True
+        keep_row.compiled(line, self._recent, self._whole)
+        if self._path is not None:
+            self._path.take(line)
+
+    def _ordinary(self, open_time: int, closed: SeenBars | None) -> Float64Array:
+        """The forecast of the last row as one of many would get it; who refuses it says why."""
+        widen = None if self._walk is None else partial(self._walk.bounds, np.array([open_time]))
+        rows, place = np.array([self._window - 1]), f"bar {open_time}"
         columns = self.bundle.pipeline.run(self._recent, rows, closed=closed, place=place, widen=widen)
-        row: ForecastRow = {"open_time": bar.open_time, "known_at": bar.open_time + self.bundle.timeframe.ms}
-        return row | {name: float(value[0]) for name, value in columns.items()}
+        for at, name in enumerate(self._names):
+            self._out[at] = columns[name][0]
+        return self._out
 
     def extend(self, bars: Bars) -> Forecast:
         """Many more bars at once, such as the history before the first live bar: the rows that `push` would give, faster.
@@ -100,7 +177,7 @@ class BundleStream:
         """
         self.bundle.check_bars(bars)
         if len(bars) and self._last is not None and int(bars.open_time[0]) <= self._last:
-            self._check(bars.bar(0))
+            self._order.check(self._last, *bars.bar(0)[:6])
         table = self._features.extend(bars)
         closed = None if self._closed is None else self._closed.extend(bars)
         if self._walk is not None:
@@ -113,6 +190,7 @@ class BundleStream:
         if len(bars):  # before the forecast, which may fail: the bars have gone in all the same
             self._recent = np.concatenate((self._recent, table.values))[-self._window :].copy()
             self._last = int(bars.open_time[-1])
+            self._in_step = False
         return self.bundle.forecast_table(joined_table, since=0, closed=closed, walk=self._walk)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -159,30 +237,6 @@ class BundleStream:
         stream._recent[...] = state[_RECENT][-stream._window :]
         return stream
 
-    def _check(self, bar: Bar) -> None:
-        """Raise DataError unless `bar` may follow what was pushed."""
-        place, step = f"bar {bar.open_time}", self.bundle.timeframe.ms
-        prices = (bar.open, bar.high, bar.low, bar.close)
-        if not all(math.isfinite(value) for value in (*prices, bar.volume)):
-            raise DataError(
-                place, f"{_shown(bar)} is not all finite", expected="five finite numbers", mend="Send the bar again as it closed."
-            )
-        if min(prices) <= 0 or bar.high < max(prices) or bar.low > min(prices):
-            expected = "0 < low <= open, close <= high"
-            raise DataError(place, _shown(bar), expected=expected, mend="Send the bar again as it closed.")
-        if bar.volume < 0:
-            raise DataError(place, f"volume {bar.volume}", expected="0 or more", mend="Send the bar again as it closed.")
-        if not PLAUSIBLE_MS[0] <= bar.open_time < PLAUSIBLE_MS[1]:
-            raise DataError(place, "lies outside 1970 to 2100", expected="the open time in UTC milliseconds", mend="Send it in that unit.")
-        # Daily bars may open at the hour of a session, which moves with the clocks; others lie on the grid of the first one.
-        if self._last is not None and self.bundle.timeframe.minutes < 1440 and (bar.open_time - self._last) % step:
-            expected = f"steps of {step} ms ({self.bundle.timeframe}) from the bars before, the last at {self._last}"
-            raise DataError(place, "is off the grid", expected=expected, mend="Send bars of one timeframe, with their open times.")
-        if self._last is None or bar.open_time > self._last:
-            return
-        found = "was sent before" if bar.open_time == self._last else f"is older than the last bar, {self._last}"
-        raise DataError(place, found, mend="Send each closed bar once, in time order.")
-
 
 def _band(state: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any] | None:
     return parse_canonical(state[_BAND].tobytes(), "band of a stream") if _BAND in state else None
@@ -207,10 +261,6 @@ def _restored(seen: StreamOfOne, state: Mapping[str, npt.NDArray[Any]]) -> bool:
     except SchemaError:
         return False
     return True
-
-
-def _shown(bar: Bar) -> str:
-    return f"open {bar.open}, high {bar.high}, low {bar.low}, close {bar.close}, volume {bar.volume}"
 
 
 __all__ = ["BundleStream", "ForecastRow"]

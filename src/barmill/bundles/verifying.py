@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from barmill.bundles.folder import find_version, inspect, pointer_mismatch
+from barmill.bundles.folder import Inspection, find_version, inspect, pointer_mismatch
+from barmill.bundles.manifest import ONNX, PARTS
+from barmill.bundles.strict_json import parse_canonical
 from barmill.errors import BarmillError, BundleError
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class VerifyReport:
 
 
 def verify(path: str | Path, *, replay: bool = True) -> VerifyReport:
-    """Check every byte of a bundle and, if they are right, load it and replay its golden samples.
+    """Check every byte of a bundle and, if they are right, load it, replay its golden samples and read the record of its graphs' parity.
 
     Parameters
     ----------
@@ -84,11 +86,25 @@ def verify(path: str | Path, *, replay: bool = True) -> VerifyReport:
     if replay and not problems:
         from barmill.bundles.bundle import Bundle
 
+        problems.extend(_parity_problems(found))
         try:
             result = Bundle.load(folder).replay
         except BarmillError as error:
             problems.extend(error.problems or (error,))
     return VerifyReport(folder, manifest.name, manifest.version, found.digest, files, result, tuple(problems))
+
+
+def _parity_problems(found: Inspection) -> tuple[BundleError, ...]:
+    """What is wrong with the proof that its graphs say what it says; nothing where there are none."""
+    from barmill.bundles.parity_record import check_parity
+
+    place, prefix = str(found.folder / PARTS["parity"]), f"{ONNX}/"
+    graphs = {path.removeprefix(prefix): data for path, data in found.files.items() if path.startswith(prefix)}
+    try:
+        record = parse_canonical(found.files[PARTS["parity"]], place)
+    except BundleError as error:
+        return (error,)
+    return check_parity(graphs, record, place)
 
 
 __all__ = ["FileCheck", "VerifyReport", "verify"]

@@ -8,9 +8,12 @@ import barmill
 from barmill.cli import bundle, data, ensembles, explain, features, ledger, models, recipe
 from barmill.cli.audit import audit
 from barmill.cli.backtest import backtest
+from barmill.cli.bench import bench
 from barmill.cli.compare import compare
 from barmill.cli.demo import demo
 from barmill.cli.exit_codes import INTERRUPTED, exit_code
+from barmill.cli.export import export
+from barmill.cli.parity import parity
 from barmill.cli.predict import predict
 from barmill.cli.prove import prove
 from barmill.cli.report import report
@@ -52,11 +55,14 @@ app.command()(audit)
 app.command()(train)
 app.command()(tune)
 app.command()(compare)
+app.command()(parity)
 app.command()(predict)
 app.command()(backtest)
 app.command()(prove)
 app.add_typer(ledger.app, name="ledger", help="What was tried on which bars: show, verify.")
 app.add_typer(bundle.app, name="bundle", help="Bundles: verify, show.")
+app.command()(export)
+app.command()(bench)
 app.command()(report)
 app.command()(serve)
 app.command()(serve_key)

@@ -55,6 +55,18 @@ def _report_lines(report: "VerifyReport") -> list[str]:
     return [*lines, "", *(f"error: {line}" for line in problems), f"{'good' if report.ok else 'BAD'}: {report.folder}"]
 
 
+@app.command(epilog="Example: barmill bundle promote models/lightgbm 3")
+def promote(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, which holds its versions.")],
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The version to make current: its folder's number.", min=1)],
+) -> None:
+    """Make a version the current one, after every byte of it was checked: how a roll-out is ended, and how it is taken back."""
+    from barmill.bundles import promote as promote_version
+
+    digest = promote_version(model, number)
+    print(f"current  {model / str(number)} ({digest[:12]})")
+
+
 @app.command(epilog="Example: barmill bundle show runs/quickstart/bundle/lightgbm")
 def show(
     bundle: Place,
@@ -137,8 +149,11 @@ def _section(title: str, value: dict[str, Any]) -> list[str]:
 
 def _files(manifest: "Manifest") -> list[str]:
     total = sum(entry.size for entry in manifest.files)
-    weights = sum(entry.size for entry in manifest.files if entry.path in manifest.weights)
-    return ["", f"files      {len(manifest.files)}, {total / 1e6:.2f} MB, of which weights {weights / 1e6:.2f} MB"]
+    weights, graphs = (
+        sum(entry.size for entry in manifest.files if entry.path in paths) / 1e6 for paths in (manifest.weights, manifest.graphs)
+    )
+    of_graphs = f", {len(manifest.graphs)} ONNX graphs {graphs:.2f} MB" if manifest.graphs else ""
+    return ["", f"files      {len(manifest.files)}, {total / 1e6:.2f} MB, of which weights {weights:.2f} MB{of_graphs}"]
 
 
 def _shortened(names: tuple[str, ...], most: int = 6) -> str:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from barmill.console import charts, ensemble_sections, leaderboard_sections, luck_sections
+from barmill.console import bench_section, charts, ensemble_sections, leaderboard_sections, luck_sections
 from barmill.console.band_sections import band_blocks
+from barmill.console.bench_section import asked_rows, bench_rows, bench_sentence
 from barmill.console.chart_frame import Figure
 from barmill.console.data_sections import balance_bars, block_rows, cost_sentences, data_facts
 from barmill.console.embedding import chart_library, embedded_json, own_file
@@ -43,6 +44,7 @@ SECTIONS = (
     ("figures", "Key figures"),
     ("leaderboard", "Leaderboard"),
     ("targets", "Targets"),
+    ("bench", "Cost to serve"),
     ("paths", "Cross-validation"),
     ("luck", "Skill or luck"),
     ("ensembles", "Ensembles"),
@@ -77,6 +79,7 @@ def sections_of(run: RunFolder) -> list[tuple[str, str]]:
     found = {
         "leaderboard": judgement.leaderboard,
         "targets": run.timings and run.timings.targets,
+        "bench": run.bench,
         "paths": judgement.cross_validation,
         "luck": judgement.overfitting,
         "ensembles": judgement.ensembles,
@@ -148,6 +151,10 @@ def render(run: RunFolder, features_page: str | None = None) -> bytes:
         "features_page": features_page,
         "target_rows": target_rows(run.timings),
         "target_sentence": target_sentence(run.timings),
+        "bench_headings": bench_section.HEADINGS,
+        "bench_rows": bench_rows(run.bench),
+        "asked_rows": asked_rows(run.bench),
+        "bench_sentence": bench_sentence(run.bench),
         **_of_leaderboard(run),
         **_of_paths(judgement, drawn),
         **_of_luck(judgement),

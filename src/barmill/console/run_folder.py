@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from barmill.console.judged_bench import Bench
 from barmill.console.judged_process import Certificate
 from barmill.console.judgement import FORMAT, Environment, Judgement, Timings
 from barmill.errors import DataError
@@ -30,6 +31,7 @@ class RunFolder:
     recipe : str, recipe.yaml as it stands
     timings : None if the run did not write them
     certificate : None if the pipeline was not proved into the folder `prove` of the run
+    bench : what `barmill bench` measured of its bundles; None if it was not asked
     """
 
     judgement: Judgement
@@ -39,6 +41,7 @@ class RunFolder:
     environment: Environment
     timings: Timings | None
     certificate: Certificate | None = None
+    bench: Bench | None = None
 
     @classmethod
     def read(cls, folder: Path) -> "RunFolder":
@@ -50,7 +53,7 @@ class RunFolder:
                 place, f"format {judgement.format}", expected=str(FORMAT), mend="Render it with the version of Barmill that wrote it."
             )
         timings, environment = folder / "timings.json", folder / "environment.json"
-        certificate = folder / CERTIFICATE_FOLDER / "certificate.json"
+        certificate, bench = folder / CERTIFICATE_FOLDER / "certificate.json", folder / "metrics" / "bench.json"
         return cls(
             judgement=judgement,
             equity=_read_curves(folder / "metrics" / "equity.parquet"),
@@ -59,6 +62,7 @@ class RunFolder:
             environment=_read(environment, Environment) if environment.exists() else Environment(),
             timings=_read(timings, Timings) if timings.exists() else None,
             certificate=_read(certificate, Certificate) if certificate.exists() else None,
+            bench=_read(bench, Bench) if bench.exists() else None,
         )
 
 

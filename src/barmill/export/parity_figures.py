@@ -32,7 +32,7 @@ def _difference(output: str, expected: Float64Array, found: Float64Array) -> Dif
     row = int(apart.argmax())
     mae = float(apart.mean())
     flips = int(np.count_nonzero((expected - 0.5) * (found - 0.5) < 0)) if _PROBABILITY.fullmatch(output) else 0
-    size = max(float(np.abs(expected).mean()), _LEAST_SIZE)
+    size = max(float(np.abs(expected[known]).sum()) / len(expected), _LEAST_SIZE)
     said = (float(expected[row]), float(found[row]))
     pair = (said[0] if isfinite(said[0]) else inf, said[1] if isfinite(said[1]) else inf)
     return Difference(output, mae, float(apart[row]), mae / size, flips, _ranks(expected, found), row, *pair)

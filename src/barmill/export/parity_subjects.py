@@ -17,7 +17,7 @@ from barmill.export.drawn_rows import features, features_of_inputs, scaled_sampl
 from barmill.export.parity_figures import compared, outcomes
 from barmill.export.parity_samples import Sample, forecast_sample, model_sample
 from barmill.export.running import GraphRun, run_by_reference
-from barmill.export.tree_rows import threshold_rows, trees_of
+from barmill.export.threshold_rows import threshold_rows, trees_of
 from barmill.market import Bars
 from barmill.models.contract import Float64Array
 
@@ -26,7 +26,7 @@ BATCHES = (1, 7, 64)
 _BATCHED_ROWS = 128
 _REFERENCE_ROWS = 64
 _REFERENCE_ROWS_OF_TREES = 16  # which the second runtime walks node by node in Python
-_WINDOWS = 10  # a window costs as much as so many rows, and more
+_WINDOWS, _THRESHOLD_WINDOWS = 10, 40  # a window costs as much as so many rows, and more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +125,7 @@ class Subject:
         if members and _sees_bars(pipeline):
             told.append("thresholds were asked of the members' own graphs alone: others see bars")
             return
-        n = n_rows if pipeline.depth == 1 else max(n_rows // _WINDOWS // _WINDOWS, 1)
+        n = n_rows if pipeline.depth == 1 else max(n_rows // _THRESHOLD_WINDOWS, 2)
         for member in members:
             for trees in trees_of(member.forecaster):
                 inputs = threshold_rows(trees, n, self.rng)

@@ -5,7 +5,6 @@ somebody could trade on; a server refuses such a row before (`barmill.bundles.gu
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -13,6 +12,7 @@ import onnx
 from barmill.bundles.ensemble_pipeline import EnsemblePipeline, Pipeline
 from barmill.bundles.forecasting import ForecastPipeline
 from barmill.bundles.image_scaling import ImageScaling
+from barmill.bundles.model_parts import FittedFiles
 from barmill.bundles.needed_features import needed_features
 from barmill.errors import SchemaError
 from barmill.export.answers import add_answers
@@ -29,13 +29,6 @@ from barmill.views import RobustScaler
 
 FEATURES, WINDOW = "features", "window"
 _IMAGE = (3, 64, 64)
-
-
-class FittedFiles(NamedTuple):
-    """A fitted model as a bundle holds it: its name in the catalogue, and the bytes of its fit by their names."""
-
-    name: str
-    files: Mapping[str, bytes]
 
 
 def forecast_graph(pipeline: Pipeline, models: Sequence[FittedFiles], metadata: Mapping[str, str]) -> onnx.ModelProto:

@@ -50,12 +50,15 @@ class Clock:
         Raises: InstrumentError if the schedule of the exchange does not reach so far.
         """
         if len(open_time) == 1:
-            now = int(open_time[0])
-            if not self._from <= now < self._until:
-                self._turn_to(now)
-            out[:, 0] = self._now
+            out[:, 0] = self.at(int(open_time[0]))
         elif len(open_time):
             self._write_many(np.asarray(open_time, dtype=np.int64), out)
+
+    def at(self, open_time: int) -> Float64Array:
+        """The same for one bar, float64 (n_names,): an array that is not to be written to, and the same one until a session changes."""
+        if not self._from <= open_time < self._until:
+            self._turn_to(open_time)
+        return self._now
 
     def _turn_to(self, now: int) -> None:
         schedule = _schedule(self._calendar, _year(now))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from barmill.errors import DataError
 from barmill.features.clock import Clock
 from barmill.features.columns import COLUMNS
-from barmill.features.kernels.kernel import BAR_ROWS, CLOSE_TIME, OPEN, OPEN_TIME, VOLUME, Float64Array
+from barmill.features.kernels.kernel import BAR_ROWS, CLOSE, CLOSE_TIME, HIGH, LOW, OPEN, OPEN_TIME, VOLUME, Float64Array
 from barmill.market import Bar, Bars, Timeframe
 
 
@@ -26,7 +26,6 @@ class RowReader:
         self._sources = [(len(BAR_ROWS) + i, name) for i, name in enumerate(further) if not COLUMNS[name].calendar]
         self._scheduled = [len(BAR_ROWS) + further.index(name) for name in scheduled]
         self._clock = Clock(calendar, scheduled) if scheduled else None
-        self._times = np.empty((len(scheduled), 1))
         self.begun = np.zeros(len(further), dtype=np.int64)
         self.n_rows = len(BAR_ROWS) + len(further)
 
@@ -48,20 +47,42 @@ class RowReader:
 
     def read_bar(self, bar: Bar, row: Float64Array) -> None:
         """Fill `row` (n_rows,) from one bar. Raises DataError for a bar that cannot be right or lacks a column."""
-        _check_bar(bar)
-        row[OPEN_TIME], row[CLOSE_TIME] = bar.open_time, bar.open_time + self._step
-        row[OPEN : VOLUME + 1] = bar[1:6]
-        for place, name in self._sources:
-            value = bar.extra.get(name, math.nan)
-            if not math.isfinite(value) and (self.begun[place - len(BAR_ROWS)] or name not in bar.extra or math.isinf(value)):
-                found = f"{name} is {value}" if name in bar.extra else f"no {name}"
-                raise DataError(f"bar {bar.open_time}", found, expected="a finite number", mend="Send each bar with the plan's columns.")
+        open_time, open_, high, low, close, volume, extra = bar
+        further = tuple(extra.get(name) for _, name in self._sources)
+        self.read_numbers(open_time, open_, high, low, close, volume, further, row)
+
+    def read_numbers(
+        self,
+        open_time: int,
+        open_: float,
+        high: float,
+        low: float,
+        close: float,
+        volume: float,
+        further: Sequence[float | None],
+        row: Float64Array,
+    ) -> None:
+        """The same from plain numbers; `further` are the columns that come with bars, in their order, None for one that is missing."""
+        if not (low <= open_ <= high and low <= close <= high and 0.0 <= volume < math.inf and math.isfinite(high - low)):
+            found = f"open {open_}, high {high}, low {low}, close {close}, volume {volume}"
+            raise DataError(f"bar {open_time}", found, expected="finite numbers, low <= open, close <= high and volume not negative")
+        row[OPEN_TIME], row[CLOSE_TIME] = open_time, open_time + self._step
+        row[OPEN], row[HIGH], row[LOW], row[CLOSE], row[VOLUME] = open_, high, low, close, volume
+        if self._sources:
+            self._read_further(open_time, further, row)
+        if self._clock is not None:
+            for place, value in zip(self._scheduled, self._clock.at(open_time), strict=True):
+                row[place] = value
+
+    def _read_further(self, open_time: int, further: Sequence[float | None], row: Float64Array) -> None:
+        for (place, name), came in zip(self._sources, further, strict=True):
+            value = math.nan if came is None else came
+            if not math.isfinite(value) and (self.begun[place - len(BAR_ROWS)] or came is None or math.isinf(value)):
+                found = f"no {name}" if came is None else f"{name} is {value}"
+                raise DataError(f"bar {open_time}", found, expected="a finite number", mend="Send each bar with the plan's columns.")
             row[place] = value
         for place, _ in self._sources:
             self.begun[place - len(BAR_ROWS)] |= int(math.isfinite(row[place]))
-        if self._clock is not None:
-            self._clock.write(row[OPEN_TIME : OPEN_TIME + 1], self._times)
-            row[self._scheduled] = self._times[:, 0]
 
     def _check_begun(self, row: int, name: str, values: Float64Array, open_time: npt.NDArray[np.int64]) -> None:
         finite = np.isfinite(values)
@@ -76,13 +97,6 @@ class RowReader:
             found = f"{name} is {values[place]} at bar {int(open_time[place])}"
             raise DataError("bars", found, expected="a finite number once the column has begun", mend="Fill or cut the hole in the source.")
         self.begun[row - len(BAR_ROWS)] |= int(first < values.size)
-
-
-def _check_bar(bar: Bar) -> None:
-    open_, high, low, close, volume = bar[1:6]
-    if not (low <= open_ <= high and low <= close <= high and 0.0 <= volume < math.inf and math.isfinite(high - low)):
-        found = f"open {open_}, high {high}, low {low}, close {close}, volume {volume}"
-        raise DataError(f"bar {bar.open_time}", found, expected="finite numbers, low <= open, close <= high and volume not negative")
 
 
 __all__ = ["RowReader"]

@@ -1,6 +1,6 @@
 """Features live: one more closed bar at a time, the same scan as the history."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,8 @@ class FeatureStream:
         self._scan = new_scan(plan)
         self._reader = new_reader(plan)
         self._clock = np.array([0, -(2**62)], dtype=np.int64)  # bars seen, open time of the last
-        self._bar = np.empty((self._reader.n_rows, 1))
         self._row = np.empty((1, len(plan.features)))
+        self._line = self._row[0]
 
     @property
     def bars_seen(self) -> int:
@@ -50,12 +50,27 @@ class FeatureStream:
 
         Raises: DataError for a bar that comes late, cannot be right or lacks a column; the state is then as before.
         """
-        self._check_order(bar.open_time)
-        self._reader.read_bar(bar, self._bar[:, 0])
-        for _ in self._scan.advance(self._bar, self._row):
-            pass
-        self._clock += 1, bar.open_time - self._clock[1]
-        return self._row[0].copy()
+        open_time, open_, high, low, close, volume, extra = bar
+        further = tuple(map(extra.get, self.plan.sources))
+        return self.advance(open_time, open_, high, low, close, volume, further).copy()
+
+    def advance(
+        self, open_time: int, open_: float, high: float, low: float, close: float, volume: float, further: Sequence[float | None] = ()
+    ) -> Float64Array:
+        """The same bar as plain numbers, for callers that count microseconds.
+
+        further : the plan's `sources`, in their order; None for one that did not come
+
+        Returns
+        -------
+        As `push`, but always the same array, which the next bar overwrites: no array is made for a bar.
+        """
+        self._check_order(open_time)
+        self._reader.read_numbers(open_time, open_, high, low, close, volume, further, self._scan.inputs)
+        self._scan.advance_one(self._row)
+        self._clock[0] += 1
+        self._clock[1] = open_time
+        return self._line
 
     def extend(self, bars: Bars) -> FeatureTable:
         """Many more bars at once; bit for bit the rows that `compute` gives. Raises as `push` and `compute`."""

@@ -23,6 +23,7 @@ FOREX_CLOCK = time(17, 0)  # New York: when the forex day ends and the next begi
 # 16:00 for an hour (CME Group trading hours; the ES, NQ, CL and 6E bars that we have show exactly this).
 _CLOSES_AT = {"CMES": time(16, 0)}
 _CHICAGO = ZoneInfo("America/Chicago")
+_NOT_COVERED = (ValueError, NotImplementedError)  # the latter where a holiday follows another calendar, which ends earlier
 
 
 DAY, OPEN, REST_BEGINS, REST_ENDS, CLOSE = range(5)
@@ -82,7 +83,7 @@ def _decade(name: str, decade: int) -> dict[int, Int64Array]:
     first, last = decade * 10, decade * 10 + 9
     try:
         days = _read(name, first, last)
-    except ValueError:
+    except _NOT_COVERED:
         return {year: rows for year in range(first, last + 1) for rows in _one_year(name, year)}
     years = days[:, DAY].astype("datetime64[ms]").astype("datetime64[Y]").astype(np.int64) + 1970
     return {year: days[years == year] for year in range(first, last + 1)}
@@ -91,7 +92,7 @@ def _decade(name: str, decade: int) -> dict[int, Int64Array]:
 def _one_year(name: str, year: int) -> list[Int64Array]:
     try:
         return [_read(name, year, year)]
-    except ValueError:
+    except _NOT_COVERED:
         return []
 
 

@@ -168,6 +168,15 @@ class AnsweringForecaster(Forecaster, Protocol):
         ...
 
 
+@runtime_checkable
+class ImageForecaster(AnsweringForecaster, Protocol):
+    """One that sees images, and takes them drawn as well."""
+
+    def raw_images(self, images: npt.NDArray[np.float32]) -> RawForecast:
+        """Forecast each picture, float32 (n, 3, 64, 64), every value in 0 .. 1."""
+        ...
+
+
 class ForecasterClass(Protocol):
     """What a catalogue entry's `forecaster` names."""
 

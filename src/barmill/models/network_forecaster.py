@@ -10,6 +10,7 @@ import onnxruntime as ort
 from barmill.models.admission import check_finite, check_view
 from barmill.models.catalogue import view_of
 from barmill.models.contract import RawForecast, View
+from barmill.models.one_row import ViewOfOne, empty_forecast
 from barmill.models.onnx_session import open_session
 from barmill.views import MultiResolution, WindowTensor
 
@@ -55,3 +56,40 @@ class NetworkForecaster:
                 values[start:stop] = result
         logits = found["logits"]
         return RawForecast(logits[:, 0] if self._n_logits == 1 else logits, found.get("expected"), found.get("quantiles"))
+
+    def one_row(self) -> "NetworkRow | ViewOfOne":
+        """Itself, with memory for one window."""
+        if not isinstance(self._window, int):  # of several timeframes, whose windows the view scales
+            return ViewOfOne(self, self._n_features, None)
+        return NetworkRow(self._session, self._outputs, (self._window, self._n_features), self._n_logits)
+
+
+class NetworkRow:
+    """A network with memory for one window, to which the session's inputs and outputs are bound once.
+
+    The runtime itself works in an arena of its own, which it keeps from call to call.
+    """
+
+    allocates = ""
+
+    def __init__(self, session: ort.InferenceSession, outputs: list[str], shape: tuple[int, int], n_logits: int) -> None:
+        window = np.zeros((1, *shape), dtype=np.float32)
+        self.inputs = window[0]
+        self._session, self._binding = session, session.io_binding()
+        self._window = ort.OrtValue.ortvalue_from_numpy(window)  # on the CPU it is the array's own memory
+        self._binding.bind_ortvalue_input("window", self._window)
+        self._forecast = empty_forecast(n_logits, expected="expected" in outputs, quantiles="quantiles" in outputs)
+        logits, expected, quantiles, _ = self._forecast
+        self._said: list[tuple[Any, Any]] = []  # what the runtime writes, float32, and where it goes
+        forms: tuple[tuple[int, ...], ...] = ((1, n_logits), (1,), (1, 3))
+        for name, form, values in zip(("logits", "expected", "quantiles"), forms, (logits, expected, quantiles), strict=True):
+            if values is not None:
+                said = np.empty(form, dtype=np.float32)
+                self._binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(said))
+                self._said.append((said, values.reshape(form)))
+
+    def raw(self) -> RawForecast:
+        self._session.run_with_iobinding(self._binding)
+        for said, values in self._said:
+            np.copyto(values, said)
+        return self._forecast

@@ -1,6 +1,6 @@
 """From the stages of one model to its published bundle."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,16 +11,19 @@ from barmill.artefacts import read_json, sha256
 from barmill.bundles import BundleContents, ForecastBand, Volatility, assemble, publish
 from barmill.bundles.bar_scaling import BarScaling
 from barmill.bundles.image_scaling import ImageScaling
+from barmill.bundles.neighbours import Neighbours
 from barmill.market import Bars
 from barmill.models.resolutions import finest_first, history_bars
 from barmill.pipeline.bands.applying import served
 from barmill.pipeline.bands.fitting import read_band_of
 from barmill.pipeline.dataset import Dataset
+from barmill.pipeline.exporting import with_export
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.learned import learned_outputs
 from barmill.pipeline.model_card import model_card
 from barmill.pipeline.model_fit import columns_of
 from barmill.pipeline.recipe import ExpertEntry, ModelEntry
+from barmill.pipeline.unconditional import unconditional
 from barmill.pipeline.workspace import Stage, Workspace
 from barmill.uncertainty import ResidualQuantiles, read_calibrator
 from barmill.views import RobustScaler
@@ -35,6 +38,7 @@ class QuestionParts:
 
     entry : the model in the recipe; train : int64, the bars of its training rows
     history : gapless bars before its first forecast, and that one
+    prior : what is true of the training labels as a whole, by output; empty for a question that a bundle answers by its golden bars
     """
 
     entry: ModelEntry | ExpertEntry
@@ -48,11 +52,20 @@ class QuestionParts:
     volatility: Volatility | None = None
     band: ForecastBand | None = None
     thresholds: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    neighbours: Neighbours | None = None
+    prior: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-def publish_bundle(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, parts: QuestionParts) -> dict[str, Any]:
-    """Assemble and publish the bundle of `job`'s model; returns its place in the run folder and its digest."""
-    files = assemble(_contents(job, workspace, data, bars, parts))
+def publish_bundle(
+    job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, parts: QuestionParts, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Assemble, export where the recipe asks for it, and publish the bundle of `job`'s model.
+
+    say : hears what is to be told of the export
+
+    Returns its place in the run folder and its digest.
+    """
+    files = with_export(assemble(_contents(job, workspace, data, bars, parts)), job.recipe.export, job.label, say)
     place = publish(files, job.root / "bundle", job.label)
     return {"path": place.relative_to(job.root).as_posix(), "digest": sha256(files["manifest.json"])}
 
@@ -60,6 +73,7 @@ def publish_bundle(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bar
 def direction_parts(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars) -> QuestionParts:
     """Those of a model that says where the label goes."""
     calibrated, plan, recipe = workspace.path(job.stages["calibrate"].stage), data.plan, job.recipe
+    band = served(read_band_of(calibrated), recipe.labels, data, bars)
     return QuestionParts(
         entry=job.entry,
         scaler=BarScaling(finest_first(job.window), plan.anchor) if isinstance(job.window, Mapping) else data.scaler,
@@ -70,8 +84,9 @@ def direction_parts(job: ModelJob, workspace: Workspace, data: Dataset, bars: Ba
         model_card=model_card(job, bars, data, read_json(calibrated / "selection.json")),
         quantiles=ResidualQuantiles.from_json(read_json(calibrated / "quantiles.json")),
         volatility=Volatility(job.volatility, recipe.labels.horizon, data.volatility_floor),
-        band=served(read_band_of(calibrated), recipe.labels, data, bars),
+        band=band,
         thresholds=read_json(calibrated / "thresholds.json"),
+        prior=unconditional(data.labels, data.positions["train"], recipe.labels.classes, band),
     )
 
 
@@ -96,8 +111,9 @@ def _contents(job: ModelJob, workspace: Workspace, data: Dataset, bars: Bars, pa
         volatility=parts.volatility,
         band=parts.band,
         thresholds=parts.thresholds,
+        neighbours=parts.neighbours,
         metrics={"selection": read_json(calibrated / "selection.json")},
-        reference_profile=reference_profile(data.values, parts.train, data.names),
+        reference_profile=reference_profile(data.values, parts.train, data.names, parts.prior),
         fingerprints=job.fingerprints,
         model_card=parts.model_card,
         provenance=[timed(record, bars) for record in read_json(calibrated / "provenance.json")],
@@ -117,14 +133,19 @@ def timed(record: dict[str, Any], bars: Bars) -> dict[str, Any]:
     return {**record, "first_time": first, "last_time": last}
 
 
-def reference_profile(values: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], names: tuple[str, ...]) -> dict[str, Any]:
-    """Quantiles, mean and standard deviation of each feature on the training rows: what live features are compared with."""
+def reference_profile(
+    values: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], names: tuple[str, ...], prior: Mapping[str, float]
+) -> dict[str, Any]:
+    """What the training rows were like as a whole, which live ones are compared with.
+
+    Quantiles, mean and standard deviation of each feature; under "prior" what a server says where it has no better answer, by output.
+    """
     profile: dict[str, Any] = {}
     for column, name in enumerate(names):
         seen = np.asarray(values[rows, column])
         quantiles = np.quantile(seen, PROFILE_LEVELS).tolist()
         profile[name] = {"mean": float(seen.mean()), "std": float(seen.std()), "quantiles": quantiles}
-    return {"n_rows": len(rows), "levels": list(PROFILE_LEVELS), "features": profile}
+    return {"n_rows": len(rows), "levels": list(PROFILE_LEVELS), "features": profile, "prior": dict(prior)}
 
 
 def golden_bars(bars: Bars, history: int, last: int) -> Bars:

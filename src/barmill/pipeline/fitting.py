@@ -36,7 +36,7 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     steps: dict[str, Callable[[Path], None]] = {
         "fit": lambda folder: _fit(job, workspace, data, folder, teller),
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
-        "bundle": lambda folder: _bundle(job, workspace, data, folder),
+        "bundle": lambda folder: _bundle(job, workspace, data, folder, teller),
     }
     do_steps({role: ref.stage for role, ref in job.stages.items()}, workspace, steps, teller)
 
@@ -119,9 +119,9 @@ def _band(job: ModelJob, workspace: Workspace, data: Dataset, model: CalibratedM
     return band_on(config, said, scaled, rows)
 
 
-def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path) -> None:
+def _bundle(job: ModelJob, workspace: Workspace, data: Dataset, folder: Path, teller: Teller) -> None:
     bars = job.read_bars()
-    published = publish_bundle(job, workspace, data, bars, direction_parts(job, workspace, data, bars))
+    published = publish_bundle(job, workspace, data, bars, direction_parts(job, workspace, data, bars), teller.said)
     write_new(folder / "published.json", readable_json(published))
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from barmill.artefacts import read_json, readable_json, write_bytes
 from barmill.bundles import Bundle
+from barmill.bundles.benching.steps import measure_steps
 from barmill.bundles.forecasting import SeenBars
 from barmill.features import FeatureTable
-from barmill.pipeline.step_latency import measure_steps
 
 WARM_UP = 3
 FEWEST, MOST = 20, 400  # forecasts

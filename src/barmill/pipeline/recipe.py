@@ -219,6 +219,22 @@ class LeakageConfig(Part):
     allow: tuple[AllowedFinding, ...] = Field(default=(), description="critical findings that do not stop the run, each with its reason")
 
 
+class ExportConfig(Part):
+    """Whether the run's bundles hold their forecasts as ONNX graphs too."""
+
+    onnx: bool = Field(default=False, description="write each bundle's graphs, measure them against the bundle, and publish them in it")
+    optimize: bool = Field(default=False, description="let ONNX Runtime take out of the graphs what is constant or does nothing")
+    quantize: bool = Field(
+        default=False, description="write networks in eight bits, too; one that misses its own gate of parity is left out and told of"
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_graphs(self) -> "ExportConfig":
+        if not self.onnx and (self.optimize or self.quantize):
+            raise ValueError("optimize and quantize are of ONNX graphs, which are not asked for; set onnx: true, or take them out")
+        return self
+
+
 class PolicyConfig(Part):
     """A learned policy."""
 
@@ -285,6 +301,7 @@ class Recipe(Part):
     inference: InferenceConfig = Field(default_factory=InferenceConfig)
     policy: PolicyConfig = Field(default_factory=PolicyConfig)
     rule: TradingRule = Field(default_factory=TradingRule)
+    export: ExportConfig = Field(default_factory=ExportConfig, description="the bundles' forecasts as ONNX graphs")
     profiles: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict[str, Mapping[str, Any]],
         description="changes of this recipe by name, which --profile lays over it: keys as in a recipe, `base_models` by the models' "

@@ -1,6 +1,7 @@
 """What a recipe needs beyond the core, asked before any work."""
 
 from barmill.errors import MissingDependency
+from barmill.export.requirements import require_onnx
 from barmill.models.catalogue import missing_requirements, require_ready, spec_of
 from barmill.pipeline.inputs import params_of
 from barmill.pipeline.recipe import Recipe
@@ -20,6 +21,8 @@ def require_libraries(recipe: Recipe) -> None:
             mend = f'Install it with: pip install "barmill[{spec.extra}]", or take {entry.label} out of the recipe.'
             raise MissingDependency(f"model {entry.label}", found, mend=mend)
         require_ready(spec, params_of(entry))
+    if recipe.export.onnx:
+        require_onnx()
     if recipe.tune is not None:
         require_optuna()
         check_storage(recipe.tune.storage)

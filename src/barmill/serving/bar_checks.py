@@ -31,12 +31,27 @@ def checked_bars(raw: RawBars, bundle: Bundle, settings: PlaneSettings, now_ms: 
     """
     _check_shapes(raw, bundle, settings)
     _check_values(raw)
-    _check_times(raw.open_time, bundle, settings, now_ms)
+    _check_order(raw.open_time, bundle)
+    _check_clock(raw.open_time, bundle, settings, now_ms)
     columns = [np.ascontiguousarray(column) for column in raw.values.T]
     further = {name: raw.further[name] for name in bundle.plan.sources}
     bars = Bars.from_columns(bundle.instrument, bundle.timeframe, raw.open_time, *columns, **further)
     note = _gaps(bars)
     return bars, (note,) if note else ()
+
+
+def checked_prices(raw: RawBars, bundle: Bundle) -> Float64Array:
+    """Open, high, low and close of bars that are drawn and nothing else, float64 (n, 4); whether they are old or new does not matter.
+
+    Raises Refusal as `checked_bars`.
+    """
+    _check_array("open_time", raw.open_time, np.int64, (None,))
+    _check_array("values", raw.values, np.float64, (len(raw.open_time), len(FIELDS)))
+    if not len(raw.open_time):
+        raise Refusal("invalid", "no_bars", "bars", "there is none", expected="at least one")
+    _check_values(raw)
+    _check_order(raw.open_time, bundle)
+    return np.ascontiguousarray(raw.values[:, :4])
 
 
 def check_fresh(raw: RawBars, bundle: Bundle, settings: PlaneSettings, now_ms: int) -> None:
@@ -122,7 +137,7 @@ def _check_values(raw: RawBars) -> None:
     _refuse_first(volume < 0, "negative_volume", "volume", _shows(volume), "0 or more")
 
 
-def _check_times(times: Int64Array, bundle: Bundle, settings: PlaneSettings, now_ms: int) -> None:
+def _check_order(times: Int64Array, bundle: Bundle) -> None:
     outside = (times < PLAUSIBLE_MS[0]) | (times >= PLAUSIBLE_MS[1])
     _refuse_first(outside, "implausible_time", "open_time", _shows(times), "UTC milliseconds between 1970 and 2100")
     step = np.diff(times, prepend=times[0] - 1)
@@ -133,6 +148,10 @@ def _check_times(times: Int64Array, bundle: Bundle, settings: PlaneSettings, now
         expected = f"steps of {bundle.timeframe} from the first bar"
         off = (times - times[0]) % length != 0
         _refuse_first(off, "off_the_grid", "open_time", lambda row: f"{_when(times[row])} is off the grid", expected)
+
+
+def _check_clock(times: Int64Array, bundle: Bundle, settings: PlaneSettings, now_ms: int) -> None:
+    length = bundle.timeframe.ms
     late = times + length > now_ms + int(1000 * settings.future_seconds)
     expected = f"bars that have closed by {utc_text(now_ms)}"
     _refuse_first(late, "bar_not_closed", "open_time", lambda row: f"the bar of {_when(times[row])} closes in the future", expected)
@@ -162,4 +181,4 @@ def _gaps(bars: Bars) -> str:
     return f"{int(gaps[:, 2].sum())} bars are missing in {len(gaps)} gap{'s' if len(gaps) > 1 else ''}, the first from {_when(gaps[0, 0])}"
 
 
-__all__ = ["FIELDS", "check_bar", "check_fresh", "checked_bars", "is_stale"]
+__all__ = ["FIELDS", "check_bar", "check_fresh", "checked_bars", "checked_prices", "is_stale"]

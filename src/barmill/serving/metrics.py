@@ -66,6 +66,8 @@ class Metrics(Silent):
         self._loaded = self._gauge("barmill_model_loaded_timestamp_seconds", "When the champion began to answer.", "model")
         self._events = self._counter("barmill_events", "What else happened, by name.", "event", "level")
         self._gauges = {
+            "shadow_dropped": self._gauge("barmill_shadow_dropped", "Requests that the shadow had no room for.", "model"),
+            "shadow_failed": self._gauge("barmill_shadow_failed", "Requests that the shadow did not answer.", "model"),
             "pending_requests": self._gauge("barmill_inference_pending_requests", "Requests that are being answered."),
             "streams": self._gauge("barmill_streams", "Named streams.", "model"),
             "stream_lag_seconds": self._gauge("barmill_stream_lag_seconds", "How far the slowest stream is behind the clock.", "model"),

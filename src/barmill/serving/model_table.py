@@ -86,6 +86,10 @@ class ModelTable:
             raise Refusal("invalid", "model_not_named", "model", found, expected=f"one of {', '.join(sorted(snapshot))}")
         raise Refusal("not_found", "unknown_model", "model", f"no model is called '{model[:64]}'", mend=nearest(model[:64], snapshot))
 
+    def known(self, model: str) -> Routes | None:
+        """The versions of a model; None where it is not there."""
+        return self._now.get(model)
+
     def lease(self, ask: Ask) -> Lease:
         """The version that `ask` means, which stays loaded as long as it is held. Raises Refusal where there is none."""
         return Lease(self, self.routes(ask.model).find(ask.version))

@@ -13,14 +13,16 @@ from barmill.errors import BundleCorruption, DataError, InstrumentError
 from barmill.market import Bar, Bars, Calendar
 from barmill.market.times import utc_text
 from barmill.serving.answers import Answer, Float64Array, Int64Array, StreamStatus
-from barmill.serving.bar_order import check_next, check_same
 from barmill.serving.contract import Served
 from barmill.serving.last_said import Said, floats_from_text, floats_to_text
+from barmill.serving.next_bars import check_next, check_same
 from barmill.serving.refusals import Refusal
 from barmill.serving.stream_gaps import missing_before
 from barmill.serving.stream_settings import StreamSettings
 
 State = Literal["warming", "live", "gapped"]
+
+_NOTES = 8  # kept until an answer tells them; where none comes, only the last of more
 
 
 class NamedStream:
@@ -33,7 +35,7 @@ class NamedStream:
     __slots__ = ("_last", "_number", "_said", "_settings", "_stream", "_untold", "model", "name", "pin", "restored", "state")
 
     def __init__(self, name: str, served: Served, settings: StreamSettings, pin: str = "") -> None:
-        self.name, self.model, self.pin = name, served.bundle.manifest.name, pin
+        self.name, self.model, self.pin = name, served.name, pin
         self._settings, self._number = settings, served.number
         self._stream = served.bundle.stream()
         self._last = np.empty(0)  # prices, volume and further columns of the last bar, to know it again
@@ -54,7 +56,7 @@ class NamedStream:
 
     @property
     def recent(self) -> Float64Array:
-        """A copy of the last rows of its features, float64 (rows, n_plan), the oldest first."""
+        """A copy of the last rows of features, float64 (rows, n_plan), the oldest first; NaN in warm-up."""
         return self._stream.recent
 
     def status(self, *, stale: bool = False) -> StreamStatus:
@@ -76,13 +78,13 @@ class NamedStream:
         self._stream, self._number = found or served.bundle.stream(), served.number
         if found is None:
             self.state = "warming"
-            self._untold.append(f"version {self._version} needs other features or bars than {before} remembered: it warms up")
+            self.tell(f"version {self._version} needs other features or bars than {before} remembered: it warms up")
         elif not same:
-            self._untold.append(f"carried on from version {before}")
+            self.tell(f"carried on from version {before}")
 
     def tell(self, note: str) -> None:
         """Have the next answer say something more."""
-        self._untold.append(note)
+        self._untold[_NOTES - 1 :] = [note]
 
     def push(self, served: Served, bar: Bar) -> Answer:
         """One more closed bar, or the last one again, which gets the same answer.
@@ -92,17 +94,19 @@ class NamedStream:
         """
         if self.last_open_time == bar.open_time:
             return self._again(self._values(bar), "bar")
-        times = np.array([bar.open_time], dtype=np.int64)
-        check_next(self.last_open_time, times, self.bundle.timeframe, "bar")
+        begins, note = list[int](), ""
+        if self.last_open_time is None or bar.open_time - self.last_open_time != self.bundle.timeframe.ms:
+            times = np.array([bar.open_time], dtype=np.int64)
+            check_next(self.last_open_time, times, self.bundle.timeframe, "bar")
+            begins, note = self._gaps(times, "bar")
         self.follow(served)
-        begins, note = self._gaps(times, "bar")
         stream = self._begun_again() if begins else self._stream
         seen, error, found = stream.bars_seen, None, None
         try:
             found = stream.push(bar)
         except Exception as raised:  # a model's library may raise anything, and the stream has to know where it stands
             if stream.last_open_time != bar.open_time:
-                raise self._not_taken(raised, advanced=stream.bars_seen != seen) from raised
+                raise self._not_taken(raised, advanced=stream is self._stream and stream.bars_seen != seen) from raised
             error = raised
         row = None if found is None else np.array([found[name] for name in self.bundle.outputs])
         self._take(stream, self._values(bar), row, error, note)
@@ -120,12 +124,13 @@ class NamedStream:
                 return self._again(first, f"{place}[0]")
             check_same(self._last, first, self.bundle.plan.sources, last, f"{place}[0]")
             bars = bars.slice(1)
-            self._untold.append("the first bar was sent before")
+            self.tell("the first bar was sent before")
         check_next(last, bars.open_time, self.bundle.timeframe, place)
+        begins, note = self._gaps(bars.open_time, place)
         self.follow(served)
         if not len(bars):
             return self._answer(self._said_now(), {name: np.empty(0) for name in self.bundle.outputs}, bars.open_time)
-        return self._extend(bars, *self._gaps(bars.open_time, place))
+        return self._extend(bars, begins, note)
 
     def _extend(self, bars: Bars, begins: Sequence[int], note: str) -> Answer:
         """Take `bars`, beginning again with each of the rows `begins`."""
@@ -191,7 +196,7 @@ class NamedStream:
         elif error is None and self.state == "live":
             self.state = "warming"
         if note:
-            self._untold.append(note)
+            self.tell(note)
         if error is not None:
             raise error
 
@@ -199,7 +204,7 @@ class NamedStream:
         """Why a bar could not be taken, for the asker; a stream that was left half advanced begins again."""
         if advanced:
             self._stream, self.state = self.bundle.stream(), "gapped"
-            self._untold.append("the stream begins again: a bar could not be taken as a whole")
+            self.tell("the stream begins again: a bar could not be taken as a whole")
         if isinstance(error, DataError | InstrumentError):
             return Refusal("invalid", "bad_bar", error.place, error.found, expected=error.expected, mend=error.mend)
         return error
@@ -209,8 +214,8 @@ class NamedStream:
         assert last is not None
         check_same(self._last, values, self.bundle.plan.sources, last, place)
         if self._said is not None and self._said.error is not None:
-            raise self._said.error
-        self._untold.append("this bar was sent before; its answer is repeated")
+            raise self._said.error.with_traceback(None)
+        self.tell("this bar was sent before; its answer is repeated")
         return self._answer_last()
 
     def _answer_last(self) -> Answer:
@@ -243,7 +248,14 @@ class NamedStream:
         beside : plain JSON to keep with it
         """
         said = None if self._said is None else self._said.to_json()
-        kept = {**(beside or {}), "name": self.name, "pin": self.pin, "state": self.state, "untold": list(self._untold)}
+        kept = {
+            **(beside or {}),
+            "name": self.name,
+            "model": self.model,
+            "pin": self.pin,
+            "state": self.state,
+            "untold": list(self._untold),
+        }
         return SavedStream.of(self._stream, {**kept, "last": floats_to_text(self._last), "said": said})
 
     @classmethod
@@ -252,8 +264,8 @@ class NamedStream:
         kept: Any = saved.told["beside"]
         try:
             found = cls(str(kept["name"]), served, settings, str(kept["pin"]))
-            if kept["state"] not in ("warming", "live", "gapped") or saved.told["bundle"] != found.model:
-                raise ValueError(f"a stream of {saved.told['bundle']} that is {kept['state']}")
+            if kept["state"] not in ("warming", "live", "gapped") or kept["model"] != found.model:
+                raise ValueError(f"a stream of {kept['model']} that is {kept['state']}")
             found.state, found._untold = kept["state"], [str(note) for note in kept["untold"]]
             found._last = floats_from_text(kept["last"])
             found._said = None if kept["said"] is None else Said.from_json(kept["said"])

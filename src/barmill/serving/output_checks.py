@@ -9,6 +9,8 @@ from barmill.bundles.guard import guard
 from barmill.errors import ForecastError
 from barmill.serving.answers import Float64Array
 
+_FIRST = np.zeros(1, dtype=np.int64)  # the one row of most requests
+
 
 def checked_columns(columns: Any, outputs: Sequence[str], n_rows: int | None, max_expected: float, place: str) -> dict[str, Float64Array]:
     """The `outputs` of `columns`, float64 (n,) each, in this order.
@@ -30,10 +32,12 @@ def checked_columns(columns: Any, outputs: Sequence[str], n_rows: int | None, ma
         if column.shape != (rows,):
             raise ForecastError(place, f"{name} has the shape {list(column.shape)}", expected=f"[{rows}]", reason="wrong_rows")
         found[name] = column
-    if rows_of(found):
-        guard(found, np.arange(rows_of(found)), place=place)
+    rows = rows_of(found)
+    if not rows:
+        return found
+    guard(found, _FIRST if rows == 1 else np.arange(rows), place=place)
     expected = found.get("E_r")
-    if expected is not None and len(expected) and (largest := float(np.abs(expected).max())) > max_expected:
+    if expected is not None and (largest := abs(expected.item()) if rows == 1 else float(np.abs(expected).max())) > max_expected:
         told = f"at most {max_expected:g} either way"
         raise ForecastError(place, f"E_r reaches {largest:.6g}", expected=told, reason="out_of_bounds")
     return found

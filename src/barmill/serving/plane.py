@@ -5,7 +5,7 @@ answered by a chain that ends in an error rather than in a NaN. Every answer say
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Literal, TypeVar
 
@@ -29,6 +29,7 @@ from barmill.serving.telemetry import Silent, Telemetry
 from barmill.serving.workers import Workers
 
 T = TypeVar("T")
+_NO_LABELS: Mapping[str, str] = {}
 
 
 class Plane:
@@ -55,6 +56,7 @@ class Plane:
         self._settings = settings or PlaneSettings()
         self._telemetry: Telemetry = telemetry or Silent()
         self._clock, self._wall = clock, wall
+        self._ahead = wall() - clock()  # of Unix time before the clock that only grows
         self._admission = Admission(self._settings)
         self._workers = Workers(self._settings.threads)
         self._chain = Chain(self._settings, self._telemetry, self._workers, clock)
@@ -88,7 +90,7 @@ class Plane:
             if not 1 <= last <= self._settings.max_rows:
                 raise Refusal("invalid", "bad_last", "last", f"is {last}", expected=f"1 to {self._settings.max_rows:,}")
             checked, notes = checked_bars(bars, served.bundle, self._settings, self._now_ms())
-            check_fresh(bars, served.bundle, self._settings, self._now_ms())
+            check_fresh(bars, served.bundle, self._settings, int(1000 * self._wall()))
             return OfBars(checked, last, notes)
 
         return self._answered(ask, lambda routes, deadline: self._from_rows(routes, ask, question, deadline))
@@ -156,6 +158,7 @@ class Plane:
         start, model = self._clock(), ""
         try:
             with self._admission:
+                self._telemetry.gauge("pending_requests", self._admission.pending, _NO_LABELS)
                 routes = self.table.routes(ask.model)
                 model = routes.name
                 deadline = min(ask.deadline, start + self._settings.max_seconds)
@@ -166,6 +169,8 @@ class Plane:
         except Refusal as refusal:
             self._telemetry.refused(model, refusal.kind, refusal.code, self._clock() - start)
             raise
+        finally:
+            self._telemetry.gauge("pending_requests", self._admission.pending, _NO_LABELS)
 
     def _from_rows(self, routes: Routes, ask: Ask, question: Callable[[ServedModel], Question], deadline: float) -> Answer:
         asked = routes.find(ask.version)
@@ -233,7 +238,7 @@ class Plane:
 
     def _stream_question(self, of: ServedModel, stream: str, open_time: Int64Array, take: Callable[[ServedModel], Answer]) -> OfStream:
         book = self._book
-        stale = is_stale(int(open_time[-1]), of.bundle, self._settings, self._now_ms())
+        stale = is_stale(int(open_time[-1]), of.bundle, self._settings, int(1000 * self._wall()))
         may_skip = self._settings.prior and of.prior is not None
         return OfStream(of, take, lambda: book.recent(of.name, stream), lambda: book.status(of, stream), open_time, stale, may_skip)
 
@@ -246,7 +251,9 @@ class Plane:
         self._streams.adopt(champion, lambda stream: self._drawn("canary", routes, asked, None, stream) is None)
 
     def _now_ms(self) -> int:
-        return int(1000 * self._wall())
+        """Unix time in ms that never goes back: a clock that is put back an hour must not make each live bar one of the future."""
+        self._ahead = max(self._ahead, self._wall() - self._clock())
+        return int(1000 * (self._clock() + self._ahead))
 
 
 __all__ = ["Plane"]

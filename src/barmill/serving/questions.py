@@ -113,9 +113,11 @@ class OfFeatures:
         values = self.values if schema.names == self.names else self._selected(served)
         n_rows, depth = len(values), schema.rows
         flat = schema.spread(values.reshape(n_rows * depth, len(schema.names)))
-        ends = np.arange(depth - 1, n_rows * depth, depth, dtype=np.int64)
         try:
-            columns = served.bundle.pipeline.run(flat, ends, place=served.label)
+            columns = served.forecast_row(flat) if n_rows == 1 else None
+            if columns is None:
+                ends = np.arange(depth - 1, n_rows * depth, depth, dtype=np.int64)
+                columns = served.bundle.pipeline.run(flat, ends, place=served.label)
         except Exception as error:  # models are of many libraries, each with errors of its own
             raise ModelFailed(error, self.in_range) from error
         return Said(columns, n_rows, notes=self.notes, in_range=self.in_range)

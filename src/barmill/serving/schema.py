@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from barmill.bundles import Bundle, EnsemblePipeline, ForecastPipeline
+from barmill.bundles import Bundle, EnsemblePipeline
+from barmill.bundles.needed_features import needed_features as read_by
 from barmill.errors import nearest
 from barmill.serving.answers import Float64Array
 from barmill.serving.refusals import Refusal
@@ -17,12 +18,8 @@ _PLAUSIBLE = 1e15  # where a bundle has no profile: nothing that is measured on 
 
 
 def needed_features(bundle: Bundle) -> tuple[str, ...]:
-    """The features of the plan that a forecast reads, in the plan's order: inputs, unit, regime of calibration and band.
-
-    None are those of a model that sees the bars themselves, beside its unit and regimes.
-    """
-    read = _read_by(bundle.pipeline)
-    return tuple(name for name in bundle.plan.names if name in read)
+    """The features of the plan that a forecast reads, in the plan's order: what must be sent where no bars are."""
+    return read_by(bundle.pipeline)
 
 
 def feature_rows(bundle: Bundle) -> int:
@@ -36,14 +33,6 @@ def sees_bars(bundle: Bundle) -> bool:
     if isinstance(pipeline, EnsemblePipeline):
         return any(member.pipeline.sees_bars for member in pipeline.members)
     return pipeline.sees_bars
-
-
-def _read_by(pipeline: ForecastPipeline | EnsemblePipeline) -> set[str]:
-    own = {pipeline.volatility and pipeline.volatility.feature, pipeline.band and pipeline.band.regime, pipeline.calibration.feature}
-    read = {name for name in own if name is not None}
-    if isinstance(pipeline, EnsemblePipeline):
-        return read.union(pipeline.regimes, *(_read_by(member.pipeline) for member in pipeline.members))
-    return read if pipeline.sees_bars else read.union(pipeline.input_names)
 
 
 class Selection(NamedTuple):

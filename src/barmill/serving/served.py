@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from barmill.bundles import Bundle
+from barmill.serving.answers import Float64Array
 from barmill.serving.breaker import Breaker
 from barmill.serving.prior import Prior
+from barmill.serving.row_paths import RowPaths
 from barmill.serving.schema import FeatureSchema
 from barmill.serving.settings import PlaneSettings
 
@@ -43,6 +45,7 @@ class ServedModel:
     loaded_at: float
     stuck: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _paths: RowPaths | None = None
 
     @property
     def version(self) -> str:
@@ -56,6 +59,13 @@ class ServedModel:
     def label(self) -> str:
         """As an error calls it: "lightgbm 1.2.0 (3)"."""
         return f"{self.name} {self.version} ({self.number})"
+
+    def forecast_row(self, rows: Float64Array) -> dict[str, Float64Array] | None:
+        """What the bundle forecasts of the last of `rows`, see `RowPaths.forecast`."""
+        paths = self._paths
+        if paths is None or paths.bundle is not self.bundle:
+            paths = self._paths = RowPaths(self.bundle)
+        return paths.forecast(rows)
 
     def count_stuck(self, change: int) -> None:
         """A thread is held beyond its deadline (+1), or came back (-1)."""

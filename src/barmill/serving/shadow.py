@@ -2,8 +2,8 @@
 
 import random
 import threading
-import zlib
 from collections.abc import Callable
+from hashlib import blake2b
 from queue import Full, Queue
 from typing import NamedTuple
 
@@ -24,8 +24,10 @@ def drawn(alias: str, key: str, share: float, chance: Callable[[], float] = rand
     key : name of the stream or the request's id: the same is always drawn alike, so that a stream keeps to one version, and stays drawn
         when the share grows; where it is empty, `chance` draws
     """
-    place = zlib.crc32(f"{alias}:{key}".encode()) / 2**32 if key else chance()
-    return place < share
+    if not key:
+        return chance() < share
+    # A checksum would not do: those of two aliases over the same key go together.
+    return int.from_bytes(blake2b(f"{alias}:{key}".encode(), digest_size=8).digest(), "big") < share * 2**64
 
 
 class _Waiting(NamedTuple):

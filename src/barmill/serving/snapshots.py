@@ -49,7 +49,7 @@ class SnapshotFolder:
             raise StorageError(str(path), f"cannot be read: {error.strerror}") from error
         saved = SavedStream.from_bytes(data, str(path))
         beside = saved.told.get("beside")
-        if not isinstance(beside, dict) or (saved.told["bundle"], beside.get("name")) != (model, name):
+        if not isinstance(beside, dict) or (beside.get("model"), beside.get("name")) != (model, name):
             raise BundleCorruption(str(path), "is of another stream", expected=f"'{name}' of {model}")
         return saved
 

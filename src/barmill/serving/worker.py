@@ -91,6 +91,7 @@ def _rendering(parts: Parts, peers: Peers | None) -> Callable[[], bytes] | None:
 
 async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: Keys | None) -> Stop:
     """Serve gRPC beside HTTP; returns what stops it."""
+    from barmill.serving.grpc.method import nowhere_else
     from barmill.serving.grpc.server import GrpcSettings, start
 
     config = job.config
@@ -107,7 +108,8 @@ async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: K
         client_ca=client_ca,
     )
     authenticate = None if keys is None else lambda authorization: keys.principal(bearer(authorization, None))
-    server = await start(plane, telemetry, settings, authenticate=authenticate)
+    kept_elsewhere = plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else
+    server = await start(plane, telemetry, settings, authenticate=authenticate, elsewhere=kept_elsewhere)
     return server.stop
 
 

@@ -66,4 +66,9 @@ def beta_columns(log_odds: Float64Array) -> tuple[Float64Array, Float64Array]:
     return -np.logaddexp(0.0, -log_odds), np.logaddexp(0.0, log_odds)
 
 
-__all__ = ["BetaCalibration", "beta_calibration", "beta_columns", "fit_beta"]
+def beta_columns_at(log_odds: float) -> tuple[float, float]:
+    """`beta_columns` of one number."""
+    return -float(np.logaddexp(0.0, -log_odds)), float(np.logaddexp(0.0, log_odds))
+
+
+__all__ = ["BetaCalibration", "beta_calibration", "beta_columns", "beta_columns_at", "fit_beta"]

@@ -35,6 +35,10 @@ class FeatureCalibration:
             raise ForecastError("calibrator", f"the regime is not given, which '{self.feature}' tells")
         return self.by_regime.apply(logits, regimes)
 
+    def at(self, logit: float, regime: float) -> float:
+        """As `Calibration.at`, by a regime that is a whole number."""
+        return self.by_regime.of(int(regime)).at(logit)
+
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact: `read_calibrator` gives the same value to the bit."""
         return {"feature": self.feature, **self.by_regime.to_json()}

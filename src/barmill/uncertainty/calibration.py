@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
 from barmill.uncertainty.checked import all_finite, at_least_one_row, class_indices, logit_array
-from barmill.uncertainty.links import logits_of, probabilities_of
+from barmill.uncertainty.links import log_odds_at, logits_of, probabilities_of, sigmoid_at
 from barmill.uncertainty.steps import METHODS, Beta, Isotonic, Platt, Step, Temperature, fit_step, step_from_json
 
 Float64Array = npt.NDArray[np.float64]
@@ -54,6 +54,15 @@ class Calibration:
             row = int(np.argwhere(~np.isfinite(scores))[0][0])
             raise ForecastError(f"logits row {row}", f"is {scores[row].tolist()}", expected="finite numbers", reason="not_finite")
         return _run(self.steps, scores) if self.n_classes else scores
+
+    def at(self, logit: float, regime: float = 0.0) -> float:
+        """p_up of one finite logit of two classes: what `apply` says of it, bit for bit, without an array."""
+        if not self.steps:
+            return sigmoid_at(logit)
+        p = self.steps[0].at(logit)
+        for step in self.steps[1:]:
+            p = step.at(log_odds_at(p))
+        return p
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact: `from_json` gives the same value to the bit."""

@@ -1,6 +1,7 @@
 """Isotonic calibration: the best non-decreasing curve from what a model says to what comes."""
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ class IsotonicCurve:
 
     x: Float64Array
     y: Float64Array
+    _corners: tuple[tuple[float, ...], tuple[float, ...]] = field(init=False, repr=False, compare=False)  # x and y as plain floats
 
     def __post_init__(self) -> None:
         x, y = self.x, self.y
@@ -28,6 +30,7 @@ class IsotonicCurve:
             raise ShapeError("isotonic curve", f"has {x.shape} and {y.shape} numbers", expected="as many finite x as y, at least one")
         if (np.diff(x) <= 0).any() or (np.diff(y) < 0).any() or y[0] < 0 or y[-1] > 1:
             raise ShapeError("isotonic curve", "does not rise", expected="x that increase and y that do not fall, in [0, 1]")
+        object.__setattr__(self, "_corners", (tuple(x.tolist()), tuple(y.tolist())))
 
     def apply(self, p: Float64Array) -> Float64Array:
         """The curve at `p` (n,). Each segment ends at its own corner, so rounding cannot reverse an order."""
@@ -42,11 +45,11 @@ class IsotonicCurve:
 
     def at(self, p: float) -> float:
         """The curve at one number: the same sums in the same order as `apply`, without the cost of arrays."""
-        x, y = self.x, self.y
-        if x.size == 1:
-            return y.item(0)
-        left = min(max(int(x.searchsorted(p, side="right")) - 1, 0), x.size - 2)
-        x0, x1, y0, y1 = x.item(left), x.item(left + 1), y.item(left), y.item(left + 1)
+        x, y = self._corners
+        if len(x) == 1:
+            return y[0]
+        left = min(max(bisect_right(x, p) - 1, 0), len(x) - 2)
+        x0, x1, y0, y1 = x[left], x[left + 1], y[left], y[left + 1]
         if p >= x1:
             return y1
         return min(y0 + (y1 - y0) / (x1 - x0) * (max(p, x0) - x0), y1)

@@ -15,11 +15,15 @@ SMALLEST = 1e-15  # definitions.md, section 11: probabilities are clipped to [1e
 def sigmoid(z: Float64Array) -> Float64Array:
     """1 / (1 + exp(-z)), shape kept."""
     if z.shape == (1,):
-        at = z.item()
-        decay = float(np.exp(-abs(at)))
-        return np.array([(1.0 if at >= 0 else decay) / (1.0 + decay)])
+        return np.array([sigmoid_at(z.item())])
     decay = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0, decay) / (1.0 + decay)
+
+
+def sigmoid_at(z: float) -> float:
+    """`sigmoid` of one number."""
+    decay = float(np.exp(-abs(z)))
+    return (1.0 if z >= 0 else decay) / (1.0 + decay)
 
 
 def softmax(z: Float64Array) -> Float64Array:
@@ -57,10 +61,15 @@ def logits_of(p: Float64Array) -> Float64Array:
 def log_odds_of(p: Float64Array) -> Float64Array:
     """ln(p / (1 - p)) of each number, shape kept; clipped likewise."""
     if p.shape == (1,):
-        inside = min(max(p.item(), SMALLEST), 1 - SMALLEST)
-        return np.array([float(np.log(inside)) - float(np.log1p(-inside))])
+        return np.array([log_odds_at(p.item())])
     clipped = _clipped(p)
     return np.log(clipped) - np.log1p(-clipped)
+
+
+def log_odds_at(p: float) -> float:
+    """`log_odds_of` one number."""
+    inside = min(max(p, SMALLEST), 1 - SMALLEST)
+    return float(np.log(inside)) - float(np.log1p(-inside))
 
 
 def scaled_to_one(values: Float64Array, otherwise: Float64Array) -> Float64Array:
@@ -95,4 +104,15 @@ def _clipped(p: Float64Array) -> Float64Array:
     return np.minimum(np.maximum(p, SMALLEST), 1 - SMALLEST)  # np.clip of one row takes longer than all the rest
 
 
-__all__ = ["log_odds_of", "logits_of", "mean_log_loss", "probabilities_of", "scaled_to_one", "sigmoid", "softmax", "sum_of_columns"]
+__all__ = [
+    "log_odds_at",
+    "log_odds_of",
+    "logits_of",
+    "mean_log_loss",
+    "probabilities_of",
+    "scaled_to_one",
+    "sigmoid",
+    "sigmoid_at",
+    "softmax",
+    "sum_of_columns",
+]

@@ -1,5 +1,6 @@
 """q05, q50 and q95 of every model: its own where it learns them, else where it points and how far from there outcomes fell."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +63,20 @@ class ResidualQuantiles:
             raise ForecastError(f"{self.signal} row {row}", f"is {said[row]}", expected="a finite number", reason="not_finite")
         location = self.intercept + self.slope * said
         return location[:, None] + np.array(self.offsets)
+
+    def at(self, expected: float | None, logit: float, native: Float64Array | None = None) -> tuple[float, float, float] | None:
+        """Three quantiles of one row of two classes with plain floats, as `apply` gives them; None where it would raise an error."""
+        if self.signal == "native":
+            if native is None or native.shape != (1, 3):
+                return None
+            low, middle, high = native.item(0), native.item(1), native.item(2)
+            return (low, middle, high) if math.isfinite(low) and math.isfinite(middle) and math.isfinite(high) else None
+        said = expected if self.signal == "E_r" else logit
+        if said is None or not math.isfinite(said):
+            return None
+        location = self.intercept + self.slope * said
+        low, middle, high = self.offsets
+        return location + low, location + middle, location + high
 
     def _as_they_are(self, native: npt.ArrayLike | None) -> Float64Array:
         said = np.asarray(() if native is None else native, dtype=np.float64)

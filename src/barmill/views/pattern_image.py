@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Float64Array = npt.NDArray[np.float64]
 Layout = Literal["channels_first", "channels_last"]
 
-_CHANNELS = 3
+CHANNELS = 3
 _SLOW_START = max(EMA_SPAN - 1, RSI_WINDOW + 1)  # the first bar with a mean, an RSI and the RSI before it
 FIRST_END = _SLOW_START + SIDE - 1
 
@@ -115,7 +115,7 @@ class PatternImage:
             raise InputError("PatternImage.gather: layout", f"is '{layout}'", expected="channels_first or channels_last")
         last = layout == "channels_last"
         ends = np.ascontiguousarray(self.ends[idx if isinstance(idx, slice) else np.asarray(idx)])
-        shape = (SIDE, SIDE, _CHANNELS) if last else (_CHANNELS, SIDE, SIDE)
+        shape = (SIDE, SIDE, CHANNELS) if last else (CHANNELS, SIDE, SIDE)
         images = batch_like("PatternImage.gather.out", out, (len(ends), *shape))
         _drawing.draw.compiled(self.prices, self.signals, ends, images.transpose(0, 3, 1, 2) if last else images)
         if jitter:

@@ -139,16 +139,21 @@ class RobustScaler:
             require_finite("RobustScaler.transform", self.names, values, positions)
         n_rows = len(values) if positions is None else len(positions)
         out = np.empty((n_rows, len(self.names)), dtype=np.float32)
-        # float64 extremes may overflow in the subtraction; clipping afterwards is the right answer, and not worth a warning.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for start, stop in _chunks(n_rows, len(self.names)):
-                part = values[start:stop] if positions is None else values[positions[start:stop]]
-                scaled = part - self.center
-                scaled /= self.scale
-                np.clip(scaled, -self.clip, self.clip, out=scaled)
-                scaled[~np.isfinite(part)] = np.nan
-                out[start:stop] = scaled
+        columns = np.arange(len(self.names))
+        for start, stop in _chunks(n_rows, len(self.names)):
+            part = np.arange(start, stop) if positions is None else positions[start:stop]
+            self.scale_into(values, part, columns, out[start:stop])
         return out
+
+    def scale_into(self, values: Float64Array, rows: Positions, columns: Positions, out: Float32Array) -> None:
+        """What `transform` does, into memory that is there, of numbers that were checked: no array is made.
+
+        rows, columns : int64, C-contiguous; `columns` of `values` (n_bars, any number) stand in the order of `names`
+        out : float32 array of shape (n_rows, n_features), C-contiguous
+        """
+        from barmill.views import _scaling
+
+        _scaling.scale_rows.compiled(values, rows, columns, self.center, self.scale, self.clip, out)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; floats are written so that they are read back to the bit."""
@@ -214,7 +219,7 @@ def scaler_fit(X: npt.ArrayLike, train: npt.ArrayLike) -> ScaledColumns:
     constant = chosen.max(axis=0) == chosen.min(axis=0)
     # The mean of equal numbers may differ from them in the last digit; a constant column is centred on itself.
     mean = np.where(constant, chosen[0], chosen.mean(axis=0))
-    scale = np.where(constant, 1.0, [_deviation(chosen[:, column]) for column in range(values.shape[1])])
+    scale = np.where(constant, 1.0, [_deviation(chosen[:, column]) or 1.0 for column in range(values.shape[1])])
     with np.errstate(over="ignore"):  # a row may lie further from tiny training values than float64 can tell: infinity
         return ScaledColumns(mean, scale, (values - mean) / scale)
 

@@ -4,9 +4,9 @@
 def warm_views() -> None:
     """Compile what windows of several timeframes and pattern images need, or read it from the cache on disk."""
     from barmill.features.kernels import exponential, wilder
-    from barmill.views import _drawing, _gathering
+    from barmill.views import _drawing, _gathering, _scaling
 
-    for piece in (exponential.ema, wilder.rsi, *_gathering.ROUTINES, *_drawing.ROUTINES):
+    for piece in (exponential.ema, wilder.rsi, *_gathering.ROUTINES, *_drawing.ROUTINES, *_scaling.ROUTINES):
         _ = piece.compiled
 
 

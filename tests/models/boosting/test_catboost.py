@@ -1,8 +1,6 @@
 """CatBoost's trees, read by NumPy, against CatBoost itself."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 
 from barmill.errors import TrainingError
 from barmill.models import FitContext, FittedModel, Samples, load_fit, load_forecaster, spec_of
-from barmill.models.boosting.catboost_forecaster import SymmetricTrees
+from barmill.models.boosting.symmetric_trees import SymmetricTrees
 from barmill.models.boosting.validation_loss import log_loss, return_loss
 from barmill.views import FeatureMatrix
 
@@ -55,7 +53,7 @@ def test_leaves_are_catboosts_on_the_borders_too_and_so_are_forecasts(n_classes:
         peer = _peer(files[name], tmp_path)
         np.testing.assert_array_equal(trees.reached(rows), peer.calc_leaf_indexes(cb.Pool(rows), thread_count=1))
         theirs = np.asarray(peer.predict(rows, prediction_type="RawFormulaVal", thread_count=1))
-        np.testing.assert_allclose(trees.scores(rows), theirs.reshape(len(rows), -1), rtol=0, atol=1e-14)  # sums in another order
+        np.testing.assert_allclose(trees.scores(rows), theirs, rtol=0, atol=1e-14)  # sums in another order
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -129,6 +127,56 @@ def _still() -> tuple[Any, Any, Any]:
     return (z > 0).astype(np.int8), z, np.ones(100)
 
 
-def test_forecasting_loads_no_catboost() -> None:
-    code = "import sys, barmill.models.boosting.catboost_forecaster; sys.exit('catboost' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def _altered(alter: Any) -> bytes:
+    content = json.loads(SMALL)
+    alter(content, content["oblivious_trees"][0])
+    return json.dumps(content).encode()
+
+
+SMALL = json.dumps(
+    {
+        "features_info": {"float_features": [{}, {}]},
+        "oblivious_trees": [{"splits": [{"float_feature_index": 1, "border": 0.5}], "leaf_values": [1.0, 2.0]}],
+        "scale_and_bias": [1, [0.25]],
+    }
+).encode()
+
+
+def test_a_small_text_is_read() -> None:
+    trees = SymmetricTrees.read(SMALL)
+    rows = np.array([[9, 0.5], [9, 0.6]], dtype=np.float32)
+    np.testing.assert_array_equal(trees.scores(rows), [1.25, 2.25])
+    np.testing.assert_array_equal(trees.flat().scores(rows), [1.25, 2.25])
+    out = np.empty(1)
+    trees.row(rows[1], out)
+    assert out == 2.25
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        lambda content, tree: tree["splits"][0].update(float_feature_index=2),
+        lambda content, tree: tree["splits"][0].update(float_feature_index=-1),
+        lambda content, tree: tree["splits"][0].update(border="much"),
+        lambda content, tree: tree["splits"][0].pop("float_feature_index"),
+        lambda content, tree: tree["splits"].extend(tree["splits"] * 99),
+        lambda content, tree: tree["leaf_values"].pop(),
+        lambda content, tree: tree["leaf_values"].append(1.0),
+        lambda content, tree: tree.update(leaf_values=[float("nan"), 1.0]),
+        lambda content, tree: tree.pop("splits"),
+        lambda content, tree: content.update(scale_and_bias=[1]),
+        lambda content, tree: content.update(scale_and_bias=[1, [float("inf")]]),
+        lambda content, tree: content.update(oblivious_trees=[]),
+        lambda content, tree: content["features_info"].update(categorical_features=[{}]),
+        lambda content, tree: content["features_info"].update(float_features=[]),
+    ],
+)
+def test_another_text_is_refused(alter: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        SymmetricTrees.read(_altered(alter))
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"[" * 100_000, b'"trees"'])
+def test_what_is_no_text_of_catboost_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        SymmetricTrees.read(text)

@@ -53,7 +53,7 @@ def test_every_field_has_its_number_and_type_in_tritons_own_messages() -> None:
     assert [one for name, message in messages.items() for one in _differing(message, theirs[name], name)] == []
 
 
-@pytest.mark.parametrize("name", ["inference"])
+@pytest.mark.parametrize("name", ["barmill", "inference"])
 def test_the_stubs_for_clients_call_the_methods_that_are_served(name: str) -> None:
     from barmill.serving.grpc.server import SERVICES
 

@@ -5,6 +5,7 @@ next node, and while one waits the others move. All of them take as many steps a
 Sums are made one after the other in the order of the trees, without `fastmath`, as the libraries do.
 """
 
+import math
 from typing import Any, Final
 
 import numba
@@ -21,6 +22,14 @@ _NODES = types.Array(numba.from_dtype(NODE), 1, "C", readonly=True)
 _TREES = types.Array(types.int64, 2, "C", readonly=True)
 _ROW = types.Array(types.float32, 1, "C", readonly=True)
 _ROWS = types.Array(types.float32, 2, "C", readonly=True)
+_TABLES = (
+    types.Array(types.int32, 2, "C", readonly=True),
+    types.Array(types.float32, 2, "C", readonly=True),
+    types.Array(types.int64, 1, "C", readonly=True),
+    types.Array(types.float64, 2, "C", readonly=True),
+    types.float64,
+    types.Array(types.float64, 1, "C", readonly=True),
+)
 _LEAVES = (types.Array(types.float64, 1, "C", readonly=True), types.Array(types.float32, 1, "C", readonly=True))
 
 
@@ -105,4 +114,56 @@ def walk_rows(
                     totals[k, i + 7] += leaves[h]
 
 
-ROUTINES = (walk_row, walk_rows)
+@numba.njit(error_model="numpy")
+def _symmetric(features: Any, borders: Any, first_leaf: Any, leaves: Any, scale: Any, bias: Any, x: Any, out: Any) -> None:
+    """out = scale (the leaves that `x` reaches) + bias, of trees whose leaf is the number made of a level's answers."""
+    out[:] = 0.0
+    for tree in range(features.shape[0]):
+        leaf = first_leaf[tree]
+        for level in range(features.shape[1]):
+            leaf += np.int64(x[features[tree, level]] > borders[tree, level]) << level
+        for k in range(bias.size):
+            out[k] += leaves[leaf, k]
+    for k in range(bias.size):
+        out[k] = scale * out[k] + bias[k]
+
+
+@routine(types.void(*_TABLES, _ROW, types.float64[::1]))
+def walk_symmetric_row(
+    features: npt.NDArray[np.int32],
+    borders: npt.NDArray[np.float32],
+    first_leaf: npt.NDArray[np.int64],
+    leaves: npt.NDArray[np.float64],
+    scale: float,
+    bias: npt.NDArray[np.float64],
+    x: npt.NDArray[np.float32],
+    out: npt.NDArray[np.float64],
+) -> None:
+    """The scores of one row by `SymmetricTrees`."""
+    _symmetric(features, borders, first_leaf, leaves, scale, bias, x, out)
+
+
+@routine(types.void(*_TABLES, _ROWS, types.float64[:, ::1]))
+def walk_symmetric(
+    features: npt.NDArray[np.int32],
+    borders: npt.NDArray[np.float32],
+    first_leaf: npt.NDArray[np.int64],
+    leaves: npt.NDArray[np.float64],
+    scale: float,
+    bias: npt.NDArray[np.float64],
+    x: npt.NDArray[np.float32],
+    out: npt.NDArray[np.float64],
+) -> None:
+    """The scores of each row by `SymmetricTrees`."""
+    for i in range(x.shape[0]):
+        _symmetric(features, borders, first_leaf, leaves, scale, bias, x[i], out[i])
+
+
+@routine(types.void(types.Array(types.float32, 1, "C", readonly=True), types.float32[::1]))
+def log_odds(p: npt.NDArray[np.float32], out: npt.NDArray[np.float32]) -> None:
+    """out = ln(p / (1 - p)) in float32, as XGBoost writes it."""
+    for i in range(p.size):
+        out[i] = -math.log(np.float32(1) / p[i] - np.float32(1))
+
+
+ROUTINES = (walk_row, walk_rows, walk_symmetric_row, walk_symmetric, log_odds)

@@ -9,7 +9,7 @@ Missing values are not let in (`check_finite` of every forecaster), so which way
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,15 @@ IntArray = npt.NDArray[np.int64]
 NODE = np.dtype([("threshold", np.float32), ("link", np.uint32)])
 _LINK_BITS = 32
 _LANES = 8  # trees or rows that are walked side by side
+
+
+class Columns(Protocol):
+    """What sees rows of so many columns."""
+
+    @property
+    def n_features(self) -> int:
+        """Columns of a row."""
+        ...
 
 
 class Grown(NamedTuple):
@@ -149,7 +158,7 @@ class FlatTrees:
                 yield Tree(feature, self.nodes["threshold"][part], np.arange(link.size) + behind, self.values[part], score)
 
 
-def check_alike(trees: Iterable[FlatTrees]) -> None:
+def check_alike(trees: Iterable[Columns]) -> None:
     """Raise ValueError where boosters that are asked about the same rows see another number of features, which no call could tell."""
     numbers = sorted({one.n_features for one in trees})
     if len(numbers) > 1:

@@ -26,7 +26,7 @@ class EntryForecaster:
     def __init__(
         self, boosters: Mapping[str, FlatTrees], column: int | None, borders: Float64Array, n_classes: int, n_features: int
     ) -> None:
-        self.boosters, self._column, self._borders = boosters, column, borders
+        self._boosters, self._column, self._borders = boosters, column, borders
         self._n_scores, self._n_features = 1 if n_classes == 2 else n_classes, n_features
         if any((one.n_scores, one.n_features) != (self._n_scores, n_features) for one in boosters.values()):
             raise ValueError(f"a booster of other rows or classes than {n_features} features and {n_classes} classes")
@@ -51,8 +51,13 @@ class EntryForecaster:
             cluster = np.zeros(len(rows), dtype=np.int64) if self._column is None else cluster_of(rows[:, self._column], self._borders)
             for number in np.unique(cluster):
                 at = np.flatnonzero(cluster == number)
-                scores[start + at] = self.boosters[CLUSTERS[number]].scores(rows[at]).reshape(at.size, -1)
+                scores[start + at] = self._boosters[CLUSTERS[number]].scores(rows[at]).reshape(at.size, -1)
         return RawForecast(scores[:, 0] if self._n_scores == 1 else scores)
+
+    @property
+    def boosters(self) -> tuple[FlatTrees, ...]:
+        """Of each liquidity cluster; the same one where there are none."""
+        return tuple(self._boosters[cluster] for cluster in CLUSTERS)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -70,7 +75,7 @@ class QuantileForecaster:
     def __init__(
         self, name: str, output: str, levels: Sequence[float], boosters: Sequence[FlatTrees], online: int, dead_band: float
     ) -> None:
-        self._place, self._output, self._levels, self.boosters = f"model '{name}'", output, levels, boosters
+        self._place, self._output, self._levels, self._boosters = f"model '{name}'", output, levels, boosters
         self._online, self._dead_band = online, dead_band
         check_alike(boosters)
         if any(one.n_scores != 1 for one in boosters):
@@ -85,18 +90,23 @@ class QuantileForecaster:
 
     def raw(self, view: View) -> RawForecast:
         """No logits; `values` holds the output (n,) and `<output>_quantiles` (n, n_levels), never falling in a row."""
-        check_view(self._place, view, "feature_matrix", self.boosters[0].n_features)
+        check_view(self._place, view, "feature_matrix", self._boosters[0].n_features)
         assert isinstance(view, FeatureMatrix)
-        quantiles = np.empty((len(view), len(self.boosters)))
+        quantiles = np.empty((len(view), len(self._boosters)))
         for start in range(0, len(view), ROWS_AT_ONCE):
             rows = view.base[view.rows[start : start + ROWS_AT_ONCE]]
             check_finite(self._place, rows, start)
-            for number, booster in enumerate(self.boosters):
+            for number, booster in enumerate(self._boosters):
                 quantiles[start : start + len(rows), number] = booster.scores(rows)
         quantiles.sort(axis=1)
         quantiles[np.abs(quantiles) < self._dead_band] = 0.0
         values = {self._output: quantiles[:, self._online].copy(), f"{self._output}_quantiles": quantiles}
         return RawForecast(np.empty((len(view), 0)), values=values)
+
+    @property
+    def boosters(self) -> tuple[FlatTrees, ...]:
+        """Of each level, in their order."""
+        return tuple(self._boosters)
 
     @property
     def columns(self) -> tuple[str, ...]:

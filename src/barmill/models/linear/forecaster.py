@@ -8,6 +8,7 @@ import numpy as np
 
 from barmill.models.admission import ROWS_AT_ONCE, check_finite, check_view
 from barmill.models.contract import Float64Array, RawForecast, View
+from barmill.models.one_row import empty_forecast
 from barmill.views import FeatureMatrix
 
 
@@ -45,3 +46,31 @@ class LinearForecaster:
                 scores[start : start + ROWS_AT_ONCE, k] = (rows * weights).sum(axis=1) + self._intercepts[k]
         logits, expected = (scores[:, :-1], scores[:, -1]) if self._learned_returns else (scores, None)
         return RawForecast(logits[:, 0] if logits.shape[1] == 1 else logits, expected)
+
+    def one_row(self) -> "LinearRow":
+        """Itself, with memory for one row."""
+        return LinearRow(self._coefficients, self._intercepts, learned_returns=self._learned_returns)
+
+
+class LinearRow:
+    """A linear model with memory for one row: the sums of `LinearForecaster.raw`."""
+
+    allocates = ""
+
+    def __init__(self, coefficients: Float64Array, intercepts: Float64Array, *, learned_returns: bool) -> None:
+        self.inputs = np.zeros(coefficients.shape[1], dtype=np.float32)
+        self._coefficients, self._intercepts = [row[None] for row in coefficients], intercepts.tolist()
+        self._row = np.zeros((1, coefficients.shape[1]))
+        self._products, self._sum = np.empty_like(self._row), np.empty(1)
+        self._forecast = empty_forecast(len(intercepts) - learned_returns, expected=learned_returns)
+        expected = () if self._forecast.expected is None else (self._forecast.expected,)
+        scores = self._forecast.logits.reshape(-1)
+        self._scores = [*(scores[k : k + 1] for k in range(scores.size)), *expected]
+
+    def raw(self) -> RawForecast:
+        self._row[0] = self.inputs
+        for weights, intercept, score in zip(self._coefficients, self._intercepts, self._scores, strict=True):
+            np.multiply(self._row, weights, self._products)
+            np.add.reduce(self._products, axis=1, out=self._sum)
+            score[0] = self._sum.item() + intercept
+        return self._forecast

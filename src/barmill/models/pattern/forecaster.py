@@ -1,18 +1,20 @@
 """Forecast with the exported Pattern CNN through ONNX Runtime: no torch, no training side."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime as ort
 
-from barmill.errors import ForecastError, SchemaError
+from barmill.errors import DataError, ForecastError, SchemaError, ShapeError
 from barmill.models.admission import kind_of
 from barmill.models.contract import Float64Array, RawForecast, View
 from barmill.models.onnx_session import open_session
 from barmill.models.pattern.drawn_bars import broken_bar
 from barmill.views import PatternImage
+from barmill.views.pattern_image import CHANNELS, SIDE
 
 BATCH = 32  # images drawn at once: 1.5 MiB
 PLACE = "model 'pattern_cnn'"
@@ -41,11 +43,25 @@ class PatternForecaster:
         broken = broken_bar(view)
         if broken:
             raise ForecastError(PLACE, broken, expected="a finite number", mend="Forecast only bars whose images are whole.")
-        n = len(view)
+        return self._seen(len(view), view.gather)
+
+    def raw_images(self, images: npt.NDArray[np.float32]) -> RawForecast:
+        """The same of pictures that were drawn before, float32 (n, 3, 64, 64) as `PatternImage.gather` draws them: values in 0 .. 1."""
+        if images.dtype != np.float32 or images.shape[1:] != (CHANNELS, SIDE, SIDE):
+            raise ShapeError(PLACE, f"{images.dtype} of shape {images.shape}", expected=f"float32 of shape (n, {CHANNELS}, {SIDE}, {SIDE})")
+        right = (images >= 0) & (images <= 1)
+        if not right.all():
+            at = np.argwhere(~right)[0]
+            found = f"image {at[0]}, channel {at[1]}, row {at[2]}, bar {at[3]} is {images[tuple(at)]}"
+            raise DataError(PLACE, found, expected="a value in 0 .. 1")
+        return self._seen(len(images), images.__getitem__)
+
+    def _seen(self, n: int, gather: Callable[[slice], npt.NDArray[np.float32]]) -> RawForecast:
+        """What the network sees in `n` images, which `gather` draws."""
         gathered = {name: np.empty((n, *shape)) for name, shape in self._shapes.items()}
         for start in range(0, n, BATCH):
             stop = min(start + BATCH, n)
-            results: Any = self._session.run(list(gathered), {"image": view.gather(slice(start, stop))})
+            results: Any = self._session.run(list(gathered), {"image": gather(slice(start, stop))})
             for (name, values), result in zip(gathered.items(), results, strict=True):
                 if not np.isfinite(result).all():
                     found = f"{name} of an image from row {start} on is not finite"

@@ -45,7 +45,7 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
         "fit": lambda folder: _fit(job, workspace, data, folder),
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
         "evidence": lambda folder: _examine(job, workspace, data, folder),
-        "bundle": lambda folder: write_new(folder / "published.json", readable_json(publish_ensemble(job, workspace, data))),
+        "bundle": lambda folder: write_new(folder / "published.json", readable_json(publish_ensemble(job, workspace, data, teller.said))),
     }
     do_steps(stages, workspace, steps, teller)
 

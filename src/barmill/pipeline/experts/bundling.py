@@ -4,19 +4,24 @@ from typing import Any
 
 from barmill.artefacts import read_json
 from barmill.bundles.image_scaling import ImageScaling
+from barmill.bundles.neighbours import Neighbours
 from barmill.market import Bars
 from barmill.models.catalogue import spec_of
 from barmill.pipeline.bundling import QuestionParts
 from barmill.pipeline.experts.answers import CLASSES, classes_of
 from barmill.pipeline.experts.data import ExpertData
+from barmill.pipeline.experts.remembering import neighbours_of
 from barmill.pipeline.job import ModelJob
 from barmill.pipeline.recipe import Recipe
 from barmill.pipeline.workspace import Workspace
+from barmill.uncertainty import read_calibrator
 
 
 def expert_parts(job: ModelJob, workspace: Workspace, data: ExpertData) -> QuestionParts:
     """No thresholds, no residual quantiles and no unit of returns: an expert says what it learned."""
-    selection = read_json(workspace.path(job.stages["calibrate"].stage) / "selection.json")
+    calibrated = workspace.path(job.stages["calibrate"].stage)
+    selection = read_json(calibrated / "selection.json")
+    neighbours = neighbours_of(job, workspace, data, read_calibrator(read_json(calibrated / "calibration.json")))
     scaler = ImageScaling() if data.sees_images else data.run.scaler
     warmup = data.run.plan.warmup_bars
     return QuestionParts(
@@ -26,7 +31,8 @@ def expert_parts(job: ModelJob, workspace: Workspace, data: ExpertData) -> Quest
         n_classes=classes_of(spec_of(job.expert.name)),
         train=data.rows("train"),
         history=scaler.history_bars(warmup) if isinstance(scaler, ImageScaling) else warmup + 1,
-        model_card=_model_card(job, data, selection),
+        model_card=_model_card(job, data, selection, neighbours),
+        neighbours=neighbours,
     )
 
 
@@ -42,7 +48,7 @@ def question_told(recipe: Recipe, question: str) -> str:
     )
 
 
-def _model_card(job: ModelJob, data: ExpertData, selection: dict[str, Any]) -> str:
+def _model_card(job: ModelJob, data: ExpertData, selection: dict[str, Any], neighbours: Neighbours | None) -> str:
     spec, bars = spec_of(job.expert.name), data.bars
     rows = data.rows("train")
     inputs = "the image of the last 64 bars" if data.sees_images else f"{len(data.names)} features known at the bar's close"
@@ -56,8 +62,16 @@ def _model_card(job: ModelJob, data: ExpertData, selection: dict[str, Any]) -> s
 - **Inputs** {inputs}.
 - **On the selection slice** {_gains_told(selection)} ({selection["n"]:,} answers that neither fitted nor calibrated it).
   What the test block said stands in the run's report.
-- **Limits** Calibration and quantiles hold as long as the market resembles the bars that taught them. A forecast is no advice.
+{_remembered(neighbours)}- **Limits** Calibration and quantiles hold as long as the market resembles the bars that taught them.
+  A forecast is no advice.
 """
+
+
+def _remembered(neighbours: Neighbours | None) -> str:
+    if neighbours is None:
+        return ""
+    told = "with what a trade of the recipe's rule brought, all known before the next block began"
+    return f"- **Remembers** {len(neighbours):,} of its training rows, {told}.\n"
 
 
 def _open(bars: Bars, row: int) -> int:

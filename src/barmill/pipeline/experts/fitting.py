@@ -34,7 +34,7 @@ def fit_calibrate_bundle(raw: dict[str, Any], teller: Teller) -> None:
     steps: dict[str, Callable[[Path], None]] = {
         "fit": lambda folder: _fit(job, workspace, data, folder, teller),
         "calibrate": lambda folder: _calibrate(job, workspace, data, folder),
-        "bundle": lambda folder: _bundle(job, workspace, data, folder),
+        "bundle": lambda folder: _bundle(job, workspace, data, folder, teller),
     }
     do_steps({role: ref.stage for role, ref in job.stages.items()}, workspace, steps, teller)
 
@@ -79,9 +79,9 @@ def _methods(recipe: Recipe, n_classes: int) -> list[str]:
     return [method for method in chain(recipe) if n_classes == 2 or method == "temperature_scaling"]
 
 
-def _bundle(job: ModelJob, workspace: Workspace, data: ExpertData, folder: Path) -> None:
+def _bundle(job: ModelJob, workspace: Workspace, data: ExpertData, folder: Path, teller: Teller) -> None:
     parts: QuestionParts = expert_parts(job, workspace, data)
-    published = publish_bundle(job, workspace, data.run, data.bars, parts)
+    published = publish_bundle(job, workspace, data.run, data.bars, parts, teller.said)
     write_new(folder / "published.json", readable_json(published))
 
 

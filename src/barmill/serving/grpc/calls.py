@@ -6,14 +6,16 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NoReturn, Protocol
 
 import grpc
 import grpc.aio
 
+from barmill.errors import InputError
 from barmill.serving.answers import Ask
 from barmill.serving.contract import Forecasting
-from barmill.serving.grpc.method import Call, Method, Service
+from barmill.serving.grpc.method import Call, Elsewhere, Method, Service, nowhere_else
 from barmill.serving.grpc.statuses import CODES, details_of, trailers_of
 from barmill.serving.refusals import Refusal
 from barmill.serving.telemetry import Telemetry
@@ -42,6 +44,7 @@ class Calls:
     """Calls of methods over one plane, on the caller's event loop and some threads.
 
     authenticate : None where no keys are asked for
+    elsewhere : whether another process keeps a stream, so that its answer is waited for on a thread
     clock : the plane's
     """
 
@@ -52,9 +55,11 @@ class Calls:
         authenticate: Authenticate | None = None,
         *,
         threads: int = 8,
+        elsewhere: Elsewhere = nowhere_else,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plane, self._telemetry, self._authenticate, self._clock = plane, telemetry, authenticate, clock
+        self._elsewhere = elsewhere
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
 
     def handler(self, service: Service) -> grpc.GenericRpcHandler:
@@ -74,10 +79,17 @@ class Calls:
             if not _ID.fullmatch(request_id):
                 request_id = uuid.uuid4().hex
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
+            call: Call[Any] | None = None
             try:
                 ask = Ask(deadline=start + _remaining(context), request_id=request_id)
-                return await self._answered(method, data, told.get("authorization"), ask)
+                call = await self._prepared(method, data, told.get("authorization"), ask)
+                return await self._answered(method, call)
             except Refusal as refusal:
+                if call is None:  # what comes later the plane tells itself
+                    self._telemetry.refused("", refusal.kind, refusal.code, self._clock() - start)
+                await _abort(context, refusal, request_id)
+            except InputError as error:  # what the floors below say of input
+                refusal = Refusal("invalid", "invalid_input", error.place, error.found, expected=error.expected, mend=error.mend)
                 await _abort(context, refusal, request_id)
             except Exception as error:  # noqa: BLE001 - whatever a bug raises: its words are for the log, and not for a stranger
                 place = f"/{service.name}/{method.name}"
@@ -89,19 +101,22 @@ class Calls:
 
         return handled
 
-    async def _answered(self, method: Method[Any], data: bytes, authorization: str | None, ask: Ask) -> bytes:
+    async def _prepared(self, method: Method[Any], data: bytes, authorization: str | None, ask: Ask) -> Call[Any]:
+        """The call, once it is known who asks, and that what came is a request."""
         principal = self._principal(method, authorization)
         if principal is not None:
-            ask = Ask(deadline=ask.deadline, request_id=ask.request_id, principal=principal.name)
-        request = await self._elsewhere(method.read, data) if len(data) > _LARGE else method.read(data)
+            ask = replace(ask, principal=principal.name)
+        request = await self._on_thread(method.read, data) if len(data) > _LARGE else method.read(data)
         if principal is not None:
             _check_scopes(principal, method.scopes(request))
-        call = Call(self._plane, ask, request)
+        return Call(self._plane, ask, request, self._elsewhere)
+
+    async def _answered(self, method: Method[Any], call: Call[Any]) -> bytes:
         if method.quick(call):
             return method.answer(call).SerializeToString()
-        return await self._elsewhere(lambda: method.answer(call).SerializeToString())
+        return await self._on_thread(lambda: method.answer(call).SerializeToString())
 
-    async def _elsewhere(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    async def _on_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def _principal(self, method: Method[Any], authorization: str | None) -> Principal | None:

@@ -11,6 +11,7 @@ from barmill.serving.contract import Forecasting
 from barmill.serving.refusals import Refusal
 
 Scope = Literal["forecast", "stream", "read"]
+Elsewhere = Callable[[str, str], bool]  # whether another process keeps a stream, of a model by its name
 Request = TypeVar("Request")
 MessageType = TypeVar("MessageType", bound=Message)
 
@@ -22,17 +23,26 @@ class Call(Generic[Request]):
     plane: Forecasting
     ask: Ask
     request: Request
+    elsewhere: Elsewhere
 
     def of(self, model: str, version: str) -> Ask:
         """The same ask, of a model and version as a message names them: empty for the server's choice."""
         return replace(self.ask, model=model or None, version=version or None)
 
-    def is_quick(self, model: str, version: str, n_rows: int) -> bool:
-        """Whether an event loop may wait for a forecast of so many rows: of one, by a version that measured itself as fast enough."""
+    def is_quick(self, model: str, version: str, n_rows: int, stream: str = "") -> bool:
+        """Whether an event loop may wait for a forecast of so many rows: of one, by a version that measured itself as fast enough.
+
+        stream : that the row is pushed to, which this process must keep
+        """
         if n_rows != 1:
             return False
         with self.plane.lease(self.of(model, version)) as served:
-            return served.inline
+            return served.inline and not (stream and self.elsewhere(served.bundle.manifest.name, stream))
+
+
+def nowhere_else(_model: str, _stream: str) -> bool:
+    """Of a server that is one process."""
+    return False
 
 
 def never(_: Call[Any]) -> bool:
@@ -82,4 +92,4 @@ def parsed(kind: type[MessageType], data: bytes) -> MessageType:
         raise Refusal("malformed", "not_protobuf", "request", found, expected=expected) from None
 
 
-__all__ = ["Call", "Method", "Scope", "Service", "always", "never", "parsed"]
+__all__ = ["Call", "Elsewhere", "Method", "Scope", "Service", "always", "never", "nowhere_else", "parsed"]

@@ -33,7 +33,8 @@ def _infer_scopes(asked: _Infer) -> tuple[Scope, ...]:
 
 def _infer_quick(call: Call[_Infer]) -> bool:
     request = call.request.request
-    return call.is_quick(request.model or "", request.version or "", request.n_rows)
+    stream = str(request.parameters.get("stream", ""))
+    return call.is_quick(request.model or "", request.version or "", request.n_rows, stream)
 
 
 def _infer(call: Call[_Infer]) -> pb.ModelInferResponse:
@@ -85,7 +86,7 @@ SERVICE = Service(
     (
         _method("ServerLive", pb.ServerLiveRequest, _live),
         _method("ServerReady", pb.ServerReadyRequest, _ready),
-        _method("ModelReady", pb.ModelReadyRequest, _model_ready),
+        _method("ModelReady", pb.ModelReadyRequest, _model_ready, "read"),
         _method("ServerMetadata", pb.ServerMetadataRequest, _server_metadata),
         _method("ModelMetadata", pb.ModelMetadataRequest, _model_metadata, "read"),
         _method("RepositoryIndex", pb.RepositoryIndexRequest, _index, "read"),

@@ -1,13 +1,15 @@
 """Between the messages of Barmill's own service and what the plane takes and gives."""
 
 import numpy as np
+import numpy.typing as npt
 
 from barmill.market import Bar
 from barmill.serving.answers import Answer, Float64Array, RawBars, StreamStatus
 from barmill.serving.grpc.protocol import barmill_pb2 as pb
+from barmill.serving.patterns import IMAGE, Classification, Nearest
 from barmill.serving.refusals import Refusal
 from barmill.serving.signature import PRICES
-from barmill.serving.tensors import n_elements
+from barmill.serving.tensors import Tensor, n_elements
 
 
 def bars_of(bars: pb.Bars, *, volume: bool = True) -> RawBars:
@@ -64,6 +66,42 @@ def forecasts_of(answer: Answer) -> pb.Forecasts:
     return message
 
 
+def image_of(pixels: bytes) -> npt.NDArray[np.float32]:
+    """The picture in a message, float32 of the shape `IMAGE`. Raises Refusal for another number of bytes."""
+    return Tensor.of_raw("pixels", "pixels", "FP32", IMAGE, pixels).data
+
+
+def classification_of(found: Classification) -> pb.Classification:
+    """The message that says `found`."""
+    return pb.Classification(
+        pattern=found.pattern,
+        quality=found.quality,
+        pole_kATR=found.pole_kATR,
+        embed=found.embed.tolist(),
+        probabilities=found.probabilities,
+        model=found.model,
+        version=found.version,
+        digest=found.digest,
+    )
+
+
+def neighbours_of(found: Nearest) -> pb.Neighbours:
+    """The message that says `found`."""
+    columns = (found.open_time, found.known_at, found.cosine, found.quality, found.realised_R)
+    rows = zip(*(column.tolist() for column in columns), found.pattern, strict=True)
+    return pb.Neighbours(
+        sim_conf=found.sim_conf,
+        hist_rr_pct=found.hist_rr_pct,
+        neighbours=[
+            pb.Neighbours.Neighbour(open_time=opened, known_at=known, cosine=cosine, quality=quality, realised_R=realised, pattern=pattern)
+            for opened, known, cosine, quality, realised, pattern in rows
+        ],
+        model=found.model,
+        version=found.version,
+        digest=found.digest,
+    )
+
+
 def _status_of(stream: StreamStatus) -> pb.StreamStatus:
     return pb.StreamStatus(
         name=stream.name,
@@ -75,4 +113,4 @@ def _status_of(stream: StreamStatus) -> pb.StreamStatus:
     )
 
 
-__all__ = ["bar_of", "bars_of", "features_of", "forecasts_of"]
+__all__ = ["bar_of", "bars_of", "classification_of", "features_of", "forecasts_of", "image_of", "neighbours_of"]

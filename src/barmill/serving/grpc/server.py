@@ -12,6 +12,7 @@ from barmill.serving.contract import Forecasting
 from barmill.serving.grpc import oip, own
 from barmill.serving.grpc.calls import Authenticate, Calls
 from barmill.serving.grpc.health import Health
+from barmill.serving.grpc.method import Elsewhere, nowhere_else
 from barmill.serving.telemetry import Telemetry
 
 SERVICES = (oip.SERVICE, own.SERVICE)
@@ -71,6 +72,7 @@ async def start(
     settings: GrpcSettings,
     *,
     authenticate: Authenticate | None = None,
+    elsewhere: Elsewhere = nowhere_else,
     clock: Callable[[], float] = time.monotonic,
 ) -> GrpcServer:
     """Serve `plane` on the running event loop.
@@ -78,11 +80,12 @@ async def start(
     Parameters
     ----------
     authenticate : whose key the metadata `authorization` holds; None where no keys are asked for
+    elsewhere : whether another process keeps a stream of a model, see `serving.peers`
     clock : the plane's
 
     Raises: SetupError if the address cannot be bound.
     """
-    calls = Calls(plane, telemetry, authenticate, threads=settings.threads, clock=clock)
+    calls = Calls(plane, telemetry, authenticate, threads=settings.threads, elsewhere=elsewhere, clock=clock)
     health = Health(plane, tuple(service.name for service in SERVICES), settings.health_seconds)
     server = grpc.aio.server(maximum_concurrent_rpcs=settings.max_calls, options=_options(settings))
     server.add_generic_rpc_handlers((*(calls.handler(service) for service in SERVICES), health.handler()))
@@ -97,7 +100,7 @@ def _options(settings: GrpcSettings) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        ("grpc.max_concurrent_streams", settings.max_calls),
+        ("grpc.max_concurrent_streams", 2 * settings.max_calls),  # of a connection: more than are answered, so that one is told why
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_ALONE),
     ]
 

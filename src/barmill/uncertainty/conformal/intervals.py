@@ -96,6 +96,15 @@ def widened(lo: npt.ArrayLike, hi: npt.ArrayLike, q: float | Float64Array) -> Bo
     return Bounds(np.where(sound, lower, middle), np.where(sound, upper, middle))
 
 
+def widened_at(lo: float, hi: float, q: float) -> tuple[float, float]:
+    """`widened` of one row, whose ends are finite."""
+    lower, upper = lo - q, hi + q
+    if -math.inf < lower <= upper < math.inf:
+        return lower, upper
+    middle = 0.5 * lo + 0.5 * hi
+    return middle, middle
+
+
 def around(prediction: npt.ArrayLike, q: float) -> Bounds:
     """[prediction - q, prediction + q]. Raises: ForecastError for a prediction that is not finite."""
     centre = finite(prediction, "prediction")
@@ -111,4 +120,4 @@ def finite(values: npt.ArrayLike, name: str) -> Float64Array:
     return array
 
 
-__all__ = ["Bounds", "ConformalInterval", "around", "band_scores", "cqr", "finite", "split_conformal", "widened"]
+__all__ = ["Bounds", "ConformalInterval", "around", "band_scores", "cqr", "finite", "split_conformal", "widened", "widened_at"]

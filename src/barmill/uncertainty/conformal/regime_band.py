@@ -61,7 +61,11 @@ class RegimeBand:
         said: list[float] = np.asarray(regime, dtype=np.float64).tolist()
         if len(said) != len(np.asarray(lo)) or not all(map(math.isfinite, said)):
             raise ForecastError("regime", f"is {said[:5]}", expected=f"a finite number for each of {len(np.asarray(lo))} rows")
-        return widened(lo, hi, np.array([self._q.get(number, self.pooled.q) for number in said]))
+        return widened(lo, hi, np.array([self.q_at(number) for number in said]))
+
+    def q_at(self, regime: float) -> float:
+        """The q that serves one regime."""
+        return self._q.get(regime, self.pooled.q)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact: `from_json` gives the same value to the bit."""

@@ -1,0 +1,278 @@
+"""New versions, served without a dropped request: loaded beside the old, then swapped; a bad one is refused, and the old goes on.
+
+The watcher polls, which works on any file system. It holds nothing open, writes nothing into the folders of models, and outlives whatever
+goes wrong with any of them.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from barmill.artefacts import write_json
+from barmill.bundles.folder import VerifiedFiles, read_version
+from barmill.errors import BundleError, StorageError
+from barmill.serving.loading import load_served
+from barmill.serving.model_folders import Found, Looks, is_version, look_at, model_folders
+from barmill.serving.model_table import ModelTable
+from barmill.serving.served import ServedModel
+from barmill.serving.settings import PlaneSettings
+from barmill.serving.telemetry import Silent, Telemetry
+
+POLL_SECONDS = 0.5
+STILL_POLLS = 3  # a folder that does not check out is being copied until it stood still for so long
+VERSIONS = 4  # of a model that are kept loaded: the champion, and the newest
+
+
+@dataclass(slots=True)
+class _Version:
+    """What is known of a version's folder.
+
+    looks : when it was last looked at; still : polls since it changed
+    state : "waiting", "served" or "refused"
+    digest : of what is served, or was tried; empty before
+    """
+
+    looks: Looks
+    still: int = 0
+    state: str = "waiting"
+    digest: str = ""
+
+
+@dataclass(slots=True)
+class _Model:
+    """What is known of a model's folder."""
+
+    folder: Path
+    versions: dict[int, _Version] = field(default_factory=dict[int, _Version])
+    applied: tuple[int, str] | None = None  # the pointer that was last followed
+    told: str = ""  # the last complaint about the pointer, which is told once
+
+
+class Watcher:
+    """Fills a table from folders of bundles, and keeps it as they are.
+
+    Parameters
+    ----------
+    table : what is served
+    root : folder of models, each a folder of versions; None for none
+    named : further bundles: a model's folder, which is watched too, or a version's, which is served as it is
+    quarantine : folder for a note on each version that was refused; None writes none
+    on_champion : told each new champion after it is one, such as who carries streams on
+
+    A model's pointer decides its champion. Without one the highest number does that can be served.
+    """
+
+    def __init__(
+        self,
+        table: ModelTable,
+        root: Path | None = None,
+        named: Sequence[Path] = (),
+        *,
+        settings: PlaneSettings | None = None,
+        telemetry: Telemetry | None = None,
+        quarantine: Path | None = None,
+        on_champion: Callable[[ServedModel], object] | None = None,
+        poll_seconds: float = POLL_SECONDS,
+        versions: int = VERSIONS,
+    ) -> None:
+        self._table, self._root, self._quarantine = table, root, quarantine
+        self._settings = settings or PlaneSettings()
+        self._telemetry: Telemetry = telemetry or Silent()
+        self._on_champion = on_champion
+        self._poll_seconds, self._n_versions = poll_seconds, versions
+        self._models = {path.name: _Model(path) for path in named if not is_version(path)}
+        self._fixed = [path for path in named if is_version(path)]
+        self._root_told = ""
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Poll on a thread of its own until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="barmill-watcher", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Poll no more; a load that is under way is finished first."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def poll(self) -> None:
+        """Look once, and serve what is new. Nothing that is wrong with a folder is raised: it is told, and the next is looked at."""
+        while self._fixed and not self._stopping.is_set():
+            self._serve_fixed(self._fixed.pop(0))
+        self._find_models()
+        for name, model in self._models.items():
+            if self._stopping.is_set():
+                return
+            try:
+                self._follow(name, model, look_at(model.folder))
+            except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not end the watch over the others
+                self._complain(name, model, f"{type(error).__name__}: {error}")
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.poll()
+            self._stopping.wait(self._poll_seconds)
+
+    def _find_models(self) -> None:
+        if self._root is None:
+            return
+        try:
+            found = model_folders(self._root)
+        except OSError as error:
+            if self._root_told != str(error):
+                self._root_told = str(error)
+                self._telemetry.event("models_unreadable", "error", folder=str(self._root), reason=str(error))
+            return
+        self._root_told = ""
+        for name, folder in found.items():
+            self._models.setdefault(name, _Model(folder))
+
+    def _serve_fixed(self, folder: Path) -> None:
+        """A bundle that was named by its version's folder is its model's champion, whatever else is there."""
+        try:
+            verified = read_version(folder)
+            served = load_served(verified, verified.manifest.name, 0, self._settings)
+            self._table.install(served, champion=True)
+        except Exception as error:  # noqa: BLE001 - said as the reason why this one is not served
+            self._refuse(folder.parent.name, 0, None, error)
+        else:
+            self._tell_champion(served)
+
+    def _follow(self, name: str, model: _Model, found: Found) -> None:
+        self._forget_removed(name, model, found)
+        for number in self._wanted(found):
+            looks = found.versions[number]
+            known = model.versions.get(number)
+            if known is None or known.looks != looks:
+                known = model.versions[number] = self._changed(known, looks)
+            elif known.state == "waiting":
+                known.still += 1
+            if known.state == "waiting" and looks:
+                self._try(name, model, number, known)
+        self._follow_pointer(name, model, found)
+        self._retire_old(name, model, found)
+
+    @staticmethod
+    def _changed(known: _Version | None, looks: Looks) -> _Version:
+        """A folder that is new, or other than it was. What is served is in memory, and goes on whatever became of its folder."""
+        return _Version(looks, digest=known.digest if known is not None and known.state == "served" else "")
+
+    def _wanted(self, found: Found) -> list[int]:
+        """Numbers that are to be served: the pointer's first, so that the champion is ready as soon as can be, then the newest."""
+        newest = sorted(found.versions, reverse=True)[: self._n_versions]
+        current = [] if found.pointer is None or found.pointer[0] not in found.versions else [found.pointer[0]]
+        return [*current, *(number for number in newest if number not in current)]
+
+    def _try(self, name: str, model: _Model, number: int, known: _Version) -> None:
+        """Serve a version that is whole. One that is not may be on its way, and is refused once it stands still."""
+        folder = model.folder / str(number)
+        try:
+            verified = read_version(folder)
+        except Exception as error:  # noqa: BLE001 - of any type: nothing of the folder was parsed yet but its manifest
+            if known.still >= STILL_POLLS:
+                self._not_whole(name, number, known, error)
+            return
+        if known.digest == verified.digest:
+            known.state = "served"
+            return
+        known.digest = verified.digest
+        self._table.announce(name, verified.manifest.version, number, verified.digest)
+        try:
+            self._table.install(load_served(verified, name, number, self._settings, self._champion(name)), champion=False)
+            known.state = "served"
+        except Exception as error:  # noqa: BLE001 - whatever a model's library raises is the reason why this one is not served
+            known.state = "refused"
+            self._refuse(name, number, verified, error)
+
+    def _not_whole(self, name: str, number: int, known: _Version, error: Exception) -> None:
+        if known.digest:
+            known.state = "served"
+            self._telemetry.event("served_version_damaged", "error", model=name, number=number, digest=known.digest, reason=str(error))
+            return
+        known.state = "refused"
+        self._refuse(name, number, None, error)
+
+    def _follow_pointer(self, name: str, model: _Model, found: Found) -> None:
+        if found.pointer_problem:
+            self._complain(name, model, found.pointer_problem)
+            return
+        pointer = found.pointer or self._highest(model)
+        if pointer is None or pointer == model.applied:
+            return
+        number, digest = pointer
+        known = model.versions.get(number)
+        if known is None or known.state != "served" or known.digest != digest:
+            if known is None or known.state == "refused" or known.digest not in ("", digest):
+                self._complain(
+                    name, model, f"current.json names version {number} ({digest[:12]}..), which is not served: the champion stays"
+                )
+            return
+        model.applied, model.told = pointer, ""
+        if self._table.set_champion(name, number, across_majors=False):
+            self._tell_champion(self._table.routes(name).find("champion").served)
+
+    def _highest(self, model: _Model) -> tuple[int, str] | None:
+        served = [(number, known.digest) for number, known in model.versions.items() if known.state == "served"]
+        return max(served, default=None)
+
+    def _tell_champion(self, served: ServedModel) -> None:
+        if self._on_champion is not None:
+            self._on_champion(served)
+
+    def _champion(self, name: str) -> ServedModel | None:
+        routes = self._table.known(name)
+        return None if routes is None or routes.champion_entry is None else routes.champion_entry.served
+
+    def _forget_removed(self, name: str, model: _Model, found: Found) -> None:
+        """A folder that is gone is served no longer, but for a version that somebody counts on."""
+        for number in [number for number in model.versions if number not in found.versions]:
+            known = model.versions[number]
+            if known.state == "served" and not self._retired(name, number):
+                if known.looks:
+                    known.looks = ()
+                    self._telemetry.event("served_version_removed", "error", model=name, number=number, digest=known.digest)
+                continue
+            self._table.forget(name, number)
+            del model.versions[number]
+
+    def _retire_old(self, name: str, model: _Model, found: Found) -> None:
+        """Serve no more than are wanted; those that have an alias stay."""
+        wanted = set(self._wanted(found))
+        for number in [number for number, known in model.versions.items() if known.state == "served" and number not in wanted]:
+            if number in found.versions and self._retired(name, number):
+                del model.versions[number]
+
+    def _retired(self, name: str, number: int) -> bool:
+        """Retire a version unless somebody counts on it; whether it is gone."""
+        routes = self._table.known(name)
+        if routes is None or number not in routes.entries:
+            return True
+        if {"champion", "canary", "shadow", "fallback"} & set(routes.aliases_of(number)):
+            return False
+        self._table.retire(name, number)
+        return True
+
+    def _refuse(self, name: str, number: int, verified: VerifiedFiles | None, error: Exception) -> None:
+        version, digest = (verified.manifest.version, verified.digest) if verified else ("", "")
+        reason = str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
+        self._table.refuse(name, version, number, digest, reason)
+        if self._quarantine is None:
+            return
+        note = {"model": name, "number": number, "version": version, "digest": digest, "reason": reason, "time": int(time.time())}
+        try:
+            self._quarantine.mkdir(parents=True, exist_ok=True)
+            write_json(self._quarantine / f"{name}-{number}-{digest[:12] or 'unread'}.json", note)
+        except (StorageError, OSError) as failed:
+            self._telemetry.event("quarantine_note_failed", "error", model=name, number=number, reason=str(failed))
+
+    def _complain(self, name: str, model: _Model, reason: str) -> None:
+        if model.told != reason:
+            model.told = reason
+            self._telemetry.event("watch_failed", "error", model=name, folder=str(model.folder), reason=reason)
+
+
+__all__ = ["POLL_SECONDS", "STILL_POLLS", "VERSIONS", "Watcher"]
