@@ -20,6 +20,7 @@ from typing import Any
 from barmill.errors import BarmillError
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies
+from barmill.serving.http.closing import Closing
 from barmill.serving.http.forecasts import Forecasts, nowhere_else
 from barmill.serving.http.hosts import check_origin
 from barmill.serving.http.keys import ANYBODY, Keys, Principal, bearer
@@ -103,6 +104,7 @@ class Application:
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._buffered = Buffered(rim.limits.max_buffered)
+        self._closing = Closing()
         self._waiting = 0  # requests that threads work at, or will
         self.draining = False
         self.pending = 0
@@ -121,7 +123,9 @@ class Application:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
             if reply.close:
-                await linger(receive)
+                if reply.status == 413:
+                    await linger(receive)
+                self._closing.soon(scope["client"])
         finally:
             self.pending -= 1
 
@@ -134,7 +138,7 @@ class Application:
         began = self._rim.clock()
         whole = False  # whether the body was read: else the connection cannot be used again
         told = False  # whether the plane has told of the refusal itself
-        principal = ANYBODY
+        principal, headers = ANYBODY, Headers()
         try:
             headers = read_headers(scope["headers"], self._limits)
             if headers.request_id is not None and _REQUEST_ID.fullmatch(headers.request_id):
@@ -171,7 +175,17 @@ class Application:
             refusal = Refusal("failed", "failed", "", "something went wrong", mend="The server's log says what, under the request's id.")
             self._tell_failure(request_id)
         self._tell(refusal, request_id, principal, self._rim.clock() - began, counted=told)
-        return refused(refusal, close=not whole), request_id
+        return refused(refusal, close=not (whole or await self._swallowed(receive, headers, refusal))), request_id
+
+    async def _swallowed(self, receive: Receive, headers: Headers, refusal: Refusal) -> bool:
+        """Read the body of what was refused for another reason than the body, if it is small, so that its connection goes on."""
+        if refusal.kind in ("too_large", "timed_out") or not 0 < (headers.content_length or 0) <= LARGE_BODY:
+            return False
+        try:
+            await read_body(receive, headers, self._limits, self._buffered)
+        except Refusal:
+            return False
+        return True
 
     def _found(self, scope: Scope, headers: Headers) -> tuple[Found, Endpoint]:
         """The route and endpoint that are asked. Raises Refusal for a path that is too long, a host that is not ours, or no route."""

@@ -117,27 +117,29 @@ def _refused(error: msgspec.ValidationError, body: bytes) -> Refusal:
 
 def _place(found: "re.Match[str] | None", body: bytes, of: type | None) -> str:
     path = found["path"].lstrip(".") if found else ""
-    if path.endswith("[...]"):
-        path = _named(path, body) if of is None else path.removesuffix("[...]")
+    if "[...]" in path:
+        path = _named(path, body) if of is None else path.partition("[...]")[0]
     return path or "body"
 
 
 def _named(path: str, body: bytes) -> str:
     """`features[...]`, in which msgspec leaves out the key, with the first key along that path whose value is no number."""
-    return next(_not_numbers(json.loads(body), re.findall(r"[^.\[\]]+|\.\.\.", path), ""), path.removesuffix("[...]"))
+    places = list(_places(json.loads(body), re.findall(r"[^.\[\]]+|\.\.\.", path), ""))
+    bad = [place for place, value in places if isinstance(value, bool) or not isinstance(value, int | float)]
+    return next(iter([*bad, *(place for place, _ in places)]), path)
 
 
-def _not_numbers(value: Any, steps: list[str], place: str) -> Generator[str]:
+def _places(value: Any, steps: list[str], place: str) -> Generator[tuple[str, Any]]:
+    """What lies at a path in which a step may be any key, and where."""
     if not steps:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            yield place
+        yield place, value
         return
     step, rest = steps[0], steps[1:]
     if isinstance(value, dict):
         for name in value if step == "..." else [step] if step in value else []:
-            yield from _not_numbers(value[name], rest, f"{place}.{_shown(name)}".lstrip("."))
+            yield from _places(value[name], rest, f"{place}.{_shown(name)}".lstrip("."))
     elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-        yield from _not_numbers(value[int(step)], rest, f"{place}[{step}]")
+        yield from _places(value[int(step)], rest, f"{place}[{step}]")
 
 
 def _shown(name: str) -> str:
