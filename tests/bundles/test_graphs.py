@@ -1,10 +1,11 @@
 """ONNX graphs in a bundle: with a report, under the same version, and taken out again to the byte."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from barmill.bundles import Bundle, publish, read_bundle, with_graphs, without_graphs
+from barmill.bundles import Bundle, assemble, publish, read_bundle, with_graphs, without_graphs
 from barmill.bundles.manifest import MANIFEST, parse_manifest
 from barmill.errors import BundleCorruption, BundleError
 
@@ -52,6 +53,13 @@ def test_odd_graphs_are_refused(sealed, graphs, said) -> None:
 def test_a_report_that_json_cannot_hold_is_refused(sealed) -> None:
     with pytest.raises(BundleError, match="parity"):
         with_graphs(sealed(), GRAPHS, {"mae": float("nan")})
+
+
+def test_contents_may_bring_their_graphs_and_then_bring_a_report(making) -> None:
+    contents = making.contents_of("logistic")
+    assert assemble(replace(contents, graphs=GRAPHS, parity=PARITY)) == with_graphs(assemble(contents), GRAPHS, PARITY)
+    with pytest.raises(BundleError, match="goes with 2 graphs"):
+        assemble(replace(contents, graphs=GRAPHS))
 
 
 def test_a_published_bundle_gives_its_graphs_back_and_a_changed_one_is_found_out(making, tmp_path) -> None:

@@ -104,6 +104,8 @@ def test_an_optimised_graph_is_smaller_holds_only_onnxs_operators_and_passes_the
         assert ort.InferenceSession(small[name], providers=["CPUExecutionProvider"])
     assert len(onnx.load_from_string(small["forecast.onnx"]).graph.node) < len(onnx.load_from_string(plain["forecast.onnx"]).graph.node)
     assert measure(bundle, small, n_rows=200, n_threshold_rows=200).passed
+    row = np.full((1, len(needed_features(bundle.pipeline))), np.inf)
+    assert np.isnan(ort.InferenceSession(small["forecast.onnx"], providers=["CPUExecutionProvider"]).run(None, {"features": row})).all()
 
 
 def drifted(graph: bytes) -> bytes:

@@ -24,6 +24,15 @@ def test_a_graph_is_put_in_as_often_as_it_is_asked_for(ran):
     np.testing.assert_allclose(ran(twice, {"x": x}, 1)[0], np.exp(np.exp(x)), rtol=1e-15)
 
 
+def test_nodes_without_names_stay_apart(ran):
+    model = onnx.load_from_string(inner())
+    model.graph.node[0].output[0] = "between"
+    model.graph.node.append(helper.make_node("Neg", ["between"], ["y"]))
+    x = np.array([0.0, -1.0])
+    (found,) = ran(lambda graph, x: (graph.graph(model.SerializeToString(), {"x": x})["y"],), {"x": x}, 1)
+    np.testing.assert_allclose(found, -np.exp(x), rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("graph", "said"),
     [

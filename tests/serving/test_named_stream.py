@@ -224,8 +224,8 @@ class TestVersions:
         assert values(again) == values(first)
         assert (again.version, again.number, again.digest) == ("1.2.3", 1, old.bundle.digest)
 
-    def test_one_that_needs_other_bars_warms_up_again_and_says_how_many_it_needs(self, begin, stood, bars: Bars) -> None:
-        old, new = stood(), stood("pattern_cnn")
+    def test_one_that_needs_other_bars_warms_up_again_and_says_how_many_it_needs(self, begin, stood, small, bars: Bars) -> None:
+        old, new = small, stood()
         stream = begin(old)
         stream.extend(old, bars.slice(0, 300))
         answer = stream.push(new, bars.bar(300))

@@ -284,6 +284,30 @@ class TestLocks:
         assert len(streams) == 0
         assert list((tmp_path / "streams" / "logistic").iterdir()) == []
 
+    def test_a_snapshot_that_is_being_written_does_not_outlive_its_stream(
+        self, stood, keep, bars: Bars, tmp_path: Path, monkeypatch
+    ) -> None:
+        served, streams, write = stood(), keep(snapshot_seconds=1e9), SnapshotFolder.write
+        writes, go_on = threading.Event(), threading.Event()
+
+        def slow_disk(folder: SnapshotFolder, *what) -> None:
+            writes.set()
+            assert go_on.wait(30)
+            write(folder, *what)
+
+        streams.push(served, "a", bars.bar(0))
+        monkeypatch.setattr(SnapshotFolder, "write", slow_disk)
+        snapshot, drop = (threading.Thread(target=work) for work in (streams.snapshot, lambda: streams.drop(served, "a")))
+        snapshot.start()
+        assert writes.wait(30)
+        assert len(streams.push(served, "a", bars.bar(1))) == 0, "no bar waits for the disk"
+        drop.start()
+        drop.join(0.05)  # it waits; one that did not would be over by now, and the file be there in the end
+        go_on.set()
+        snapshot.join()
+        drop.join()
+        assert not SnapshotFolder(tmp_path / "streams").path("logistic", "a").exists()
+
 
 class TestStale:
     def test_a_stream_without_bars_is_stale_until_the_next(self, stood, bars: Bars) -> None:
@@ -319,8 +343,11 @@ class TestStale:
         assert heard.gauges["stream_lag_seconds", "logistic"] == 0.0
         streams.snapshot()
         clock.now -= 3600
-        again = keep(heard, clock=clock, timer=Clock(0.0))
+        later = Clock(0.0)
+        again = keep(heard, clock=clock, timer=later)
         assert again.status(served, "a").state == "live"
+        later.now += 181
+        assert again.status(served, "a").state == "stale", "a clock that was set back by an hour does not make it live for an hour more"
         assert values(again.push(served, "a", bars.bar(300))) == values(first)
 
     def test_what_was_stale_before_a_restart_is_so_after_it(self, stood, keep, bars: Bars) -> None:

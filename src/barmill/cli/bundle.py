@@ -149,8 +149,11 @@ def _section(title: str, value: dict[str, Any]) -> list[str]:
 
 def _files(manifest: "Manifest") -> list[str]:
     total = sum(entry.size for entry in manifest.files)
-    weights = sum(entry.size for entry in manifest.files if entry.path in manifest.weights)
-    return ["", f"files      {len(manifest.files)}, {total / 1e6:.2f} MB, of which weights {weights / 1e6:.2f} MB"]
+    weights, graphs = (
+        sum(entry.size for entry in manifest.files if entry.path in paths) / 1e6 for paths in (manifest.weights, manifest.graphs)
+    )
+    of_graphs = f", {len(manifest.graphs)} ONNX graphs {graphs:.2f} MB" if manifest.graphs else ""
+    return ["", f"files      {len(manifest.files)}, {total / 1e6:.2f} MB, of which weights {weights:.2f} MB{of_graphs}"]
 
 
 def _shortened(names: tuple[str, ...], most: int = 6) -> str:

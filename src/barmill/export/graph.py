@@ -101,10 +101,10 @@ class GraphBuilder:
             copy.CopyFrom(tensor)
             copy.name = renamed[tensor.name]
             self.initializers.append(copy)
-        for node in model.graph.node:
+        for place, node in enumerate(model.graph.node):
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
-            copy.name = prefix + node.name
+            copy.name = prefix + (node.name or f"node_{place}")  # who writes graphs may leave nodes unnamed, and two names may not be equal
             for number, name in enumerate(node.input):
                 copy.input[number] = renamed.get(name, name)
             for number, name in enumerate(node.output):

@@ -26,7 +26,7 @@ BATCHES = (1, 7, 64)
 _BATCHED_ROWS = 128
 _REFERENCE_ROWS = 64
 _REFERENCE_ROWS_OF_TREES = 16  # which the second runtime walks node by node in Python
-_WINDOWS = 10  # a window costs as much as so many rows, and more
+_WINDOWS, _THRESHOLD_WINDOWS = 10, 40  # a window costs as much as so many rows, and more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,7 +125,7 @@ class Subject:
         if members and _sees_bars(pipeline):
             told.append("thresholds were asked of the members' own graphs alone: others see bars")
             return
-        n = n_rows if pipeline.depth == 1 else max(n_rows // _WINDOWS // _WINDOWS, 1)
+        n = n_rows if pipeline.depth == 1 else max(n_rows // _THRESHOLD_WINDOWS, 2)
         for member in members:
             for trees in trees_of(member.forecaster):
                 inputs = threshold_rows(trees, n, self.rng)

@@ -1,5 +1,5 @@
 """Gradient-boosted trees on the feature matrix: LightGBM, XGBoost and CatBoost.
 
-`params` is light; `lightgbm`, `xgboost` and `catboost` learn, one booster an output; `forecasters` runs the first two in
-their own formats, `catboost_forecaster` reads CatBoost's trees with NumPy alone.
+`params` is light; `lightgbm`, `xgboost` and `catboost` learn, one booster an output. Forecasts need none of these libraries:
+`lightgbm_text`, `xgboost_ubj` and `symmetric_trees` read their files, `flat_trees` walks what was read.
 """
