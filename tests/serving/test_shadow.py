@@ -138,7 +138,7 @@ def test_a_shadow_changes_no_byte_and_its_forecasts_are_its_own(bench, kind: str
     for one, other in zip(before, with_shadow, strict=True):
         for mine, theirs in zip(bytes_of(one), bytes_of(other), strict=True):
             assert str(mine) == str(theirs)
-    at.plane._shadow.close()
+    at.plane._shadow.close(LONG)
     expected = [ask(row, version="1.1.0") for row in range(5)]
     assert len(at.told.pairs) == 5
     for (primary, shadow), champion, own in zip(at.told.pairs, with_shadow, expected, strict=True):
@@ -193,3 +193,15 @@ def test_a_shadow_that_fails_is_counted_and_goes_on(bench):
     at.plane.close(LONG)
     assert len(at.told.pairs) == 1
     assert at.told.gauges["shadow_failed"] == 1
+
+
+def test_a_shadow_that_hangs_does_not_keep_the_server_from_closing(bench):
+    at, gate = bench(shadow_queue=1), threading.Event()
+    at.table.assign("lightgbm", "shadow", "1.1.0", 1.0)
+    held = Held(at.second.bundle.pipeline, gate)
+    at.second.bundle = replace(at.second.bundle, pipeline=held)
+    at.ask(0)
+    assert held.inside.wait(LONG)
+    at.ask(1)
+    assert at.plane.close(0.02)
+    gate.set()
