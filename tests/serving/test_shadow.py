@@ -171,11 +171,15 @@ def test_what_the_asker_writes_over_later_does_not_reach_the_shadow(bench):
     at.second.bundle = replace(at.second.bundle, pipeline=held)
     given = at.rows[:1].copy()
     at.plane.forecast(Ask(), given)
-    given[:] = 0.0
+    assert held.inside.wait(LONG)
+    given[:] *= -100.0
     gate.set()
     at.plane.close(LONG)
-    expected = held.run(at.second.schema.spread(at.rows[:1]), np.array([0]))
-    np.testing.assert_array_equal(at.told.pairs[0][1].columns["p_up"], expected["p_up"])
+    expected, other = (held.run(at.second.schema.spread(rows), np.array([0])) for rows in (at.rows[:1], given))
+    shadow = at.told.pairs[0][1]
+    assert any(expected[name] != other[name] for name in expected)
+    for name, column in expected.items():
+        np.testing.assert_array_equal(shadow.columns[name], column)
 
 
 def test_a_shadow_that_fails_is_counted_and_goes_on(bench):
