@@ -18,6 +18,8 @@ import pytest
 from barmill.bundles import Bundle
 from barmill.serving.grpc.protocol import inference_pb2 as pb
 from barmill.serving.grpc.protocol.inference_pb2_grpc import GRPCInferenceServiceStub
+from barmill.serving.http.application import Application, Rim
+from barmill.serving.http.keys import Keys, add_key
 from barmill.serving.listening import HeldPort
 from barmill.serving.model_table import ModelTable
 from barmill.serving.plane import Plane
@@ -252,6 +254,23 @@ def test_a_bar_that_a_stream_has_is_a_conflict_for_both(both: Both, inputs: dict
     over_http, over_grpc = answered_by_http(both, "logistic", one), answered_by_grpc(both, "logistic", one)
     assert (over_http["status"], over_grpc["status"]) == (409, "FAILED_PRECONDITION")
     assert over_http["code"] == over_grpc["code"]
+
+
+def test_a_key_that_may_not_stream_does_not_stream_by_the_back_door(bundle: Bundle, inputs: dict[str, np.ndarray], tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys.json", "reader", ["forecast"])
+    table = ModelTable()
+    table.install(warm(bundle, 1), champion=True)
+    application = Application(Plane(table, Streams()), Rim(keys=Keys.read(tmp_path / "keys.json")))
+    body = body_of(("bars", "FP64", inputs["bars"][:1]), ("open_time", "INT64", inputs["open_time"][:1]), stream="mine")
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.post("/v2/models/logistic/infer", json=body, headers={"authorization": f"Bearer {key}"})
+
+    reply = asyncio.run(ask())
+    application.close()
+    assert (reply.status_code, reply.json()["code"]) == (403, "no_scope")
 
 
 def test_tritons_clients_work_unchanged(

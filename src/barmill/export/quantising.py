@@ -23,9 +23,10 @@ def quantised(network: bytes) -> bytes | None:
     model.graph.ClearField("value_info")  # shapes that the exporter noted, over which quantize_dynamic of onnxruntime 1.2x stumbles
     with tempfile.TemporaryDirectory(prefix="barmill-export-") as folder, _quiet():
         written = Path(folder) / "quantised.onnx"
-        # Seven of the eight bits: processors without VNNI add products of eight bits in sixteen, which would overflow.
+        # Seven of the eight bits: processors without VNNI add products of eight bits in sixteen, which would overflow. One range for a
+        # layer: a range for each of its channels is what onnxruntime 1.2x cannot run where weights have three axes.
         quantize_dynamic(
-            model, written, op_types_to_quantize=list(_ROUNDED), per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
+            model, written, op_types_to_quantize=list(_ROUNDED), per_channel=False, reduce_range=True, weight_type=QuantType.QInt8
         )
         found = onnx.load(str(written))
     if not any(node.op_type in ("ConvInteger", "MatMulInteger") for node in found.graph.node):

@@ -30,7 +30,7 @@ def with_export(files: Mapping[str, bytes], config: ExportConfig, place: str, sa
     if not done.kept:
         raise TrainingError(f"export of {place}", "; ".join(done.report.faults), expected="graphs that say what the bundle says")
     for note in done.graphs.notes:
-        say(f"export of {place}: {note}")
+        say(f"export of {place}: {note.removeprefix(f'{place}: ')}")
     for fault in done.report.faults:
         say(f"export of {place}: left out, {fault}")
     return done.bundled(bundle)

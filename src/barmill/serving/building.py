@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from barmill.errors import BundleError
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.pages import Management
 from barmill.serving.logs import Logs
@@ -18,6 +19,7 @@ from barmill.serving.telemetry import Silent, Telemetry
 
 if TYPE_CHECKING:
     from barmill.serving.model_table import ModelTable
+    from barmill.serving.watcher import Watcher
 
 Stop = Callable[[], Awaitable[None] | None]
 
@@ -76,14 +78,15 @@ def build(job: Job) -> Parts:
     logs, metrics = Logs(config.log_level), Metrics(str(job.worker) if job.n_workers > 1 else "", config.compat_metrics)
     telemetry = Observers([metrics, logs, *_traces(config)])
     table = ModelTable(config.plane, telemetry)
-    _install(config, table)
+    watcher = _watched(config, table, telemetry)
     streams = Streams(None if config.state is None else Path(config.state) / "streams", config.streams, telemetry)
     plane = Plane(table, streams, telemetry, config.plane)
 
     def close() -> None:
         plane.close(config.drain_seconds)
 
-    return Parts(plane, telemetry, metrics.render, config.traces, _management(config, table), [logs.close, close])
+    watcher.start()
+    return Parts(plane, telemetry, metrics.render, config.traces, _management(config, table), [logs.close, close, watcher.stop])
 
 
 def _management(config: ServerConfig, table: "ModelTable") -> Management | None:
@@ -111,17 +114,18 @@ def _traces(config: ServerConfig) -> list[Telemetry]:
     return [Traces()]
 
 
-def _install(config: ServerConfig, table: "ModelTable") -> None:
-    """Load the bundles that were named, and the current version of every model in the folder of models."""
-    from barmill.bundles import Bundle
-    from barmill.serving.served import warm
+def _watched(config: ServerConfig, table: "ModelTable", telemetry: Telemetry) -> "Watcher":
+    """Serve what is there now. Raises BundleError for a bundle that was named and cannot be served; a folder of models may mend itself."""
+    from barmill.serving.watcher import Watcher
 
-    for folder in config.bundles:
-        table.install(warm(Bundle.load(folder), 0, config.plane), champion=True)
-    if config.models is not None:
-        for pointer in sorted(Path(config.models).glob("*/current.json")):
-            bundle = Bundle.load(pointer.parent)
-            table.install(warm(bundle, int(bundle.folder.name), config.plane, name=pointer.parent.name), champion=True)
+    root = None if config.models is None else Path(config.models)
+    quarantine = None if config.state is None else Path(config.state) / "quarantine"
+    named = [Path(folder).resolve() for folder in config.bundles]
+    watcher = Watcher(table, root, named, settings=config.plane, telemetry=telemetry, quarantine=quarantine)
+    watcher.poll()
+    if root is None and not (found := table.readiness()).ready:
+        raise BundleError("bundles", "; ".join(found.reasons), mend="See the log, and 'barmill bundle verify'.")
+    return watcher
 
 
 __all__ = ["Building", "Job", "Parts", "Stop", "build"]

@@ -20,6 +20,7 @@ from barmill.serving.building import Building, Job, Parts, Stop, build
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.application import Application, Rim
 from barmill.serving.http.keys import Keys, bearer
+from barmill.serving.http.limits import TokenBuckets
 from barmill.serving.http.pages import make_pages
 from barmill.serving.listening import HeldPort, http_server
 from barmill.serving.metrics import merged
@@ -109,7 +110,8 @@ async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: K
     )
     authenticate = None if keys is None else lambda authorization: keys.principal(bearer(authorization, None))
     kept_elsewhere = plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else
-    server = await start(plane, telemetry, settings, authenticate=authenticate, elsewhere=kept_elsewhere)
+    rates = TokenBuckets(config.limits.rate, config.limits.burst)
+    server = await start(plane, telemetry, settings, authenticate=authenticate, take=rates.take, elsewhere=kept_elsewhere)
     return server.stop
 
 

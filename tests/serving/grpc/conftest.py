@@ -29,9 +29,13 @@ class Running:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
-        authenticate = options.pop("authenticate", None)
+        who = {name: options.pop(name, None) for name in ("authenticate", "take")}
         settings = GrpcSettings(port=0, drain_seconds=5.0, **options)
-        self.server: GrpcServer = self.do(start(plane, telemetry, settings, authenticate=authenticate))
+        try:
+            self.server: GrpcServer = self.do(start(plane, telemetry, settings, **who))
+        except BaseException:
+            self._end()
+            raise
         self.address = f"127.0.0.1:{self.server.port}"
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -43,6 +47,9 @@ class Running:
 
     def close(self) -> None:
         self.do(self.server.stop())
+        self._end()
+
+    def _end(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(30)
         self.loop.close()

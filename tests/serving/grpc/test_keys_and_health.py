@@ -15,6 +15,7 @@ from barmill.serving.contract import Readiness
 from barmill.serving.grpc.server import SERVICES, GrpcSettings
 from barmill.serving.http.keys import Keys, add_key, bearer
 from barmill.serving.plane import Plane
+from barmill.serving.refusals import Refusal
 
 OPEN = {"ServerLive", "ServerReady", "ServerMetadata"}
 READ = {"ModelReady", "ModelMetadata", "RepositoryIndex"}
@@ -74,8 +75,26 @@ def test_a_refusal_before_the_plane_is_told_and_no_secret_with_it(guarded: Any, 
     heard.refusals.clear()
     code_of(channel, "Forecast", f"Bearer {keys['read']}")
     code_of(channel, "Forecast", None)
-    assert heard.refusals == [("forbidden", "missing_scope"), ("unauthorised", "no_key")]
+    assert heard.refusals == [("forbidden", "no_scope"), ("unauthorised", "no_key")]
     assert keys["read"] not in str(heard.events)
+
+
+def test_whoever_asks_too_often_is_told_when_to_ask_again(plane: Plane, run: Callable[..., Any]) -> None:
+    counted: list[str] = []
+
+    def take(who: str) -> None:
+        counted.append(who)
+        if len(counted) > 2:
+            raise Refusal("too_many", "too_many_requests", "rate", "the rate is used up", retry_after=0.25)
+
+    with run(plane, take=take) as server, server.channel() as channel:
+        assert [code_of(channel, "ServerLive", None) for _ in range(4)] == ["OK"] * 4
+        assert [code_of(channel, "RepositoryIndex", None) for _ in range(2)] == ["OK"] * 2
+        with pytest.raises(grpc.RpcError) as refused:
+            channel.unary_unary(METHODS["RepositoryIndex"])(b"")
+    assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert dict(refused.value.trailing_metadata())["grpc-retry-pushback-ms"] == "250"
+    assert counted == ["ipv4:127.0.0.1"] * 3
 
 
 def test_a_bug_is_an_internal_error_without_its_words(plane: Plane, run: Callable[..., Any]) -> None:

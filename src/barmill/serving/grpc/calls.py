@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import grpc
 import grpc.aio
@@ -36,6 +36,8 @@ class Principal(Protocol):
     def scopes(self) -> frozenset[str]: ...
 
 
+Take = Callable[[str], None]  # one call of somebody, by the name of a key or an address; raises Refusal (too_many)
+
 # From the metadata `authorization`, None where there is none; raises Refusal (unauthorised).
 Authenticate = Callable[[str | None], Principal]
 
@@ -44,6 +46,7 @@ class Calls:
     """Calls of methods over one plane, on the caller's event loop and some threads.
 
     authenticate : None where no keys are asked for
+    take : counts the calls of each who asks; None for no bound
     elsewhere : whether another process keeps a stream, so that its answer is waited for on a thread
     clock : the plane's
     """
@@ -55,11 +58,12 @@ class Calls:
         authenticate: Authenticate | None = None,
         *,
         threads: int = 8,
+        take: Take | None = None,
         elsewhere: Elsewhere = nowhere_else,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plane, self._telemetry, self._authenticate, self._clock = plane, telemetry, authenticate, clock
-        self._elsewhere = elsewhere
+        self._take, self._elsewhere = take, elsewhere
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
 
     def handler(self, service: Service) -> grpc.GenericRpcHandler:
@@ -82,7 +86,8 @@ class Calls:
             call: Call[Any] | None = None
             try:
                 ask = Ask(deadline=start + _remaining(context), request_id=request_id)
-                call = await self._prepared(method, data, told.get("authorization"), ask)
+                asked = self._admitted(method, told.get("authorization"), _address(context), ask)
+                call = await self._prepared(method, data, asked)
                 return await self._answered(method, call)
             except Refusal as refusal:
                 if call is None:  # what comes later the plane tells itself
@@ -101,15 +106,12 @@ class Calls:
 
         return handled
 
-    async def _prepared(self, method: Method[Any], data: bytes, authorization: str | None, ask: Ask) -> Call[Any]:
-        """The call, once it is known who asks, and that what came is a request."""
-        principal = self._principal(method, authorization)
-        if principal is not None:
-            ask = replace(ask, principal=principal.name)
+    async def _prepared(self, method: Method[Any], data: bytes, asked: "_Asked") -> Call[Any]:
+        """The call, once what came is a request that its key allows."""
         request = await self._on_thread(method.read, data) if len(data) > _LARGE else method.read(data)
-        if principal is not None:
-            _check_scopes(principal, method.scopes(request))
-        return Call(self._plane, ask, request, self._elsewhere)
+        if asked.principal is not None:
+            _check_scopes(asked.principal, method.scopes(request))
+        return Call(self._plane, asked.ask, request, self._elsewhere)
 
     async def _answered(self, method: Method[Any], call: Call[Any]) -> bytes:
         if method.quick(call):
@@ -119,22 +121,37 @@ class Calls:
     async def _on_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    def _principal(self, method: Method[Any], authorization: str | None) -> Principal | None:
-        """Who asks, before anything is read of what is asked; None where nobody needs a key."""
-        if self._authenticate is None or method.open:
-            return None
-        return self._authenticate(authorization)
+    def _admitted(self, method: Method[Any], authorization: str | None, address: str, ask: Ask) -> "_Asked":
+        """Who asks, and whether so soon again, before anything is read of what is asked."""
+        if method.open:
+            return _Asked(ask, None)
+        principal = None if self._authenticate is None else self._authenticate(authorization)
+        if self._take is not None:
+            self._take(address if principal is None else principal.name)
+        return _Asked(ask if principal is None else replace(ask, principal=principal.name), principal)
+
+
+class _Asked(NamedTuple):
+    """principal : None where nobody needs a key"""
+
+    ask: Ask
+    principal: Principal | None
 
 
 def _check_scopes(principal: Principal, scopes: tuple[str, ...]) -> None:
     for scope in scopes:
         if scope not in principal.scopes:
-            raise Refusal("forbidden", "missing_scope", "authorization", f"the key of '{principal.name}' does not allow '{scope}'")
+            raise Refusal("forbidden", "no_scope", "authorization", f"the key of '{principal.name}' does not allow '{scope}'")
 
 
 def _metadata(context: "grpc.aio.ServicerContext[bytes, bytes]") -> Mapping[str, str]:
     """What came with the call, in text."""
     return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+
+def _address(context: "grpc.aio.ServicerContext[bytes, bytes]") -> str:
+    """Where the call comes from, without its port: "ipv4:127.0.0.1"."""
+    return context.peer().rpartition(":")[0]
 
 
 def _remaining(context: "grpc.aio.ServicerContext[bytes, bytes]") -> float:
@@ -148,4 +165,4 @@ async def _abort(context: "grpc.aio.ServicerContext[bytes, bytes]", refusal: Ref
     await context.abort(CODES[refusal.kind], details_of(refusal), trailers)
 
 
-__all__ = ["REQUEST_ID", "Authenticate", "Calls", "Principal"]
+__all__ = ["REQUEST_ID", "Authenticate", "Calls", "Principal", "Take"]

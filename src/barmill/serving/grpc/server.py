@@ -10,7 +10,7 @@ import grpc.aio
 from barmill.errors import SetupError
 from barmill.serving.contract import Forecasting
 from barmill.serving.grpc import oip, own
-from barmill.serving.grpc.calls import Authenticate, Calls
+from barmill.serving.grpc.calls import Authenticate, Calls, Take
 from barmill.serving.grpc.health import Health
 from barmill.serving.grpc.method import Elsewhere, nowhere_else
 from barmill.serving.telemetry import Telemetry
@@ -72,6 +72,7 @@ async def start(
     settings: GrpcSettings,
     *,
     authenticate: Authenticate | None = None,
+    take: Take | None = None,
     elsewhere: Elsewhere = nowhere_else,
     clock: Callable[[], float] = time.monotonic,
 ) -> GrpcServer:
@@ -80,16 +81,21 @@ async def start(
     Parameters
     ----------
     authenticate : whose key the metadata `authorization` holds; None where no keys are asked for
+    take : counts the calls of each who asks, and raises Refusal (too_many) where they are too many; None for no bound
     elsewhere : whether another process keeps a stream of a model, see `serving.peers`
     clock : the plane's
 
     Raises: SetupError if the address cannot be bound.
     """
-    calls = Calls(plane, telemetry, authenticate, threads=settings.threads, elsewhere=elsewhere, clock=clock)
+    calls = Calls(plane, telemetry, authenticate, threads=settings.threads, take=take, elsewhere=elsewhere, clock=clock)
     health = Health(plane, tuple(service.name for service in SERVICES), settings.health_seconds)
     server = grpc.aio.server(maximum_concurrent_rpcs=settings.max_calls, options=_options(settings))
     server.add_generic_rpc_handlers((*(calls.handler(service) for service in SERVICES), health.handler()))
-    port = _bind(server, settings)
+    try:
+        port = _bind(server, settings)
+    except SetupError:
+        calls.close()
+        raise
     await server.start()
     await health.start()
     return GrpcServer(server, calls, health, port, settings.drain_seconds)

@@ -138,6 +138,8 @@ class OpenInference:
 
     def _infer(self, request: Request) -> Work:
         parsed = self._parsed(request)
+        if "stream" in parsed.request.parameters and "stream" not in request.principal.scopes:
+            raise Refusal("forbidden", "no_scope", "authorization", "may not stream", mend="Ask for a key with that scope.")
         ask = request.ask
 
         def call() -> Reply:
