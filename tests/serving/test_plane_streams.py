@@ -36,6 +36,11 @@ class Faulty:
 class Shadows(Silent):
     def __init__(self) -> None:
         self.pairs: list[tuple[Answer, Answer]] = []
+        self.events: list[tuple[str, str]] = []
+
+    def event(self, name, level="info", **fields):
+        if "detail" in fields:
+            self.events.append((name, fields["detail"]))
 
     def shadowed(self, model, primary, shadow):
         self.pairs.append((primary, shadow))
@@ -131,8 +136,11 @@ def test_a_model_that_fails_leaves_the_stream_whole_and_the_fallback_answers_fro
     same(again, expected.filter(expected["open_time"] == int(at.bars.open_time[692])))
 
 
-def test_a_stream_goes_on_taking_bars_while_the_breaker_is_open(bench):
+def test_a_stream_goes_on_taking_bars_while_the_breaker_is_open_and_closes_it_again(bench):
+    now = [1000.0]
     at = bench(fault=_raise)
+    at.plane = Plane(at.table, at.streams, clock=lambda: now[0])
+    at.streams._timer = lambda: now[0]
     at.broken = False
     at.fill(upto=680)
     at.broken = True
@@ -142,6 +150,30 @@ def test_a_stream_goes_on_taking_bars_while_the_breaker_is_open(bench):
     at.broken = False
     expected = at.champion.bundle.forecast(at.bars).frame
     same(at.push(690), expected.filter(expected["open_time"] == int(at.bars.open_time[690])))
+    assert not at.plane.readiness().ready
+    now[0] += 30.0
+    at.push(691)
+    assert at.plane.readiness().ready
+
+
+def test_a_busy_stream_holds_an_event_loop_up_for_a_moment_only(bench):
+    at = bench()
+    at.fill()
+    with at.streams._held(at.champion, "eu", float("inf")), pytest.raises(Refusal) as refused:
+        at.push(690)
+    assert (refused.value.kind, refused.value.code) == ("timed_out", "stream_busy")
+    assert at.push(690).source == "champion"
+
+
+def test_a_fault_of_the_server_itself_is_told_to_who_watches_and_not_to_who_asks(bench):
+    at = bench()
+    at.streams.version_of = lambda *_: 1 / 0
+    with pytest.raises(Refusal) as refused:
+        at.push(690)
+    assert (refused.value.kind, refused.value.code) == ("failed", "internal")
+    assert "division" not in str(refused.value)
+    assert at.told.events == [("internal_error", "ZeroDivisionError: division by zero")]
+    assert at.plane.pending == 0
 
 
 @pytest.mark.parametrize("prior", [True, False])

@@ -138,7 +138,7 @@ def test_a_shadow_changes_no_byte_and_its_forecasts_are_its_own(bench, kind: str
     for one, other in zip(before, with_shadow, strict=True):
         for mine, theirs in zip(bytes_of(one), bytes_of(other), strict=True):
             assert str(mine) == str(theirs)
-    at.plane._shadow.close()
+    at.plane._shadow.close(LONG)
     expected = [ask(row, version="1.1.0") for row in range(5)]
     assert len(at.told.pairs) == 5
     for (primary, shadow), champion, own in zip(at.told.pairs, with_shadow, expected, strict=True):
@@ -171,11 +171,15 @@ def test_what_the_asker_writes_over_later_does_not_reach_the_shadow(bench):
     at.second.bundle = replace(at.second.bundle, pipeline=held)
     given = at.rows[:1].copy()
     at.plane.forecast(Ask(), given)
-    given[:] = 0.0
+    assert held.inside.wait(LONG)
+    given[:] *= -100.0
     gate.set()
     at.plane.close(LONG)
-    expected = held.run(at.second.schema.spread(at.rows[:1]), np.array([0]))
-    np.testing.assert_array_equal(at.told.pairs[0][1].columns["p_up"], expected["p_up"])
+    expected, other = (held.run(at.second.schema.spread(rows), np.array([0])) for rows in (at.rows[:1], given))
+    shadow = at.told.pairs[0][1]
+    assert any(expected[name] != other[name] for name in expected)
+    for name, column in expected.items():
+        np.testing.assert_array_equal(shadow.columns[name], column)
 
 
 def test_a_shadow_that_fails_is_counted_and_goes_on(bench):
@@ -193,3 +197,15 @@ def test_a_shadow_that_fails_is_counted_and_goes_on(bench):
     at.plane.close(LONG)
     assert len(at.told.pairs) == 1
     assert at.told.gauges["shadow_failed"] == 1
+
+
+def test_a_shadow_that_hangs_does_not_keep_the_server_from_closing(bench):
+    at, gate = bench(shadow_queue=1), threading.Event()
+    at.table.assign("lightgbm", "shadow", "1.1.0", 1.0)
+    held = Held(at.second.bundle.pipeline, gate)
+    at.second.bundle = replace(at.second.bundle, pipeline=held)
+    at.ask(0)
+    assert held.inside.wait(LONG)
+    at.ask(1)
+    assert at.plane.close(0.02)
+    gate.set()

@@ -25,7 +25,7 @@ def test_a_call_that_never_ends_is_left_behind_and_counted_until_it_comes_back()
             back.set()
 
     with pytest.raises(TooLate) as late:
-        workers.run(gate.wait, 0.05, told)
+        workers.run(gate.wait, 0.5, told)
     assert late.value.started
     assert stuck == [1]
     gate.set()

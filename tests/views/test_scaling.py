@@ -175,3 +175,20 @@ def test_scaler_fit_gives_a_constant_training_column_scale_one():
     _, scale, transformed = scaler_fit(np.array([[0.1, 1.0], [0.1, 3.0], [0.1, 5.0], [2.1, 5.0]]), [0, 1, 2])
     assert scale.tolist() == [1.0, np.sqrt(8.0 / 3.0)]
     assert transformed[:, 0].tolist() == [0.0, 0.0, 0.0, 2.0]
+
+
+@given(values=hnp.arrays(np.float64, (4, 3), elements=st.floats(width=64)), clip=st.sampled_from([0.5, 8.0]))
+@settings(max_examples=150, deadline=None)
+def test_the_compiled_scaling_is_the_formula_to_the_bit_and_of_one_row_what_it_is_of_many(values: np.ndarray, clip: float):
+    scaler = RobustScaler(("a", "b", "c"), np.array([0.0, 1e-300, -7.5]), np.array([1.0, 3e-5, 1e300]), clip)
+    with np.errstate(all="ignore"):
+        formula = np.clip((values - scaler.center) / scaler.scale, -clip, clip)
+        formula[~np.isfinite(values)] = np.nan
+        expected = formula.astype(np.float32)
+    found = scaler.transform(values)
+    np.testing.assert_array_equal(found.view(np.uint32)[~np.isnan(expected)], expected.view(np.uint32)[~np.isnan(expected)])
+    assert np.isnan(found[np.isnan(expected)]).all()
+    one = np.empty((1, 3), dtype=np.float32)
+    for row in range(4):
+        scaler.scale_into(values, np.array([row]), np.arange(3), one)
+        assert one.tobytes() == found[row : row + 1].tobytes()

@@ -65,12 +65,13 @@ def _sizes(name: str, one: dict[str, Any]) -> tuple[str, ...]:
 
 def _target(one: dict[str, Any]) -> tuple[str, ...]:
     verdict = {True: "met", False: "MISSED", None: f"not measured: {one['why']}"}[one["met"]]
-    measured = "" if one["measured"] is None else f"{one['measured']:.4g}{_spaced(one['unit'])}"
-    return (one["what"], one["of"], f"{'>=' if one['least'] else '<='} {one['limit']:g}{_spaced(one['unit'])}", measured, verdict)
+    unit = one["unit"] if not one["unit"] or one["unit"].startswith("/") else f" {one['unit']}"
+    measured = "" if one["measured"] is None else f"{_figure(one['measured'])}{unit}"
+    return (one["what"], one["of"], f"{'>=' if one['least'] else '<='} {_figure(one['limit'])}{unit}", measured, verdict)
 
 
-def _spaced(unit: str) -> str:
-    return unit if not unit or unit.startswith("/") else f" {unit}"
+def _figure(number: float) -> str:
+    return f"{number:,.0f}" if number >= 1000 else f"{number:.4g}"
 
 
 def _count(number: float) -> str:

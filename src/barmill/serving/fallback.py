@@ -67,8 +67,8 @@ class Chain:
         now = self._clock()
         if seconds <= 0:
             return self._not_answered(served, why, "timed_out", "no time was left for it")
-        open_ = not (question.lasting or served.breaker.allows(now))
-        if open_ or served.stuck >= self._settings.max_stuck:
+        allowed = served.breaker.allows(now) or question.lasting  # asked in any case: where it is open, this may be the trial
+        if not allowed or served.stuck >= self._settings.max_stuck:
             return self._not_answered(served, why, "breaker_open", "it failed too often of late")
         in_range = True
         try:

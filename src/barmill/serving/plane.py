@@ -29,6 +29,7 @@ from barmill.serving.telemetry import Silent, Telemetry
 from barmill.serving.workers import Workers
 
 T = TypeVar("T")
+_INLINE_PATIENCE = 0.02  # seconds
 _NO_LABELS: Mapping[str, str] = {}
 
 
@@ -102,7 +103,10 @@ class Plane:
             check_bar(bar, of.bundle, self._settings, self._now_ms())
             times = np.array([bar.open_time], dtype=np.int64)
             return self._stream_question(
-                of, stream, times, lambda served: self._book.push(served, stream, bar, version=version, deadline=deadline)
+                of,
+                stream,
+                times,
+                lambda served: self._book.push(served, stream, bar, version=version, deadline=self._until(served, deadline)),
             )
 
         return self._answered(ask, lambda routes, deadline: self._from_stream(routes, ask, stream, question, deadline))
@@ -139,7 +143,7 @@ class Plane:
     def close(self, seconds: float = 30.0) -> bool:
         """Take no further request, answer those that are pending, and write the streams down; whether all were answered in `seconds`."""
         drained = self._admission.close(seconds)
-        self._shadow.close()
+        self._shadow.close(seconds)
         self._workers.close()
         if self._streams is not None:
             self._streams.close()
@@ -169,6 +173,12 @@ class Plane:
         except Refusal as refusal:
             self._telemetry.refused(model, refusal.kind, refusal.code, self._clock() - start)
             raise
+        except Exception as error:  # a fault of the server's own: told in full to whoever watches, and not to who asks
+            self._telemetry.refused(model, "failed", "internal", self._clock() - start)
+            self._telemetry.event(
+                "internal_error", "error", model=model, request_id=ask.request_id, detail=f"{type(error).__name__}: {error}"
+            )
+            raise Refusal("failed", "internal", "server", "failed in a way that was not foreseen") from error
         finally:
             self._telemetry.gauge("pending_requests", self._admission.pending, _NO_LABELS)
 
@@ -241,6 +251,10 @@ class Plane:
         stale = is_stale(int(open_time[-1]), of.bundle, self._settings, int(1000 * self._wall()))
         may_skip = self._settings.prior and of.prior is not None
         return OfStream(of, take, lambda: book.recent(of.name, stream), lambda: book.status(of, stream), open_time, stale, may_skip)
+
+    def _until(self, served: ServedModel, deadline: float) -> float:
+        """How long a stream that is busy is waited for: hardly, where an event loop may stand still meanwhile."""
+        return min(deadline, self._clock() + _INLINE_PATIENCE) if served.inline else deadline
 
     def _adopt_streams(self, champion: ServedModel) -> None:
         """Take the streams of a model on to its new champion, but for those that the canary answers."""

@@ -7,12 +7,10 @@ from hashlib import blake2b
 from queue import Full, Queue
 from typing import NamedTuple
 
-from barmill.errors import ForecastError
 from barmill.serving.answers import Answer
 from barmill.serving.model_table import Lease, ModelTable
 from barmill.serving.output_checks import checked_columns
-from barmill.serving.questions import ModelFailed, Question, Unsuitable
-from barmill.serving.refusals import Refusal
+from barmill.serving.questions import Question
 from barmill.serving.routes import Entry
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Telemetry
@@ -70,12 +68,17 @@ class Shadow:
             return
         self._begin()
 
-    def close(self) -> None:
-        """Ask what waits, and end."""
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = None
+    def close(self, seconds: float = 5.0) -> None:
+        """Ask what waits, for so long at most, and end; a version that hangs is left behind on its daemon thread."""
+        thread = self._thread
+        if thread is None:
+            return
+        try:
+            self._queue.put(None, timeout=seconds)
+        except Full:
+            return
+        thread.join(seconds)
+        self._thread = None
 
     def _begin(self) -> None:
         if self._thread is None:
@@ -93,7 +96,7 @@ class Shadow:
         while (waiting := self._queue.get()) is not None:
             try:
                 self._ask(waiting)
-            except (Refusal, ModelFailed, Unsuitable, ForecastError) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it raises, a shadow takes nobody's answer, and the next is asked
                 self.failed += 1
                 self._telemetry.gauge("shadow_failed", self.failed, {"model": waiting.primary.model})
                 self._telemetry.event("shadow_failed", "warning", model=waiting.primary.model, detail=str(error))

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from barmill.bundles.benching.clock import clocked
-from barmill.models.onnx_session import open_session
 
 _TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
 
 
 def bench_graphs(graphs: Mapping[str, bytes], calls: int) -> list[dict[str, Any]]:
     """Each of `graphs`, by file name: name, bytes, and percentiles of one row of zeros, or one window of them."""
+    from barmill.models.onnx_session import open_session  # here and not above: who reads a recipe of a bench needs no runtime
+
     found: list[dict[str, Any]] = []
     for name, data in sorted(graphs.items()):
         session: Any = open_session(data)

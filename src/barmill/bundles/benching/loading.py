@@ -29,8 +29,7 @@ def bench_loading(folder: Path) -> dict[str, float]:
     except (subprocess.SubprocessError, ValueError) as error:
         said = getattr(error, "stderr", None) or b""
         last = (said.decode(errors="replace").strip().splitlines() or [str(error)])[-1]
-        mend = "Verify it with barmill bundle verify."
-        raise BundleError(str(folder), f"does not load in a process of its own: {last}", mend=mend) from error
+        raise BundleError(str(folder), f"does not load in a process of its own: {last}") from error
 
 
 def _resident_mb() -> float:
