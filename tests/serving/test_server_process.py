@@ -26,7 +26,11 @@ class Server:
         self.said: list[str] = []
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
-        self.url = self.wait_for("serving at ").rpartition(" ")[2]
+        try:
+            self.url = self.wait_for("serving at ").rpartition(" ")[2]
+        except BaseException:
+            self.close()
+            raise
 
     def _listen(self) -> None:
         assert self.process.stderr is not None
