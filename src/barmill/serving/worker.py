@@ -19,6 +19,7 @@ from barmill.errors import BarmillError
 from barmill.serving.building import Building, Job, Parts, Stop, build
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.application import Application, Rim
+from barmill.serving.http.forecasts import nowhere_else
 from barmill.serving.http.keys import Keys, bearer
 from barmill.serving.http.limits import TokenBuckets
 from barmill.serving.http.pages import make_pages
@@ -47,7 +48,7 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
         render=_rendering(parts, peers),
         traced=parts.traced,
         pages=make_pages(parts.management),
-        elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else Rim.elsewhere,
+        elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else,
     )
     application = Application(plane, rim)
     server = http_server(application, config, job.port)
