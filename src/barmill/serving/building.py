@@ -2,22 +2,23 @@
 
 import asyncio
 import inspect
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from barmill.errors import BundleError
+from barmill.errors import BundleError, InputError
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.pages import Management
 from barmill.serving.logs import Logs
 from barmill.serving.metrics import Metrics
 from barmill.serving.observers import Observers
-from barmill.serving.refusals import Refusal
 from barmill.serving.server_config import ServerConfig
 from barmill.serving.telemetry import Silent, Telemetry
 
 if TYPE_CHECKING:
+    from barmill.serving.feature_store import FeatureStore
     from barmill.serving.model_table import ModelTable
     from barmill.serving.watcher import Watcher
 
@@ -69,7 +70,7 @@ Building = Callable[[Job], Parts]
 
 
 def build(job: Job) -> Parts:
-    """The plane of a job: every bundle that it names, loaded, verified, replayed and warm, with its streams."""
+    """The plane of a job: every bundle that it names, loaded, verified, replayed and warm, with streams, and an eye on new versions."""
     from barmill.serving.model_table import ModelTable
     from barmill.serving.plane import Plane
     from barmill.serving.streams import Streams
@@ -78,32 +79,48 @@ def build(job: Job) -> Parts:
     logs, metrics = Logs(config.log_level), Metrics(str(job.worker) if job.n_workers > 1 else "", config.compat_metrics)
     telemetry = Observers([metrics, logs, *_traces(config)])
     table = ModelTable(config.plane, telemetry)
-    watcher = _watched(config, table, telemetry)
-    streams = Streams(None if config.state is None else Path(config.state) / "streams", config.streams, telemetry)
+    store = _feature_store(config, telemetry)
+    state = None if config.state is None else Path(config.state)
+    streams = Streams(state and state / "streams", config.streams, telemetry, store=store)
     plane = Plane(table, streams, telemetry, config.plane)
+    watcher = _watcher(config, table, telemetry, state and state / "quarantine")
 
     def close() -> None:
         plane.close(config.drain_seconds)
 
+    stops: list[Stop] = [logs.close, *([] if store is None else [store.close]), close, watcher.stop]
+    management = Management(watcher.load, watcher.unload) if config.manage else None
+    return Parts(plane, telemetry, metrics.render, config.traces, management, stops)
+
+
+def _watcher(config: ServerConfig, table: "ModelTable", telemetry: Telemetry, quarantine: Path | None) -> "Watcher":
+    """Everything that was named is served when this returns, and watched from then on. Raises BundleError for what cannot be served.
+
+    A model in the folder of models may be bad, now or later: it is not served, and the others are. A bundle that was named must not be.
+    """
+    from barmill.serving.watcher import Watcher
+
+    root = None if config.models is None else Path(config.models).absolute()
+    named = [Path(os.path.abspath(folder)) for folder in config.bundles]  # noqa: PTH100 - a link's own name is the model's
+    watcher = Watcher(table, root, named, settings=config.plane, telemetry=telemetry, quarantine=quarantine)
+    watcher.poll()
+    for folder in named:
+        why = watcher.why_not(folder)
+        if why:
+            raise BundleError(str(folder), why, mend="Publish it again, or leave it out.")
     watcher.start()
-    return Parts(plane, telemetry, metrics.render, config.traces, _management(config, table), [logs.close, close, watcher.stop])
+    return watcher
 
 
-def _management(config: ServerConfig, table: "ModelTable") -> Management | None:
-    """Loading again from the folder of models, and unloading, in this process."""
-    if not config.manage:
+def _feature_store(config: ServerConfig, telemetry: Telemetry) -> "FeatureStore | None":
+    if config.feature_store is None:
         return None
-    from barmill.bundles import Bundle
-    from barmill.serving.served import warm
+    from barmill.serving.redis_store import RedisStore
 
-    def load(name: str) -> None:
-        folder = Path(config.models or "", name)
-        if config.models is None or not (folder / "current.json").is_file():
-            raise Refusal("not_found", "unknown_model", "model", "is not in the folder of models")
-        bundle = Bundle.load(folder)
-        table.install(warm(bundle, int(bundle.folder.name), config.plane, name=name), champion=True)
-
-    return Management(load, table.remove)
+    try:
+        return RedisStore(config.feature_store, telemetry)
+    except ValueError as error:  # the URL may hold a password, and is told to nobody
+        raise InputError("feature_store", "is no URL of a Redis", expected="redis://, rediss:// or unix://") from error
 
 
 def _traces(config: ServerConfig) -> list[Telemetry]:
@@ -112,20 +129,6 @@ def _traces(config: ServerConfig) -> list[Telemetry]:
     from barmill.serving.traces import Traces
 
     return [Traces()]
-
-
-def _watched(config: ServerConfig, table: "ModelTable", telemetry: Telemetry) -> "Watcher":
-    """Serve what is there now. Raises BundleError for a bundle that was named and cannot be served; a folder of models may mend itself."""
-    from barmill.serving.watcher import Watcher
-
-    root = None if config.models is None else Path(config.models)
-    quarantine = None if config.state is None else Path(config.state) / "quarantine"
-    named = [Path(folder).resolve() for folder in config.bundles]
-    watcher = Watcher(table, root, named, settings=config.plane, telemetry=telemetry, quarantine=quarantine)
-    watcher.poll()
-    if root is None and not (found := table.readiness()).ready:
-        raise BundleError("bundles", "; ".join(found.reasons), mend="See the log, and 'barmill bundle verify'.")
-    return watcher
 
 
 __all__ = ["Building", "Job", "Parts", "Stop", "build"]

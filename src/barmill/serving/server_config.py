@@ -29,7 +29,8 @@ class ServerConfig:
     insecure : serve others than this machine without keys
     hosts : names by which the server is called, beside the address that it listens at; empty takes any, but on loopback
     tls_cert, tls_key, tls_client_ca : files (PEM); with the last, clients show a certificate of it
-    state : folder in which streams are kept over a restart; None keeps none
+    state : folder in which streams are kept over a restart, and notes on versions that were refused; None keeps none
+    feature_store : URL of a Redis that gets each stream's features and forecasts; None for none. It may hold a password
     manage : whether models may be loaded and unloaded over HTTP, by a key that has the scope
     drain_seconds : how long requests may finish once the server is told to stop
     log_level : of the lines on standard error
@@ -51,6 +52,7 @@ class ServerConfig:
     tls_key: str | None = None
     tls_client_ca: str | None = None
     state: str | None = None
+    feature_store: str | None = None
     manage: bool = False
     drain_seconds: float = 30.0
     log_level: LogLevel = "info"

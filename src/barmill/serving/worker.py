@@ -171,17 +171,19 @@ def run_alone(config: ServerConfig, say: Callable[[str], None], building: Buildi
     held_grpc = None if config.grpc_port is None else HeldPort(config.host, config.grpc_port)
     try:
         job = Job(config, held.number, None if held_grpc is None else held_grpc.number)
-        run(job, lambda: say(address(config, held.number)), building)
+        run(job, lambda: tell_addresses(config, job.port, job.grpc_port, say), building)
     finally:
         held.close()
         if held_grpc is not None:
             held_grpc.close()
 
 
-def address(config: ServerConfig, port: int) -> str:
-    """Where the server is found."""
+def tell_addresses(config: ServerConfig, port: int, grpc_port: int | None, say: Callable[[str], None]) -> None:
+    """Say where the server is found, a line for each protocol."""
     host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"{'https' if config.tls_cert else 'http'}://{host}:{port}"
+    if grpc_port is not None:
+        say(f"grpc{'s' if config.tls_cert else ''}://{host}:{grpc_port}")
+    say(f"http{'s' if config.tls_cert else ''}://{host}:{port}")
 
 
 def sockets_folder(config: ServerConfig) -> Path:
@@ -217,4 +219,4 @@ if __name__ == "__main__":
     main()
 
 
-__all__ = ["address", "run", "run_alone", "serve", "sockets_folder"]
+__all__ = ["run", "run_alone", "serve", "sockets_folder", "tell_addresses"]
