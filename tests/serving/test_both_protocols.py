@@ -64,7 +64,7 @@ def both(bundle: Bundle) -> Generator[Both]:
     config = ServerConfig(bundles=("x",), port=held[0].number, grpc_port=held[1].number, drain_seconds=6.0)
     loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
     job = Job(config, held[0].number, held[1].number)
-    parts = Parts(plane, Silent(), close=[lambda: plane.close(5.0) and None])
+    parts = Parts(plane, Silent(), stops=[lambda: plane.close(5.0) and None])
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve(job, parts, ready.set, stop)))
     thread.start()
     assert ready.wait(60)

@@ -18,7 +18,7 @@ from barmill.serving.answers import Answer
 HEADER = struct.Struct("<4sHHq32s")  # magic, format, zero, open time in UTC ms, SHA-256 of the feature schema
 MAGIC, FORMAT = b"BMLV", 1
 
-_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-/]{0,31}")
+_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/=^-]{0,39}")  # as of an instrument: whatever has a name can be kept
 _TIMEFRAME = re.compile(r"[1-9][0-9]{0,3}[smhdw]")
 _MEND = "Read it with the bundle that wrote it, or wait for the next bar."
 

@@ -11,6 +11,7 @@ from barmill.errors import InputError
 from barmill.serving.http.hosts import LOOPBACK, is_loopback
 from barmill.serving.http.limits import Limits
 from barmill.serving.settings import PlaneSettings
+from barmill.serving.stream_settings import StreamSettings
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -28,11 +29,14 @@ class ServerConfig:
     insecure : serve others than this machine without keys
     hosts : names by which the server is called, beside the address that it listens at; empty takes any, but on loopback
     tls_cert, tls_key, tls_client_ca : files (PEM); with the last, clients show a certificate of it
-    state : folder in which streams are kept over a restart; None keeps none
+    state : folder in which streams are kept over a restart, and notes on versions that were refused; None keeps none
+    feature_store : URL of a Redis that gets each stream's features and forecasts; None for none. It may hold a password
     manage : whether models may be loaded and unloaded over HTTP, by a key that has the scope
     drain_seconds : how long requests may finish once the server is told to stop
     log_level : of the lines on standard error
-    limits, plane : see `Limits`, `PlaneSettings`
+    traces : whether spans are made for OpenTelemetry
+    compat_metrics : "triton" adds Triton's names for the same metrics
+    limits, plane, streams : see `Limits`, `PlaneSettings`, `StreamSettings`
     """
 
     bundles: tuple[str, ...] = ()
@@ -48,11 +52,15 @@ class ServerConfig:
     tls_key: str | None = None
     tls_client_ca: str | None = None
     state: str | None = None
+    feature_store: str | None = None
     manage: bool = False
     drain_seconds: float = 30.0
     log_level: LogLevel = "info"
+    traces: bool = False
+    compat_metrics: Literal["", "triton"] = ""
     limits: Limits = field(default_factory=Limits)
     plane: PlaneSettings = field(default_factory=PlaneSettings)
+    streams: StreamSettings = field(default_factory=StreamSettings)
 
     def __post_init__(self) -> None:
         for name in ("port", "grpc_port"):
@@ -63,6 +71,9 @@ class ServerConfig:
             raise InputError("workers", f"is {self.workers}", expected="1 to 256")
         if not 0 < self.drain_seconds <= 600:
             raise InputError("drain_seconds", f"is {self.drain_seconds:g}", expected="more than 0, at most 600")
+        if self.manage and (self.keys is None or self.workers > 1):
+            found = "is given without keys" if self.keys is None else "is given with several workers, of which a request reaches one"
+            raise InputError("manage", found, mend="Publish to the folder of models instead: it is watched.")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise InputError("tls_cert, tls_key", "one is given without the other", mend="Give both.")
         if self.tls_client_ca is not None and self.tls_cert is None:
@@ -117,7 +128,7 @@ class ServerConfig:
         for name in values:
             if name not in known:
                 raise InputError(f"{place}:{name}", "is no setting of a server", expected=f"some of {', '.join(sorted(known))}")
-        for name, kind in (("limits", Limits), ("plane", PlaneSettings)):
+        for name, kind in (("limits", Limits), ("plane", PlaneSettings), ("streams", StreamSettings)):
             inner = values.get(name, {})
             unknown = sorted(set(inner) - set(kind.__dataclass_fields__)) if isinstance(inner, Mapping) else []
             if unknown:

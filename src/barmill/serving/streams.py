@@ -6,10 +6,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from barmill.errors import StorageError
 from barmill.market import Bar, Bars, Calendar
 from barmill.serving.answers import Answer, Float64Array, StreamStatus
 from barmill.serving.contract import Served
+from barmill.serving.feature_store import FeatureStore, FeatureVector
 from barmill.serving.named_stream import NamedStream
 from barmill.serving.refusals import Refusal
 from barmill.serving.snapshot_keeper import SnapshotKeeper
@@ -28,6 +31,7 @@ class Streams:
     ----------
     folder : where snapshots are; None keeps none. Whoever may write there can make streams say anything: it is the server's own
     settings, telemetry : see there
+    store : gets the features of the last bar that a stream took, and what its model said; None for nobody
     timer : seconds that only grow, for durations and deadlines
     clock : Unix time, for what outlives the process; that it goes backwards moves no forecast
     """
@@ -38,12 +42,13 @@ class Streams:
         settings: StreamSettings | None = None,
         telemetry: Telemetry | None = None,
         *,
+        store: FeatureStore | None = None,
         timer: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings or StreamSettings()
         self._telemetry: Telemetry = telemetry or Silent()
-        self._timer, self._clock = timer, clock
+        self._timer, self._clock, self._store = timer, clock, store
         self._table = StreamTable(self.settings, self._telemetry, timer)
         self._keeper = None
         if folder is not None:
@@ -80,13 +85,13 @@ class Streams:
 
         Raises: Refusal and, where the bar was taken and the model failed, what the model raised; see `NamedStream.push`.
         """
-        with self._held(served, stream, deadline, begin=_pin_of(version)) as (kept, own), self._advancing(kept, own, 1):
-            return own.push(served, bar)
+        with self._held(served, stream, deadline, begin=_pin_of(version)) as (kept, own):
+            return self._advanced(kept, own, 1, lambda: own.push(served, bar))
 
     def extend(self, served: Served, stream: str, bars: Bars, *, version: str | None = None, deadline: float = float("inf")) -> Answer:
         """Many more bars, such as the history that warms up a stream, and their forecasts; as `push`."""
-        with self._held(served, stream, deadline, begin=_pin_of(version)) as (kept, own), self._advancing(kept, own, len(bars)):
-            return own.extend(served, bars)
+        with self._held(served, stream, deadline, begin=_pin_of(version)) as (kept, own):
+            return self._advanced(kept, own, len(bars), lambda: own.extend(served, bars))
 
     def recent(self, model: str, stream: str) -> Float64Array | None:
         """A copy of the last rows of its features, float64 (rows, n_plan), the oldest first; None where it is busy or not in memory."""
@@ -171,12 +176,12 @@ class Streams:
             begun.tell("its snapshot cannot be used: it begins anew")
         return begun
 
-    @contextmanager
-    def _advancing(self, kept: Kept, own: NamedStream, n_bars: int) -> Generator[None]:
-        """Around what may take bars, and may raise all the same."""
-        before = own.last_open_time
+    def _advanced(self, kept: Kept, own: NamedStream, n_bars: int, take: Callable[[], Answer]) -> Answer:
+        """What `take` gives, which may take bars, and may raise all the same."""
+        before, answer = own.last_open_time, None
         try:
-            yield
+            answer = take()
+            return answer
         finally:
             last = own.last_open_time
             kept.status = own.status()
@@ -186,6 +191,8 @@ class Streams:
                     self._keeper.watch()
                 lag = self._clock() - (last + own.bundle.timeframe.ms) / 1000
                 self._telemetry.gauge("stream_lag_seconds", max(lag, 0.0), {"model": own.model})
+                if self._store is not None:
+                    _share(self._store, own, last, answer)
 
     def _is_stale(self, kept: Kept, own: NamedStream) -> bool:
         """Whether, since its last bar came, the market was open for so many bars' time as counted on from that bar."""
@@ -206,6 +213,16 @@ class Streams:
 
     def _is_saved(self, key: Key) -> bool:
         return self._keeper is not None and self._keeper.has(key)
+
+
+def _share(store: FeatureStore, own: NamedStream, open_time: int, answer: Answer | None) -> None:
+    """Give away the features of the last bar, where none is missing, and what was said; never raises for a store that is away."""
+    bundle, row = own.bundle, own.recent[-1]
+    symbol, timeframe = bundle.instrument.symbol, str(bundle.timeframe)
+    if np.isfinite(row).all():
+        store.put(symbol, timeframe, FeatureVector(bundle.plan.schema_hash, open_time, row.astype(np.float32)))
+    if answer is not None and len(answer):
+        store.publish(symbol, timeframe, answer)
 
 
 def _pin_of(asked: str | None) -> str:

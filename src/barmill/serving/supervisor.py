@@ -21,7 +21,7 @@ import msgspec
 from barmill.errors import BarmillError
 from barmill.serving.listening import HeldPort
 from barmill.serving.server_config import ServerConfig
-from barmill.serving.worker import address, sockets_folder
+from barmill.serving.worker import sockets_folder, tell_addresses
 
 POLL_SECONDS = 0.1
 FIRST_BACK_OFF = 0.1  # seconds before a worker that died is begun again; twice as long each time that it dies young
@@ -99,7 +99,7 @@ class Supervisor:
                 for order in orders:
                     self._begin(order, 0)
                 if self._all_ready():
-                    self.say(address(self.config, held.number))
+                    tell_addresses(self.config, held.number, held_grpc and held_grpc.number, self.say)
                     self._watch(orders)
         finally:
             self._end_all()

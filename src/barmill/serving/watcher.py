@@ -16,6 +16,7 @@ from barmill.errors import BundleError, StorageError
 from barmill.serving.loading import load_served
 from barmill.serving.model_folders import Found, Looks, is_version, look_at, model_folders
 from barmill.serving.model_table import ModelTable
+from barmill.serving.refusals import Refusal
 from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Silent, Telemetry
@@ -32,12 +33,14 @@ class _Version:
     looks : when it was last looked at; still : polls since it changed
     state : "waiting", "served" or "refused"
     digest : of what is served, or was tried; empty before
+    reason : why it is not served
     """
 
     looks: Looks
     still: int = 0
     state: str = "waiting"
     digest: str = ""
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class _Model:
 
     folder: Path
     versions: dict[int, _Version] = field(default_factory=dict[int, _Version])
+    unloaded: bool = False  # an operator said so; until it is loaded again
     applied: tuple[int, str] | None = None  # the pointer that was last followed
     told: str = ""  # the last complaint about the pointer, which is told once
 
@@ -84,7 +88,9 @@ class Watcher:
         self._poll_seconds, self._n_versions = poll_seconds, versions
         self._models = {path.name: _Model(path) for path in named if not is_version(path)}
         self._fixed = [path for path in named if is_version(path)]
+        self._unserved: dict[Path, str] = {}  # of those that were named by their version's folder
         self._root_told = ""
+        self._lock = threading.Lock()  # of all that is known of models
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -103,14 +109,55 @@ class Watcher:
         """Look once, and serve what is new. Nothing that is wrong with a folder is raised: it is told, and the next is looked at."""
         while self._fixed and not self._stopping.is_set():
             self._serve_fixed(self._fixed.pop(0))
-        self._find_models()
-        for name, model in self._models.items():
-            if self._stopping.is_set():
-                return
-            try:
-                self._follow(name, model, look_at(model.folder))
-            except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not end the watch over the others
-                self._complain(name, model, f"{type(error).__name__}: {error}")
+        with self._lock:
+            self._find_models()
+            models = list(self._models.items())
+        for name, model in models:
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                if not model.unloaded:
+                    self._look(name, model)
+
+    def load(self, name: str) -> None:
+        """Serve a model now: one that was unloaded, that is new, or of which a version was refused, which is tried again.
+
+        Raises: Refusal where there is no such folder, or nothing in it that can be served.
+        """
+        with self._lock:
+            self._find_models()
+            model = self._models.get(name)
+            if model is None or not model.folder.is_dir():
+                raise Refusal("not_found", "unknown_model", "model", f"'{name[:64]}' is in no folder that is watched")
+            model.unloaded, model.applied, model.told = False, None, ""
+            for number in [number for number, known in model.versions.items() if known.state != "served"]:
+                del model.versions[number]
+            self._look(name, model)
+            if self._champion(name) is None:
+                raise Refusal("conflict", "not_loaded", "model", _why_not(model), mend="Publish a version that can be served.")
+
+    def unload(self, name: str) -> None:
+        """Serve a model no longer, whatever is published, until `load` or a restart. Raises Refusal where it is not served."""
+        with self._lock:
+            self._table.remove(name)
+            model = self._models.get(name)
+            if model is not None:
+                model.unloaded = True
+                model.versions.clear()
+
+    def why_not(self, folder: Path) -> str:
+        """Why a bundle that was named is not served; empty where it is."""
+        with self._lock:
+            model = self._models.get(folder.name)
+            if model is None or model.folder != folder:
+                return self._unserved.get(folder, "")
+            return "" if self._champion(folder.name) else _why_not(model)
+
+    def _look(self, name: str, model: _Model) -> None:
+        try:
+            self._follow(name, model, look_at(model.folder))
+        except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not end the watch over the others
+            self._complain(name, model, f"{type(error).__name__}: {error}")
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -138,7 +185,7 @@ class Watcher:
             served = load_served(verified, verified.manifest.name, 0, self._settings)
             self._table.install(served, champion=True)
         except Exception as error:  # noqa: BLE001 - said as the reason why this one is not served
-            self._refuse(folder.parent.name, 0, None, error)
+            self._unserved[folder] = self._refuse(folder.parent.name, 0, None, error)
         else:
             self._tell_champion(served)
 
@@ -173,6 +220,7 @@ class Watcher:
         try:
             verified = read_version(folder)
         except Exception as error:  # noqa: BLE001 - of any type: nothing of the folder was parsed yet but its manifest
+            known.reason = _told(error)
             if known.still >= STILL_POLLS:
                 self._not_whole(name, number, known, error)
             return
@@ -186,7 +234,7 @@ class Watcher:
             known.state = "served"
         except Exception as error:  # noqa: BLE001 - whatever a model's library raises is the reason why this one is not served
             known.state = "refused"
-            self._refuse(name, number, verified, error)
+            known.reason = self._refuse(name, number, verified, error)
 
     def _not_whole(self, name: str, number: int, known: _Version, error: Exception) -> None:
         if known.digest:
@@ -256,23 +304,35 @@ class Watcher:
         self._table.retire(name, number)
         return True
 
-    def _refuse(self, name: str, number: int, verified: VerifiedFiles | None, error: Exception) -> None:
+    def _refuse(self, name: str, number: int, verified: VerifiedFiles | None, error: Exception) -> str:
+        """Returns the reason, as it is told."""
         version, digest = (verified.manifest.version, verified.digest) if verified else ("", "")
-        reason = str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
+        reason = _told(error)
         self._table.refuse(name, version, number, digest, reason)
         if self._quarantine is None:
-            return
+            return reason
         note = {"model": name, "number": number, "version": version, "digest": digest, "reason": reason, "time": int(time.time())}
         try:
             self._quarantine.mkdir(parents=True, exist_ok=True)
             write_json(self._quarantine / f"{name}-{number}-{digest[:12] or 'unread'}.json", note)
         except (StorageError, OSError) as failed:
             self._telemetry.event("quarantine_note_failed", "error", model=name, number=number, reason=str(failed))
+        return reason
 
     def _complain(self, name: str, model: _Model, reason: str) -> None:
         if model.told != reason:
             model.told = reason
             self._telemetry.event("watch_failed", "error", model=name, folder=str(model.folder), reason=reason)
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
+
+
+def _why_not(model: _Model) -> str:
+    """Why nothing of a model is served."""
+    reasons = [known.reason for _, known in sorted(model.versions.items(), reverse=True) if known.reason]
+    return next(iter(reasons), model.told or "there is no version in its folder")
 
 
 __all__ = ["POLL_SECONDS", "STILL_POLLS", "VERSIONS", "Watcher"]

@@ -6,92 +6,31 @@ waits for what is left, and writes down its streams.
 
 import asyncio
 import contextlib
-import inspect
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from barmill.errors import BarmillError
+from barmill.serving.building import Building, Job, Parts, Stop, build
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.application import Application, Rim
+from barmill.serving.http.forecasts import nowhere_else
 from barmill.serving.http.keys import Keys, bearer
 from barmill.serving.http.limits import TokenBuckets
+from barmill.serving.http.pages import make_pages
 from barmill.serving.listening import HeldPort, http_server
-from barmill.serving.peers import PeerPlane, Peers, PeerServer, Place
+from barmill.serving.metrics import merged
+from barmill.serving.peers import Call, PeerPlane, Peers, PeerServer, Place
 from barmill.serving.server_config import ServerConfig
-from barmill.serving.telemetry import Silent, Telemetry
+from barmill.serving.telemetry import Telemetry
 
 LEAVING_SECONDS = 0.3  # in which clients that ask again and again are told to close, so that none is cut off between two requests
 BEHIND_SECONDS = 5.0  # of the time to drain, which are left for streams and threads
-
-Stop = Callable[[], Awaitable[None] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What one process serves.
-
-    worker, n_workers : which one it is, from 0, of how many
-    port, grpc_port : that are held for it
-    folder : of the sockets between workers; None where there is one worker
-    """
-
-    config: ServerConfig
-    port: int
-    grpc_port: int | None = None
-    worker: int = 0
-    n_workers: int = 1
-    folder: Path | None = None
-
-
-@dataclass(slots=True)
-class Parts:
-    """What a process serves with. `close` is called in reverse, once nobody asks any more.
-
-    plane : that protocols ask; render : its metrics
-    """
-
-    plane: Forecasting
-    telemetry: Telemetry = field(default_factory=Silent)
-    render: Callable[[], bytes] | None = None
-    close: list[Stop] = field(default_factory=list[Stop])
-
-
-Building = Callable[[Job], Parts]
-
-
-def build(job: Job) -> Parts:
-    """The plane of a job: every bundle that it names, loaded, verified, replayed and warm."""
-    from barmill.bundles import Bundle
-    from barmill.serving.model_table import ModelTable
-    from barmill.serving.plane import Plane
-    from barmill.serving.served import warm
-
-    telemetry = Silent()
-    settings = job.config.plane
-    table = ModelTable(settings, telemetry)
-    for folder in _folders(job.config):
-        bundle = Bundle.load(folder)
-        table.install(warm(bundle, 0, settings), champion=True)
-    plane = Plane(table, None, telemetry, settings)
-    return Parts(cast(Forecasting, plane), telemetry, close=[lambda: _closed(plane, job.config.drain_seconds)])
-
-
-def _folders(config: ServerConfig) -> list[str]:
-    named = list(config.bundles)
-    if config.models is not None:
-        named += sorted(str(path.parent) for path in Path(config.models).glob("*/current.json"))
-    return named
-
-
-def _closed(plane: Any, seconds: float) -> None:
-    plane.close(seconds)
 
 
 async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio.Event) -> None:
@@ -106,21 +45,23 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
         keys=keys,
         hosts=config.allowed_hosts,
         telemetry=parts.telemetry,
-        render=parts.render,
-        elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else Rim.elsewhere,
+        render=_rendering(parts, peers),
+        traced=parts.traced,
+        pages=make_pages(parts.management),
+        elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else,
     )
     application = Application(plane, rim)
     server = http_server(application, config, job.port)
     serving = asyncio.ensure_future(server.serve())
     await _listening(config.host, job.port, serving)
     if job.grpc_port is not None:
-        parts.close.append(await _with_grpc(job, plane, parts.telemetry, keys))
+        parts.stops.append(await _with_grpc(job, plane, parts.telemetry, keys))
     ready()
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     await _drain(application, server, serving, config.drain_seconds)
-    await _closed_all(parts.close)
+    await parts.stop()
 
 
 def _with_peers(job: Job, parts: Parts) -> Peers | None:
@@ -133,8 +74,21 @@ def _with_peers(job: Job, parts: Parts) -> Peers | None:
 
     server = PeerServer(parts.plane, place, parts.render, failed)
     peers = Peers(place)
-    parts.close += [peers.close, server.close]
+    parts.stops += [peers.close, server.close]
     return peers
+
+
+def _rendering(parts: Parts, peers: Peers | None) -> Callable[[], bytes] | None:
+    """The metrics of this process, and of the others where there are some: one scrape shows all."""
+    own = parts.render
+    if own is None or peers is None:
+        return own
+
+    def render() -> bytes:
+        others = peers.ask_others(Call("metrics", seconds=1.0))
+        return merged([own(), *(outcome.text for outcome in others.values() if outcome.text is not None)])
+
+    return render
 
 
 async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: Keys | None) -> Stop:
@@ -192,13 +146,6 @@ async def _drain(application: Application, server: Any, serving: "asyncio.Future
     application.close()
 
 
-async def _closed_all(stops: Sequence[Stop]) -> None:
-    for stop in reversed(stops):
-        found = stop() if inspect.iscoroutinefunction(stop) else await asyncio.to_thread(stop)
-        if found is not None:
-            await found
-
-
 def run(job: Job, ready: Callable[[], None], building: Building = build, parent: int | None = None) -> None:
     """Serve in this process until SIGTERM or SIGINT, or until `parent`, a pipe of which another process holds the other end, ends."""
     parts = building(job)
@@ -225,17 +172,19 @@ def run_alone(config: ServerConfig, say: Callable[[str], None], building: Buildi
     held_grpc = None if config.grpc_port is None else HeldPort(config.host, config.grpc_port)
     try:
         job = Job(config, held.number, None if held_grpc is None else held_grpc.number)
-        run(job, lambda: say(address(config, held.number)), building)
+        run(job, lambda: tell_addresses(config, job.port, job.grpc_port, say), building)
     finally:
         held.close()
         if held_grpc is not None:
             held_grpc.close()
 
 
-def address(config: ServerConfig, port: int) -> str:
-    """Where the server is found."""
+def tell_addresses(config: ServerConfig, port: int, grpc_port: int | None, say: Callable[[str], None]) -> None:
+    """Say where the server is found, a line for each protocol."""
     host = f"[{config.host}]" if ":" in config.host else config.host
-    return f"{'https' if config.tls_cert else 'http'}://{host}:{port}"
+    if grpc_port is not None:
+        say(f"grpc{'s' if config.tls_cert else ''}://{host}:{grpc_port}")
+    say(f"http{'s' if config.tls_cert else ''}://{host}:{port}")
 
 
 def sockets_folder(config: ServerConfig) -> Path:
@@ -271,4 +220,4 @@ if __name__ == "__main__":
     main()
 
 
-__all__ = ["Building", "Job", "Parts", "address", "build", "run", "run_alone", "serve", "sockets_folder"]
+__all__ = ["run", "run_alone", "serve", "sockets_folder", "tell_addresses"]

@@ -21,6 +21,7 @@ from barmill.serving.model_table import ModelTable
 from barmill.serving.plane import Plane
 from barmill.serving.served import warm
 from barmill.serving.server_config import ServerConfig
+from barmill.serving.streams import Streams
 
 HOST = (b"host", b"127.0.0.1")
 JSON = (b"content-type", b"application/json")
@@ -133,10 +134,10 @@ def load(files_of: Callable[..., dict[str, bytes]], tmp_path_factory: pytest.Tem
 
 @pytest.fixture(scope="session")
 def plane(load: Callable[..., Bundle]) -> Plane:
-    """Serves `logistic` 1.2.3."""
+    """Serves `logistic` 1.2.3, and keeps streams of it."""
     table = ModelTable()
     table.install(warm(load("logistic"), 1), champion=True)
-    return Plane(table)
+    return Plane(table, Streams())
 
 
 @pytest.fixture(scope="session")

@@ -14,18 +14,19 @@ import traceback
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from barmill.errors import BarmillError
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies
+from barmill.serving.http.closing import Closing
 from barmill.serving.http.forecasts import Forecasts, nowhere_else
 from barmill.serving.http.hosts import check_origin
 from barmill.serving.http.keys import ANYBODY, Keys, Principal, bearer
 from barmill.serving.http.limits import Buffered, Headers, Limits, Receive, TokenBuckets, linger, read_body, read_headers
 from barmill.serving.http.open_inference import OpenInference
-from barmill.serving.http.routing import Endpoint, Request, Router, Routes, Work
+from barmill.serving.http.routing import Endpoint, Found, Request, Router, Routes, Work
 from barmill.serving.http.statuses import Reply, RimRefusal, as_refusal, refused
 from barmill.serving.refusals import Refusal
 from barmill.serving.telemetry import Silent, Telemetry
@@ -45,6 +46,14 @@ _SERVER = (b"server", b"barmill")
 _UNTRACED = nullcontext()
 
 
+PAGES: Routes = {
+    "/docs": {"GET": Endpoint(None)},
+    "/openapi.json": {"GET": Endpoint(None)},
+    "/v2/repository/models/*/load": {"POST": Endpoint(None, "manage", body=True)},
+    "/v2/repository/models/*/unload": {"POST": Endpoint(None, "manage", body=True)},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rim:
     """What stands between a stranger and the plane.
@@ -53,7 +62,7 @@ class Rim:
     hosts : that a request may name, without port; None for any
     telemetry : is told what was refused before the plane saw it
     render : the metrics, in Prometheus' text form; None where there are none
-    pages : endpoints beside the hot ones: documentation and management
+    pages : an ASGI application beside the hot routes: documentation and management; None for none
     elsewhere : whether another process keeps a stream of a model
     traced : whether a span is made of each request
     """
@@ -63,7 +72,7 @@ class Rim:
     hosts: Collection[str] | None = None
     telemetry: Telemetry = field(default_factory=Silent)
     render: Callable[[], bytes] | None = None
-    pages: Routes = field(default_factory=dict[str, Any])
+    pages: Any = None
     elsewhere: Callable[[str, str], bool] = nowhere_else
     traced: bool = False
     clock: Callable[[], float] = time.monotonic
@@ -87,7 +96,7 @@ class Application:
                 **Forecasts(plane, Bodies(rim.limits), self._readiness, rim.elsewhere).routes,
                 **OpenInference(plane, rim.limits, self._readiness).routes,
                 "/metrics": {"GET": Endpoint(self._metrics, "read")},
-                **rim.pages,
+                **({} if rim.pages is None else PAGES),
             }
         )
         self._rates = TokenBuckets(rim.limits.rate, rim.limits.burst, rim.clock)
@@ -95,6 +104,7 @@ class Application:
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._buffered = Buffered(rim.limits.max_buffered)
+        self._closing = Closing()
         self._waiting = 0  # requests that threads work at, or will
         self.draining = False
         self.pending = 0
@@ -113,7 +123,9 @@ class Application:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": reply.body})
             if reply.close:
-                await linger(receive)
+                if reply.status == 413:
+                    await linger(receive)
+                self._closing.soon(scope["client"])
         finally:
             self.pending -= 1
 
@@ -126,20 +138,33 @@ class Application:
         began = self._rim.clock()
         whole = False  # whether the body was read: else the connection cannot be used again
         told = False  # whether the plane has told of the refusal itself
-        principal = ANYBODY
+        principal, headers = ANYBODY, Headers()
         try:
             headers = read_headers(scope["headers"], self._limits)
             if headers.request_id is not None and _REQUEST_ID.fullmatch(headers.request_id):
                 request_id = headers.request_id
             whole = headers.content_length in (None, 0) and not headers.chunked
-            endpoint, request, principal = self._admitted(scope, headers, request_id, began)
+            found, endpoint = self._found(scope, headers)
+            principal = self._principal(endpoint, headers, scope["client"])
             if endpoint.body:
                 _check_type(headers)
-            if not whole:
-                request = replace(request, body=await read_body(receive, headers, self._limits, self._buffered))
-                whole = True
+            body = b"" if whole else await read_body(receive, headers, self._limits, self._buffered)
+            whole = True
+            if endpoint.prepare is None:
+                return await _of_page(self._rim.pages, scope, body), request_id
+            request = Request(
+                scope["path"],
+                found.model,
+                found.version,
+                found.stream,
+                headers,
+                body,
+                principal,
+                request_id,
+                began + self._limits.answer_seconds,
+            )
             with self._rim.span(request):
-                work = await self._prepared(endpoint, request)
+                work = await self._prepared(endpoint.prepare, request)
                 told = True
                 return (work.call() if work.inline else await self._in_thread(work.call, request)), request_id
         except BarmillError as error:
@@ -150,30 +175,41 @@ class Application:
             refusal = Refusal("failed", "failed", "", "something went wrong", mend="The server's log says what, under the request's id.")
             self._tell_failure(request_id)
         self._tell(refusal, request_id, principal, self._rim.clock() - began, counted=told)
-        return refused(refusal, close=not whole), request_id
+        return refused(refusal, close=not (whole or await self._swallowed(receive, headers, refusal))), request_id
 
-    def _admitted(self, scope: Scope, headers: Headers, request_id: str, now: float) -> tuple[Endpoint, Request, Principal]:
-        """The endpoint that is asked, and who asks. Raises Refusal in this order: host, path, method, key, scope, rate."""
+    async def _swallowed(self, receive: Receive, headers: Headers, refusal: Refusal) -> bool:
+        """Read the body of what was refused for another reason than the body, if it is small, so that its connection goes on."""
+        if refusal.kind in ("too_large", "timed_out") or not 0 < (headers.content_length or 0) <= LARGE_BODY:
+            return False
+        try:
+            await read_body(receive, headers, self._limits, self._buffered)
+        except Refusal:
+            return False
+        return True
+
+    def _found(self, scope: Scope, headers: Headers) -> tuple[Found, Endpoint]:
+        """The route and endpoint that are asked. Raises Refusal for a path that is too long, a host that is not ours, or no route."""
         if len(scope["path"]) + len(scope["query_string"]) > self._limits.max_path:
             expected = f"at most {self._limits.max_path} bytes"
             raise RimRefusal(414, "too_large", "path_too_long", "path", "is too long", expected=expected)
         check_origin(headers, self._rim.hosts)
-        found, endpoint = self._router.find(scope["path"], scope["method"])
-        principal = ANYBODY
-        if endpoint.scope is not None:
-            if self._rim.keys is not None:
-                principal = self._rim.keys.principal(bearer(headers.authorization, headers.api_key))
-            if endpoint.scope not in principal.scopes:
-                raise Refusal("forbidden", "no_scope", "authorization", f"may not {endpoint.scope}", mend="Ask for a key with that scope.")
-            self._rates.take(principal.name or (scope["client"] or ("",))[0])
-        deadline = now + self._limits.answer_seconds
-        names = (found.model, found.version, found.stream)
-        return endpoint, Request(scope["method"], scope["path"], *names, headers, b"", principal, request_id, deadline), principal
+        return self._router.find(scope["path"], scope["method"])
 
-    async def _prepared(self, endpoint: Endpoint, request: Request) -> Work:
+    def _principal(self, endpoint: Endpoint, headers: Headers, client: tuple[str, int] | None) -> Principal:
+        """Who asks. Raises Refusal for a key that is unknown or has not the scope, and above the rate."""
+        if endpoint.scope is None:
+            return ANYBODY
+        keys = self._rim.keys
+        principal = ANYBODY if keys is None else keys.principal(bearer(headers.authorization, headers.api_key))
+        if endpoint.scope not in principal.scopes:
+            raise Refusal("forbidden", "no_scope", "authorization", f"may not {endpoint.scope}", mend="Ask for a key with that scope.")
+        self._rates.take(principal.name or (client or ("",))[0])
+        return principal
+
+    async def _prepared(self, prepare: Callable[[Request], Work], request: Request) -> Work:
         if len(request.body) <= LARGE_BODY:
-            return endpoint.prepare(request)
-        return await self._in_thread(lambda: endpoint.prepare(request), request)
+            return prepare(request)
+        return await self._in_thread(lambda: prepare(request), request)
 
     async def _in_thread(self, call: Callable[[], Any], request: Request) -> Any:
         """What `call` returns, from a thread. Raises Refusal (timed out) where neither it nor the plane keeps the deadline."""
@@ -220,6 +256,21 @@ def _check_type(headers: Headers) -> None:
     if coding is not None and coding.strip().lower() != "identity":
         found, mend = "packed bodies are not unpacked", "Send it as it is."
         raise Refusal("unsupported", "packed_body", "content-encoding", found, expected="identity", mend=mend)
+
+
+async def _of_page(pages: Any, scope: Scope, body: bytes) -> Reply:
+    """The whole answer of an ASGI application to a request whose body was read."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await pages(scope, receive, send)
+    headers = tuple((name, value) for name, value in sent[0]["headers"] if name != b"content-length")
+    return Reply(sent[0]["status"], b"".join(message.get("body", b"") for message in sent[1:]), headers)
 
 
 async def _begin_and_end(scope: Scope, receive: Receive, send: Send) -> None:

@@ -157,12 +157,15 @@ class Forecasts:
     def _versions(self, request: Request) -> Work:
         known = [status for status in self._plane.index() if status.model == request.model]
         if request.version is not None:
-            known = [status for status in known if request.version in (status.version, str(status.number), *status.aliases)]
+            number = next((status.number for status in known if request.version in (status.version, str(status.number))), None)
+            if number is None:
+                with self._plane.lease(request.ask) as served:  # "latest" and "v1"; refuses a version that there is not
+                    number = served.number
+            return _told(next(version_json(status) for status in known if status.number == number))
         if not known:
-            with self._plane.lease(request.ask):  # which refuses a model or version that there is not, and says which there are
+            with self._plane.lease(request.ask):  # which refuses a model that there is not, and says which there are
                 pass
-        versions = [version_json(status) for status in known]
-        return _told(versions[0] if request.version is not None and versions else {"model": request.model, "versions": versions})
+        return _told({"model": request.model, "versions": [version_json(status) for status in known]})
 
     def _schema(self, request: Request) -> Work:
         return _told(schema_json(self._plane, request.ask))

@@ -1,6 +1,6 @@
 """API keys: who may ask for what. The file holds names, scopes and salted digests; a key itself is shown once, when it is made.
 
-A key is `barmill_ID_SECRET`: the identifier finds the record, the secret is 32 random bytes, so that one salted SHA-256 is as hard to
+A key is `bml_ID_SECRET`: the identifier finds the record, the secret is 32 random bytes, so that one salted SHA-256 is as hard to
 turn back as any slower function would be.
 """
 
@@ -23,7 +23,7 @@ Scope = Literal["forecast", "stream", "read", "manage"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-_KEY = re.compile(r"barmill_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+_KEY = re.compile(r"bml_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 _FIELDS = {"name", "id", "scopes", "salt", "sha256"}
 
 
@@ -101,7 +101,7 @@ def add_key(path: Path, name: str, scopes: Sequence[str]) -> str:
     write_bytes(path, readable_json({"keys": entries}))
     with storage_errors(path):
         path.chmod(0o600)
-    return f"barmill_{identifier}_{secret}"
+    return f"bml_{identifier}_{secret}"
 
 
 def _digest(salt: bytes, secret: str) -> bytes:

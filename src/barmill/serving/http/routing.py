@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from barmill.serving.answers import Ask
@@ -17,13 +16,12 @@ STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 
 KEPT_PATHS = 20_000  # whose route is remembered: those that a client sends again and again
 PREDICT = ":predict"
+REPOSITORY = "/v2/repository/models/"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request whose path, key and size were looked at, and whose body was read."""
 
-    method: str
     path: str
     model: str | None
     version: str | None
@@ -49,12 +47,12 @@ class Work(NamedTuple):
 class Endpoint(NamedTuple):
     """What answers one method of one route.
 
-    prepare : reads the body and says what is to be done, on the event loop unless the body is large
+    prepare : reads the body and says what is to be done, on the event loop unless the body is large; None for what a page answers
     scope : that a key must have; None for what anybody may ask
     body : whether there is one
     """
 
-    prepare: Callable[[Request], Work]
+    prepare: Callable[[Request], Work] | None
     scope: Scope | None = None
     body: bool = False
 
@@ -96,6 +94,8 @@ class Router:
         if methods is not None and "*" not in path:
             return Found(methods)
         parts = path.split("/")
+        if path.startswith(REPOSITORY) and len(parts) == 6:
+            return self._found(f"{REPOSITORY}*/{parts[5]}", parts[4], None, "")
         if len(parts) < 4 or parts[2] != "models":
             raise _no_route()
         model, rest = parts[3], parts[4:]
@@ -107,10 +107,15 @@ class Router:
         stream = ""
         if len(rest) >= 2 and rest[0] == "streams":
             stream, rest = rest[1], ["streams", "*", *rest[2:]]
-        methods = self._routes.get("/".join(["", parts[1], "models", "*", *rest]))
-        if methods is None or (version is not None and rest == [PREDICT]):
+        if version is not None and rest == [PREDICT]:
             raise _no_route()
-        _check_names(model, version, stream if "*" in rest else None)
+        return self._found("/".join(["", parts[1], "models", "*", *rest]), model, version, stream)
+
+    def _found(self, pattern: str, model: str, version: str | None, stream: str) -> Found:
+        methods = self._routes.get(pattern)
+        if methods is None:
+            raise _no_route()
+        _check_names(model, version, stream if "/streams/" in pattern else None)
         return Found(methods, model, version, stream)
 
 

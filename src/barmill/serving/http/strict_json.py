@@ -7,7 +7,7 @@ parsed again, by the standard library, which shows every pair.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -117,21 +117,29 @@ def _refused(error: msgspec.ValidationError, body: bytes) -> Refusal:
 
 def _place(found: "re.Match[str] | None", body: bytes, of: type | None) -> str:
     path = found["path"].lstrip(".") if found else ""
-    if path.endswith("[...]"):
-        path = _named(path, body) if of is None else path.removesuffix("[...]")
+    if "[...]" in path:
+        path = _named(path, body) if of is None else path.partition("[...]")[0]
     return path or "body"
 
 
 def _named(path: str, body: bytes) -> str:
-    """`features[...]` with the first key whose value is no number."""
-    outer = path.removesuffix("[...]")
-    inner: Any = json.loads(body)
-    for step in re.findall(r"[^.\[\]]+", outer):
-        inner = inner[int(step)] if isinstance(inner, list) else inner[step]
-    if not isinstance(inner, dict):
-        return outer
-    bad = [name for name, value in inner.items() if isinstance(value, bool) or not isinstance(value, int | float)]
-    return f"{outer}.{_shown(bad[0])}".lstrip(".") if bad else outer
+    """`features[...]`, in which msgspec leaves out the key, with the first key along that path whose value is no number."""
+    places = list(_places(json.loads(body), re.findall(r"[^.\[\]]+|\.\.\.", path), ""))
+    bad = [place for place, value in places if isinstance(value, bool) or not isinstance(value, int | float)]
+    return next(iter([*bad, *(place for place, _ in places)]), path)
+
+
+def _places(value: Any, steps: list[str], place: str) -> Generator[tuple[str, Any]]:
+    """What lies at a path in which a step may be any key, and where."""
+    if not steps:
+        yield place, value
+        return
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, dict):
+        for name in value if step == "..." else [step] if step in value else []:
+            yield from _places(value[name], rest, f"{place}.{_shown(name)}".lstrip("."))
+    elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
+        yield from _places(value[int(step)], rest, f"{place}[{step}]")
 
 
 def _shown(name: str) -> str:
