@@ -117,3 +117,17 @@ def test_only_what_a_killed_worker_was_answering_fails_and_its_streams_go_on_to_
                 assert truth.agrees(answer)
     for one in clients:
         one.http.close()
+
+
+def test_every_worker_serves_what_is_published_also_one_that_was_begun_again(server, folder, files_of):
+    def answers():
+        """Versions that answer, each asked over a connection of its own, which the kernel gives to either worker."""
+        found = set()
+        for _ in range(16):
+            with server.client() as client:
+                found.add(client.get("/v1/models/logistic").json()["version"])
+        return found
+
+    assert answers() == {"1.2.3"}
+    publish(files_of("logistic", "1.2.4", 8), folder, "logistic")
+    server.until(lambda: answers() == {"1.2.4"}, "a worker does not serve it")

@@ -101,10 +101,10 @@ def test_no_accepted_request_fails_and_after_a_restart_streams_go_on_to_the_bit(
     server.begin()
     with server.client() as client:
         for one in pushers:
-            said = client.get(STREAM.format(one.stream)).json()
+            said = client.get(STREAM.format(one.stream)).raise_for_status().json()
             assert said["restored"]
             assert said["last_open_time"] == one.last["open_time"][0]
-        said = client.get(STREAM.format("long")).json()
+        said = client.get(STREAM.format("long")).raise_for_status().json()
         assert (said["bars_seen"], said["last_open_time"]) == (len(history), int(history.open_time[-1]))
     again = [Client(server) for _ in pushers]
     for one, other in zip(again, pushers, strict=True):
@@ -118,6 +118,6 @@ def test_no_accepted_request_fails_and_after_a_restart_streams_go_on_to_the_bit(
 
 def taken(server):
     """Whether requests are pending."""
-    with httpx.Client() as client:
-        lines = client.get(f"{server.url}/metrics").text.splitlines()
+    with server.client() as client:
+        lines = client.get("/metrics").text.splitlines()
     return any(line.startswith("barmill_inference_pending_requests") and float(line.split()[-1]) > 0 for line in lines)

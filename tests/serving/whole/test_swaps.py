@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 from itertools import cycle
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def server(serving, models, tmp_path_factory):
 @pytest.fixture(scope="module")
 def truth(files, truth_of, tmp_path_factory):
     beside = tmp_path_factory.mktemp("beside")
-    return truth_of([publish(one, beside, "logistic") for one in files])
+    return truth_of([publish(one, beside, "logistic") for one in files], n_bars=1_200)
 
 
 def champion(client):
@@ -55,11 +56,14 @@ def refusal(client, number):
 
 
 class Client:
-    """Asks over HTTP and gRPC, and holds every answer to the version that it names. answered : how often, by version"""
+    """Asks over HTTP and gRPC, and holds every answer to the version that it names.
+
+    answered : how often, by version; until : the bar before which a stream waits, so that some are left for every version
+    """
 
     def __init__(self, server, truth):
         self.server, self.http, self.channel, self.truth = server, server.client(), grpc.insecure_channel(server.grpc), truth
-        self.stub, self.answered, self.row = BarmillStub(self.channel), {}, truth.history
+        self.stub, self.answered, self.row, self.until = BarmillStub(self.channel), {}, truth.history, truth.history + 10
         self.rows = cycle(range(truth.history, truth.history + 50))
 
     def count(self, answer):
@@ -69,20 +73,23 @@ class Client:
 
     def forecast(self):
         """From features: which have no time, and are known by the row that they are of."""
-        time = int(self.truth.bars.open_time[next(self.rows)])
-        reply = self.http.post(FORECAST, json={"features": self.truth.features[time]})
+        opened = int(self.truth.bars.open_time[next(self.rows)])
+        reply = self.http.post(FORECAST, json={"features": self.truth.features[opened]})
         assert reply.status_code == 200, reply.text
-        self.count(reply.json() | {"open_time": [time]})
+        self.count(reply.json() | {"open_time": [opened]})
 
     def push(self, stream):
-        """The next bar of a stream, from the first that is forecast to the last there is."""
+        """The next bar of a stream."""
+        if self.waits():
+            return
         reply = self.http.post(PUSH.format(stream), json=self.truth.bar(self.row))
         assert reply.status_code == 200, reply.text
         self.count(reply.json())
         self.row += 1
-        return self.row < len(self.truth.bars)
 
     def push_by_grpc(self, stream):
+        if self.waits():
+            return
         bar = {name: [value] for name, value in self.truth.bar(self.row).items()}
         said = self.stub.PushBar(pb.PushBarRequest(model=pb.Model(name="logistic"), stream=stream, bars=pb.Bars(**bar)), timeout=60)
         self.count(
@@ -95,7 +102,10 @@ class Client:
             }
         )
         self.row += 1
-        return self.row < len(self.truth.bars)
+
+    def waits(self):
+        time.sleep(0.01)
+        return self.row >= self.until
 
     def warm(self, stream):
         reply = self.http.post(PUSH.format(stream), json=self.truth.many(0, self.truth.history))
@@ -130,20 +140,28 @@ def test_while_versions_are_swapped_every_answer_is_that_of_the_version_it_names
     asked, streamed, by_grpc, operator = clients
     streamed.warm("over-http")
     by_grpc.warm("over-grpc")
+
+    def swap(change, number):
+        for one in (streamed, by_grpc):
+            one.until += 30  # while it is swapped
+        change()
+        operator.sees_champion(number)
+        for one in (streamed, by_grpc):
+            one.until += 10
+        for one in (asked, streamed, by_grpc):
+            one.is_answered_by(f"1.2.{number + 2}")
+
     with asking() as ask:
         ask(asked.forecast)
         ask(lambda: streamed.push("over-http"))
         ask(lambda: by_grpc.push_by_grpc("over-grpc"))
         for number, one in enumerate(files[1:3], 2):
-            publish(one, models, "logistic")
-            operator.sees_champion(number)
+            swap(lambda one=one: publish(one, models, "logistic"), number)
         for number in (1, 3, 2, 1, 3):
-            promote(models / "logistic", number)
-            operator.sees_champion(number)
-            asked.is_answered_by(f"1.2.{number + 2}")
-    assert set(asked.answered) == {"1.2.3", "1.2.4", "1.2.5"}
+            swap(lambda number=number: promote(models / "logistic", number), number)
+    for client in (asked, streamed, by_grpc):
+        assert set(client.answered) == {"1.2.3", "1.2.4", "1.2.5"}
     for client in (streamed, by_grpc):
-        assert client.answered
         assert client.row - client.truth.history == sum(client.answered.values())
     assert len(server.told("swapped")) == 1 + 2 + 5
 
