@@ -1,6 +1,7 @@
 """Ensembles in a run: fitted on forecasts out of fold, published, forecast from their bundles, judged as models are, and resumed."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -202,21 +203,24 @@ def test_an_ensemble_more_leaves_models_and_folds_alone(run, recipe, environment
     assert kept == {path: before[path] for path in kept}
 
 
-def test_a_run_killed_among_its_ensembles_resumes_to_the_identical_result(bars, tmp_path):
+def test_a_run_killed_among_its_ensembles_resumes_to_the_identical_result(recipe, environment, bars, tmp_path):
     short = tmp_path / "short.yaml"
     short.write_text(f"{MODELS}ensemble: {{enabled: true, method: stacking, {FOLDS}}}\n")
     bars.write(tmp_path / "bars.parquet")
-    whole, cut = bm.train(short, bars=bars, out=tmp_path / "whole"), tmp_path / "cut"
     command = [sys.executable, "-m", "barmill.cli", "train", str(short), "--bars", str(tmp_path / "bars.parquet"), "--symbol", "SIM"]
-    with subprocess.Popen([*command, "--out", str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    given = {**os.environ, **environment, "BARMILL_LEDGER": str(tmp_path / "ledger")}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    subprocess.run([*command, "--out", str(whole)], env=given, check=True, capture_output=True, timeout=300)
+    with subprocess.Popen([*command, "--out", str(cut)], env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 200
         while not list(cut.glob("oof/*/trees-01-*")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     assert not (cut / "fingerprints.json").exists()
-    resumed = bm.train(short, bars=bars, out=cut, resume=True)
-    assert resumed.fingerprints["results"] == whole.fingerprints["results"]
-    assert resumed.fingerprints["bundles"] == whole.fingerprints["bundles"]
+    subprocess.run([*command, "--out", str(cut), "--resume"], env=given, check=True, capture_output=True, timeout=300)
+    first, second = (json.loads((folder / "fingerprints.json").read_text()) for folder in (whole, cut))
+    assert first["results"] == second["results"]
+    assert first["bundles"] == second["bundles"]
 
 
 @pytest.mark.parametrize(
