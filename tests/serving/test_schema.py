@@ -82,11 +82,11 @@ def test_a_model_that_sees_bars_is_not_asked_by_features(schema: FeatureSchema):
 def test_names_may_come_in_any_order_and_more_of_the_plan_may_come(schema: FeatureSchema):
     rows = rows_of(schema)
     mixed = np.random.default_rng(2).permutation(len(schema.names))
-    values, note = schema.checked(rows[:, mixed].copy(), [schema.names[i] for i in mixed], 100)
+    values, note, _ = schema.checked(rows[:, mixed].copy(), [schema.names[i] for i in mixed], 100)
     np.testing.assert_array_equal(values, rows)
     assert note == ""
     narrow = replace(schema, names=schema.names[1:], positions=schema.positions[1:], _selections={})
-    values, note = narrow.checked(rows, list(schema.names), 100)
+    values, note, _ = narrow.checked(rows, list(schema.names), 100)
     np.testing.assert_array_equal(values, rows[:, 1:])
     assert note == f"not read by the model: {schema.names[0]}"
 

@@ -46,6 +46,18 @@ class Selection(NamedTuple):
     note: str
 
 
+class Checked(NamedTuple):
+    """Features that may be forecast from.
+
+    values : float64 C-contiguous (n, n_needed) or (n, rows, n_needed)
+    note : what is to be told of the names; outside : of the range of training; each empty if nothing
+    """
+
+    values: Float64Array
+    note: str
+    outside: str
+
+
 @dataclass(frozen=True, eq=False)
 class FeatureSchema:
     """What one bundle asks of features.
@@ -80,9 +92,8 @@ class FeatureSchema:
         above = np.where(np.isnan(high), _PLAUSIBLE, high + range_iqr * iqr)
         return cls(names, known, positions, feature_rows(bundle), sees_bars(bundle), low, high, iqr, below, above)
 
-    def checked(self, features: Any, names: Sequence[str] | None, max_rows: int) -> tuple[Float64Array, str]:
-        """The needed columns of `features`, float64 C-contiguous (n, n_needed) or (n, rows, n_needed), and what is to be told of
-        the names; empty if nothing.
+    def checked(self, features: Any, names: Sequence[str] | None, max_rows: int) -> Checked:
+        """The needed columns of `features`, and what the asker ought to know of them.
 
         Raises Refusal naming the field: dtype, shape, names, or the first value that is not finite.
         """
@@ -93,15 +104,20 @@ class FeatureSchema:
         if selection.columns is not None:
             values = values[..., selection.columns]
         values = np.ascontiguousarray(values)
-        if not np.isfinite(values).all():
+        outside = self.out_of_range(values)
+        if outside and not np.isfinite(values).all():
             raise self._not_finite(values)
-        return values, selection.note
+        return Checked(values, selection.note, outside)
 
     def out_of_range(self, values: Float64Array) -> str:
-        """Which features leave the range of training far behind, in words; empty if none. values : float64 (..., n_needed)"""
-        outside = (values < self.below) | (values > self.above)
-        if not outside.any():
+        """Which features leave the range of training far behind, or are not finite, in words; empty if none.
+
+        values : float64 (..., n_needed)
+        """
+        inside = (values >= self.below) & (values <= self.above)  # false where one of them is NaN
+        if np.logical_and.reduce(inside, axis=None):  # which takes half as long as `inside.all()`, of one row
             return ""
+        outside = ~inside
         which = np.flatnonzero(outside.reshape(-1, len(self.names)).any(axis=0))
         named = ", ".join(self.names[column] for column in which[:5])
         return f"outside the range of training: {named}{f' and {len(which) - 5} more' if len(which) > 5 else ''}"
