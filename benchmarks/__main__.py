@@ -28,6 +28,7 @@ QUICK = {
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
     "networks": ("--windows", "256", "--rounds", "1", "--only", "lstm,nbeats,nhits,dlinear,nlinear"),
     "serving": ("--requests", "500", "--rounds", "2"),
+    "serving_memory": ("--requests", "4000", "--lines", "4"),
     "splits": ("--labels", "100000", "--rounds", "2"),
     "trees": ("--trees", "50", "--features", "60", "--calls", "200"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),

@@ -126,3 +126,15 @@ def test_show_as_json_holds_the_manifest(version: Path) -> None:
 def test_the_help_has_examples() -> None:
     for command in ("verify", "show"):
         assert "Example: barmill bundle" in CliRunner().invoke(app, [command, "--help"]).stdout
+
+
+def test_promote_moves_the_pointer_to_a_version_that_is_whole(version: Path, making) -> None:
+    second = publish(making.files_of("lightgbm"), version.parent.parent, version.parent.name)
+    result = CliRunner().invoke(app, ["promote", str(version.parent), "1"])
+    assert (result.exit_code, result.stdout.split()[:2]) == (0, ["current", str(version)])
+    assert json.loads((version.parent / "current.json").read_bytes())["version"] == 1
+    (second / "metrics.json").unlink()
+    for number, said in (("2", "metrics.json"), ("3", "no bundle here"), ("../2", "the number of a version's folder")):
+        result = CliRunner().invoke(app, ["promote", str(version.parent), number])
+        assert said in str(result.exception)
+        assert json.loads((version.parent / "current.json").read_bytes())["version"] == 1

@@ -25,7 +25,7 @@ class Recorder:
 
     def lease(self, ask: Ask) -> Any:
         self.leased = ask
-        return nullcontext(SimpleNamespace(bundle=self.bundle, number=3, inline=True))
+        return nullcontext(SimpleNamespace(bundle=self.bundle, name="logistic", number=3, inline=True))
 
     def forecast(self, ask: Ask, features: np.ndarray) -> Answer:
         self.asked.append(("forecast", features))

@@ -58,13 +58,17 @@ def _report_lines(report: "VerifyReport") -> list[str]:
 @app.command(epilog="Example: barmill bundle promote models/lightgbm 3")
 def promote(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="Folder of a model, which holds its versions.")],
-    number: Annotated[int, typer.Argument(metavar="NUMBER", help="The version to make current: its folder's number.", min=1)],
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="The version to make current: its folder's number.")],
 ) -> None:
     """Make a version the current one, after every byte of it was checked: how a roll-out is ended, and how it is taken back."""
     from barmill.bundles import promote as promote_version
+    from barmill.bundles.folder import VERSION_NAME
+    from barmill.errors import InputError
 
-    digest = promote_version(model, number)
-    print(f"current  {model / str(number)} ({digest[:12]})")
+    if not VERSION_NAME.fullmatch(number):
+        raise InputError("NUMBER", f"is '{number}'", expected="the number of a version's folder, such as 3")
+    digest = promote_version(model, int(number))
+    print(f"current  {model / number} ({digest[:12]})")
 
 
 @app.command(epilog="Example: barmill bundle show runs/quickstart/bundle/lightgbm")

@@ -1,7 +1,8 @@
 """How far two lots of forecasts are apart, and what each is worth where outcomes are known."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf, isfinite
 
 import numpy as np
@@ -23,6 +24,27 @@ def compared(kind: str, expected: Columns, found: Columns) -> Comparison:
     rows = len(next(iter(expected.values())))
     nothing = np.full(rows, np.nan)
     return Comparison(kind, rows, tuple(_difference(name, values, found.get(name, nothing)) for name, values in expected.items()))
+
+
+def joined(parts: Sequence[Comparison]) -> Comparison:
+    """Comparisons of parts of the same rows as one of all of them: the worst row of any part, and of rank correlations the least."""
+    starts = np.cumsum([0, *(part.rows for part in parts)]).tolist()
+    by_output = zip(*(part.outputs for part in parts), strict=True)
+    weights = np.array([part.rows for part in parts]) / starts[-1]
+    return Comparison(parts[0].kind, starts[-1], tuple(_joined(one, starts, weights) for one in by_output))
+
+
+def _joined(parts: Sequence[Difference], starts: Sequence[int], weights: Float64Array) -> Difference:
+    worst = max(range(len(parts)), key=lambda number: parts[number].most)
+    ranks = [part.ranks for part in parts if part.ranks is not None]
+    return replace(
+        parts[worst],
+        mae=float(sum(weight * part.mae for weight, part in zip(weights, parts, strict=True))),
+        relative=float(sum(weight * part.relative for weight, part in zip(weights, parts, strict=True))),
+        flips=sum(part.flips for part in parts),
+        ranks=min(ranks, default=None),
+        row=starts[worst] + parts[worst].row,
+    )
 
 
 def _difference(output: str, expected: Float64Array, found: Float64Array) -> Difference:
@@ -66,4 +88,4 @@ def _worth(said: Columns, z: Float64Array) -> tuple[float | None, float | None, 
     return auc, ic if isfinite(ic) else None, float(np.mean((said[low] <= z) & (z <= said[high])))
 
 
-__all__ = ["Columns", "compared", "outcomes"]
+__all__ = ["Columns", "compared", "joined", "outcomes"]

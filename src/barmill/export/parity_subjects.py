@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from barmill.artefacts import sha256
 from barmill.bundles import Bundle
@@ -14,11 +15,12 @@ from barmill.bundles.parity_record import Comparison, GraphParity, Outcomes
 from barmill.bundles.seen_bars import SeenBars, SeenByMembers
 from barmill.errors import BundleError, nearest
 from barmill.export.drawn_rows import features, features_of_inputs, scaled_samples
-from barmill.export.parity_figures import compared, outcomes
+from barmill.export.parity_figures import compared, joined, outcomes
 from barmill.export.parity_samples import Sample, forecast_sample, model_sample
 from barmill.export.running import GraphRun, run_by_reference
 from barmill.export.threshold_rows import threshold_rows, trees_of
 from barmill.market import Bars
+from barmill.models.boosting.flat_trees import FlatTrees
 from barmill.models.contract import Float64Array
 
 FORECAST = "forecast.onnx"
@@ -26,6 +28,7 @@ BATCHES = (1, 7, 64)
 _BATCHED_ROWS = 128
 _REFERENCE_ROWS = 64
 _REFERENCE_ROWS_OF_TREES = 16  # which the second runtime walks node by node in Python
+_NUMBERS_AT_ONCE = 1 << 23  # of features, 64 MiB
 _WINDOWS, _THRESHOLD_WINDOWS = 10, 40  # a window costs as much as so many rows, and more
 
 
@@ -86,7 +89,7 @@ class Subject:
             ends = self._outcomes(others[0], told) if others else None
         else:
             comparisons += [self._compared(sample) for sample in self._drawn(n_rows, told)]
-            comparisons += [self._compared(sample) for sample in self._thresholds(n_threshold_rows, told)]
+            comparisons += [joined([self._compared(part) for part in parts]) for parts in self._thresholds(n_threshold_rows, told)]
         comparisons += [self._batched(first), *self._by_second_runtime(first, told)]
         return GraphParity(self.run.name, sha256(self.data), self.quantised, tuple(comparisons), ends, tuple(told))
 
@@ -113,13 +116,13 @@ class Subject:
             return
         told.append("no rows were drawn: what a model sees of bars is shown from bars alone")
 
-    def _thresholds(self, n_rows: int, told: list[str]) -> Iterator[Sample]:
-        """Rows where trees decide: of the model's scaled inputs, and of the features that are scaled to these."""
+    def _thresholds(self, n_rows: int, told: list[str]) -> Iterator[Iterator[Sample]]:
+        """Rows where trees decide, for each booster in parts that fit in memory however many rows there are: of the model's scaled inputs,
+        and of the features that are scaled to these."""
         pipeline = self.bundle.pipeline
         if self.member is not None:
             for trees in trees_of(self.member.forecaster):
-                inputs = threshold_rows(trees, n_rows, self.rng)
-                yield model_sample("thresholds", self.member, self.member.view(inputs, np.arange(len(inputs), dtype=np.int64)))
+                yield (self._inputs_sample(self.member, inputs) for inputs in self._on_thresholds(trees, n_rows))
             return
         members = [member for _, member in _models(pipeline).values() if trees_of(member.forecaster)]
         if members and _sees_bars(pipeline):
@@ -128,8 +131,20 @@ class Subject:
         n = n_rows if pipeline.depth == 1 else max(n_rows // _THRESHOLD_WINDOWS, 2)
         for member in members:
             for trees in trees_of(member.forecaster):
-                inputs = threshold_rows(trees, n, self.rng)
-                yield forecast_sample("thresholds", pipeline, *features_of_inputs(pipeline, member, inputs, self._seen, self.rng))
+                yield (self._features_sample(member, inputs) for inputs in self._on_thresholds(trees, n))
+
+    def _on_thresholds(self, trees: FlatTrees, n_rows: int) -> Iterator[npt.NDArray[np.float32]]:
+        at_once = max(_NUMBERS_AT_ONCE // (trees.n_features * self.bundle.pipeline.depth), 2)
+        for start in range(0, n_rows, at_once):
+            yield threshold_rows(trees, min(at_once, n_rows - start), self.rng)
+
+    @staticmethod
+    def _inputs_sample(member: ForecastPipeline, inputs: npt.NDArray[np.float32]) -> Sample:
+        return model_sample("thresholds", member, member.view(inputs, np.arange(len(inputs), dtype=np.int64)))
+
+    def _features_sample(self, member: ForecastPipeline, inputs: npt.NDArray[np.float32]) -> Sample:
+        pipeline = self.bundle.pipeline
+        return forecast_sample("thresholds", pipeline, *features_of_inputs(pipeline, member, inputs, self._seen, self.rng))
 
     @property
     def _seen(self) -> Float64Array:

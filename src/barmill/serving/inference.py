@@ -83,7 +83,7 @@ def server_metadata() -> ServerMetadata:
 def model_metadata(plane: Forecasting, ask: Ask) -> ModelMetadata:
     """What a model takes and gives, and its versions that are ready. Raises Refusal for a model or version that is not served."""
     with plane.lease(ask) as served:
-        name, signature = served.bundle.manifest.name, signature_of(served.bundle)
+        name, signature = served.name, signature_of(served.bundle)
     versions = tuple(status.version for status in plane.index() if status.model == name and status.state == "ready")
     return ModelMetadata(name, versions, signature.platform, tuple(signature.inputs.values()), tuple(signature.outputs.values()))
 

@@ -15,7 +15,7 @@ from barmill.bundles.pattern_columns import PatternColumns, pattern_columns
 from barmill.errors import ForecastError, ShapeError
 from barmill.serving.answers import Ask, Float64Array, Int64Array, RawBars
 from barmill.serving.bar_checks import checked_prices
-from barmill.serving.contract import Forecasting
+from barmill.serving.contract import Forecasting, Served
 from barmill.serving.refusals import Refusal
 from barmill.views import ImageBars
 from barmill.views.image_bars import NEEDED_BARS
@@ -109,10 +109,11 @@ def nearest(plane: Forecasting, ask: Ask, embed: npt.NDArray[np.float32], k: int
             found = library.nearest(embed, k, before)
         except ShapeError as error:
             raise Refusal("invalid", "wrong_embed", error.place, error.found, expected=error.expected) from None
-        return _told(bundle, said, library, found.rows, found.cosine)
+        return _told(served, said, library, found.rows, found.cosine)
 
 
-def _told(bundle: Bundle, said: PatternColumns, library: Neighbours, rows: Int64Array, cosine: Float64Array) -> Nearest:
+def _told(served: Served, said: PatternColumns, library: Neighbours, rows: Int64Array, cosine: Float64Array) -> Nearest:
+    bundle = served.bundle
     realised, quality = library.realised_R[rows], library.quality[rows]
     some = len(rows) > 0
     return Nearest(
@@ -124,7 +125,7 @@ def _told(bundle: Bundle, said: PatternColumns, library: Neighbours, rows: Int64
         pattern=tuple(said.patterns[number] for number in library.pattern[rows]),
         open_time=library.open_time[rows],
         known_at=library.known_at[rows],
-        model=bundle.manifest.name,
+        model=served.name,
         version=bundle.manifest.version,
         digest=bundle.digest,
     )
@@ -157,7 +158,7 @@ def _classified(plane: Forecasting, ask: Ask, image: Callable[[Bundle], npt.NDAr
         quality=float(columns["quality"][0]),
         pole_kATR=float(columns["pole_kATR"][0]),
         embed=said.embed(columns)[0],
-        model=bundle.manifest.name,
+        model=served.name,
         version=bundle.manifest.version,
         digest=bundle.digest,
     )

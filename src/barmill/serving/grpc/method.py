@@ -37,7 +37,7 @@ class Call(Generic[Request]):
         if n_rows != 1:
             return False
         with self.plane.lease(self.of(model, version)) as served:
-            return served.inline and not (stream and self.elsewhere(served.bundle.manifest.name, stream))
+            return served.inline and not (stream and self.elsewhere(served.name, stream))
 
 
 def nowhere_else(_model: str, _stream: str) -> bool:

@@ -17,7 +17,7 @@ def about(plane: Forecasting, ask: Ask) -> dict[str, Any]:
     with plane.lease(ask) as served:
         bundle, manifest = served.bundle, served.bundle.manifest
         return {
-            "name": ask.model or manifest.name,
+            "name": served.name,
             "version": manifest.version,
             "number": served.number,
             "digest": bundle.digest,
