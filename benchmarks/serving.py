@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from statistics import median
 
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def begun(command: list[str], port: int, folder: Path) -> Iterator[int]:
+def begun(command: list[str], port: int, folder: Path) -> Generator[int]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
     try:
         end = time.monotonic() + 120

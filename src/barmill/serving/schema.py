@@ -15,6 +15,7 @@ from barmill.serving.refusals import Refusal
 
 _KEPT_SELECTIONS = 64  # of the orders in which names came; a client sends the same every time
 _PLAUSIBLE = 1e15  # where a bundle has no profile: nothing that is measured on a market is larger
+_LARGEST = np.finfo(np.float64).max
 
 
 def needed_features(bundle: Bundle) -> tuple[str, ...]:
@@ -88,8 +89,9 @@ class FeatureSchema:
         profile = bundle.part("reference_profile")
         ranges = np.array([_range(profile, name) for name in names]).reshape(len(names), 3)
         low, high, iqr = ranges[:, 0].copy(), ranges[:, 1].copy(), ranges[:, 2].copy()
-        below = np.where(np.isnan(low), -_PLAUSIBLE, low - range_iqr * iqr)
-        above = np.where(np.isnan(high), _PLAUSIBLE, high + range_iqr * iqr)
+        # Both are finite, so that no infinity is inside.
+        below = np.maximum(np.where(np.isnan(low), -_PLAUSIBLE, low - range_iqr * iqr), -_LARGEST)
+        above = np.minimum(np.where(np.isnan(high), _PLAUSIBLE, high + range_iqr * iqr), _LARGEST)
         return cls(names, known, positions, feature_rows(bundle), sees_bars(bundle), low, high, iqr, below, above)
 
     def checked(self, features: Any, names: Sequence[str] | None, max_rows: int) -> Checked:
