@@ -1,7 +1,7 @@
 """What every test stands on: one thread per library, no ledger or cache of the user's, real data where it is."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -24,24 +24,46 @@ def _states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def _graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where graphs of pretrained networks are kept by content: each is cut once in a session."""
+def cache_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], str]:
+    """Makes a cache in a folder, for `BARMILL_CACHE`: `patch.setenv("BARMILL_CACHE", cache_in(folder))`.
+
+    What a session, of however many workers, need do but once is shared, by content: the graphs that were cut of pretrained
+    networks, and that a bundle passed its first load, which takes a process. Tests of the first load set a cache without it.
+    """
     session = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         session = session.parent
-    graphs = session / "graphs"
-    graphs.mkdir(exist_ok=True)
-    return graphs
+    shared = [session / kind for kind in ("graphs", "verified")]
+    for folder in shared:
+        folder.mkdir(exist_ok=True)
+
+    def make(folder: Path) -> str:
+        cache = folder / "cache"
+        if not cache.exists():
+            cache.mkdir(parents=True)
+            for kept in shared:
+                (cache / kept.name).symlink_to(kept)
+        return str(cache)
+
+    return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_state(tmp_path_factory: pytest.TempPathFactory, cache_in: Callable[[Path], str]) -> Iterator[None]:
+    """What fixtures make that live longer than a test goes to a folder of the session, never to the user's."""
+    state = tmp_path_factory.mktemp("session")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BARMILL_LEDGER", str(state / "ledger"))
+        patch.setenv("BARMILL_CACHE", cache_in(state))
+        yield
 
 
 @pytest.fixture(autouse=True)
-def _own_state(_states: Iterator[Path], _graphs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_state(_states: Iterator[Path], cache_in: Callable[[Path], str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ledgers and caches of a test go to its own folder, never to the user's."""
     state = next(_states)
     monkeypatch.setenv("BARMILL_LEDGER", str(state / "ledger"))
-    monkeypatch.setenv("BARMILL_CACHE", str(state / "cache"))
-    (state / "cache").mkdir(parents=True)
-    (state / "cache" / "graphs").symlink_to(_graphs)
+    monkeypatch.setenv("BARMILL_CACHE", cache_in(state))
 
 
 @pytest.fixture(scope="session")

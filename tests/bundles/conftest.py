@@ -15,12 +15,6 @@ from barmill.bundles.manifest import MANIFEST, PARTS, SEAL, Manifest, ModelEntry
 Seal = Callable[..., dict[str, bytes]]
 
 
-@pytest.fixture(autouse=True)
-def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle passes its first load once a session, not once a test; tests of the first load set another cache."""
-    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
-
-
 def seal(parts: Mapping[str, bytes], *, name: str = "demo", version: str = "1.0.0") -> dict[str, bytes]:
     """`parts` with a manifest that agrees with them."""
     manifest = Manifest(

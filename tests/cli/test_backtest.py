@@ -14,11 +14,6 @@ from barmill.errors import DataError, InputError
 from oracles import seen_bundles
 
 
-@pytest.fixture(autouse=True)
-def _one_cache(_own_state, tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     publish(seen_bundles.files(), tmp_path / "bundle", "logistic")

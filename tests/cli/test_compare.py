@@ -19,12 +19,12 @@ random_signals: 20
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, cache_in):
     folder = tmp_path_factory.mktemp("runs")
     bars = bm.simulate(8000, seed=5, strength=2.0).bars
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         for name, strength in (("strong", "1.0"), ("weak", "0.0001")):
             (folder / f"{name}.yaml").write_text(RECIPE.replace("STRENGTH", strength))
             bm.train(folder / f"{name}.yaml", bars=bars, out=folder / name)

@@ -23,12 +23,6 @@ Made = Callable[..., Path]
 ROWS = 100
 
 
-@pytest.fixture(autouse=True)
-def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle passes its first load once a session."""
-    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
-
-
 @pytest.fixture(scope="session")
 def making() -> ModuleType:
     """The module tests/bundles/making.py, shared with the tests there."""

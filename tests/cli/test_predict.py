@@ -27,12 +27,6 @@ from barmill.uncertainty.conformal import AdaptiveConformal
 _PROGRAM = "import sys, typer; from barmill.cli.predict import predict; app = typer.Typer(); app.command()(predict); app()"
 
 
-@pytest.fixture(autouse=True)
-def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle passes its first load once a session."""
-    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
-
-
 @pytest.fixture(scope="session")
 def making():
     """The module tests/bundles/making.py, shared with the tests there."""

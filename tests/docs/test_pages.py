@@ -90,7 +90,7 @@ random_signals: 20
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
+def workplace(tmp_path_factory, cache_in):
     """A folder as a reader would have it: bars, recipes, a finished run."""
     folder = tmp_path_factory.mktemp("workplace")
     (folder / "recipes").symlink_to(REPOSITORY / "recipes")
@@ -101,7 +101,7 @@ def workplace(tmp_path_factory):
     state = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(state / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(state / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(state))
         train(folder / "small.yaml", out=folder / "runs" / "quickstart")
     return folder
 

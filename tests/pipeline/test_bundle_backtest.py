@@ -15,11 +15,6 @@ from barmill.pipeline.bundle_backtest import backtest_bundle, bundle_config
 from oracles import seen_bundles
 
 
-@pytest.fixture(autouse=True)
-def _one_cache(_own_state, tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
-
-
 @pytest.fixture
 def load(tmp_path):
     def load(**says):

@@ -49,11 +49,11 @@ def bars_of(seed=5):
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, cache_in):
     folder = tmp_path_factory.mktemp("cv")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         run = bm.train(recipe_in(folder), bars=bars_of(), out=folder / "run")
         counted = Ledger.of(run.bars.fingerprint)
         return run, counted

@@ -56,7 +56,7 @@ def text(labels=LABELS, further=""):
 
 
 @pytest.fixture(scope="module")
-def train(tmp_path_factory):
+def train(tmp_path_factory, cache_in):
     folder, bars = tmp_path_factory.mktemp("dropped"), bm.simulate(4_000, seed=5, strength=2.5).bars
     (folder / "sitecustomize.py").write_text(PLANTED)
     (folder / "four.yaml").write_text(text())
@@ -64,7 +64,7 @@ def train(tmp_path_factory):
     def train(planted):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-            patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+            patch.setenv("BARMILL_CACHE", cache_in(folder))
             patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
             patch.setenv("PLANTED", json.dumps(planted))
             return bm.train(folder / "four.yaml", bars=bars, out=folder / "run")

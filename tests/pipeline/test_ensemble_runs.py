@@ -55,9 +55,9 @@ def recipe(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def environment(recipe):
+def environment(recipe, cache_in):
     folder = recipe.parent
-    return {"BARMILL_LEDGER": str(folder / "ledger"), "BARMILL_CACHE": str(folder / "cache")}
+    return {"BARMILL_LEDGER": str(folder / "ledger"), "BARMILL_CACHE": cache_in(folder)}
 
 
 @pytest.fixture(scope="module")

@@ -68,11 +68,11 @@ def recipe(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(recipe, tmp_path_factory):
+def run(recipe, tmp_path_factory, cache_in):
     folder = tmp_path_factory.mktemp("experts")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         yield bm.train(recipe, out=folder / "run")
 
 

@@ -29,23 +29,23 @@ random_signals: 20
 CV = "cross_validation: {method: purged_kfold, n_splits: 3}"
 
 
-def trained(folder, recipe, name, cv):
+def trained(folder, recipe, name, cv, cache_in):
     (folder / f"{name}.yaml").write_text(recipe.replace("CV", cv))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         return bm.train(folder / f"{name}.yaml", bars=bm.simulate(9000, seed=5, strength=2.5).bars, out=folder / name)
 
 
 @pytest.fixture(scope="module", params=["", CV], ids=["test block", "paths"])
-def run(request, tmp_path_factory):
-    return trained(tmp_path_factory.mktemp("run"), RECIPE, "small", request.param)
+def run(request, tmp_path_factory, cache_in):
+    return trained(tmp_path_factory.mktemp("run"), RECIPE, "small", request.param, cache_in)
 
 
 @pytest.fixture(scope="module")
-def other(tmp_path_factory):
+def other(tmp_path_factory, cache_in):
     recipe = RECIPE.replace("n_estimators: 20", "n_estimators: 5").replace("lightgbm,", "lightgbm, alias: shallow,")
-    return trained(tmp_path_factory.mktemp("other"), recipe, "other", "")
+    return trained(tmp_path_factory.mktemp("other"), recipe, "other", "", cache_in)
 
 
 def board(run):

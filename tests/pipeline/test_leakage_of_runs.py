@@ -11,6 +11,8 @@ from barmill.errors import LeakageError, RecipeError
 from barmill.evaluation import LEAKAGE_CHECKS
 from barmill.pipeline import recipe_from_text
 
+pytestmark = pytest.mark.xdist_group("runs that look ahead")  # one process, which is stopped once
+
 AHEAD = 30
 RECIPE = """
 name: leaking
@@ -39,19 +41,27 @@ def recipe_in(folder, *, ahead, allow=""):
     return path
 
 
-def test_a_series_that_is_stamped_too_early_stops_the_run_before_anything_is_trained(tmp_path):
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a run that was stopped, and what stopped it."""
+    folder = tmp_path_factory.mktemp("stopped")
     with pytest.raises(LeakageError, match=r"leakage L2\d\d: reference_return_15: ") as caught:
-        bm.train(recipe_in(tmp_path, ahead=AHEAD), bars=bars_of(), out=tmp_path / "run")
-    assert not (tmp_path / "run" / "models").exists()
-    assert not (tmp_path / "run" / "bundle").exists()
-    found = json.loads(next((tmp_path / "run").glob("data/leakage-*/leakage.json")).read_bytes())
+        bm.train(recipe_in(folder, ahead=AHEAD), bars=bars_of(), out=folder / "run")
+    return folder / "run", caught.value
+
+
+def test_a_series_that_is_stamped_too_early_stops_the_run_before_anything_is_trained(stopped):
+    folder, error = stopped
+    assert not (folder / "models").exists()
+    assert not (folder / "bundle").exists()
+    found = json.loads(next(folder.glob("data/leakage-*/leakage.json")).read_bytes())
     critical = [finding for finding in found["findings"] if finding["severity"] == "critical"]
     assert {finding["column"] for finding in critical} == {"reference_return_15"}
     for finding in critical:
         assert finding["bar"] is not None
         assert finding["time"] is not None
-        assert finding["code"] in str(caught.value)
-    assert "leakage.allow" in str(caught.value)
+        assert finding["code"] in str(error)
+    assert "leakage.allow" in str(error)
 
 
 def test_the_same_series_stamped_rightly_passes(tmp_path):
@@ -63,10 +73,9 @@ def test_the_same_series_stamped_rightly_passes(tmp_path):
     assert {check["status"] for check in told["checks"]} == {"passed", "not applicable"}
 
 
-def test_a_finding_that_is_allowed_is_told_with_its_reason_in_the_report_and_in_the_bundle(tmp_path):
-    with pytest.raises(LeakageError) as caught:
-        bm.train(recipe_in(tmp_path, ahead=AHEAD), bars=bars_of(), out=tmp_path / "stopped")
-    codes = sorted({str(problem.place).split()[-1] for problem in caught.value.problems or (caught.value,)})
+def test_a_finding_that_is_allowed_is_told_with_its_reason_in_the_report_and_in_the_bundle(stopped, tmp_path):
+    _, error = stopped
+    codes = sorted({str(problem.place).split()[-1] for problem in error.problems or (error,)})
     reason = "a test of what is allowed, with an eye on the future"
     allow = "leakage: {allow: [" + ", ".join(f"{{code: {code}, reason: {reason!r}}}" for code in codes) + "]}"
     run = bm.train(recipe_in(tmp_path, ahead=AHEAD, allow=allow), bars=bars_of(), out=tmp_path / "run")

@@ -44,12 +44,12 @@ def bars():
 
 
 @pytest.fixture(scope="module")
-def run(bars, tmp_path_factory):
+def run(bars, tmp_path_factory, cache_in):
     folder = tmp_path_factory.mktemp("scales")
     (folder / "scales.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         yield bm.train(folder / "scales.yaml", bars=bars, out=folder / "run")
 
 

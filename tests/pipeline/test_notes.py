@@ -34,10 +34,10 @@ def bars():
 
 
 @pytest.fixture(scope="module")
-def run(recipe, bars):
+def run(recipe, bars, cache_in):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(recipe.parent / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(recipe.parent / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(recipe.parent))
         return bm.train(recipe, bars=bars, out=recipe.parent / "run")
 
 

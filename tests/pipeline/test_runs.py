@@ -37,7 +37,7 @@ random_signals: 20
 
 
 @pytest.fixture(scope="module", params=[2, 3])
-def run(request, tmp_path_factory):
+def run(request, tmp_path_factory, cache_in):
     """A run on bars of an instrument that is not built in."""
     folder = tmp_path_factory.mktemp("run")
     (folder / "small.yaml").write_text(RECIPE.replace("CLASSES", str(request.param)).replace("GRAPHS", str(request.param == 3).lower()))
@@ -47,7 +47,7 @@ def run(request, tmp_path_factory):
     bars = bm.Bars.from_columns(mine, "1m", simulated.open_time, **columns)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         return bm.train(folder / "small.yaml", bars=bars, out=folder / "run")
 
 

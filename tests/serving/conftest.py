@@ -23,12 +23,6 @@ from barmill.serving.settings import PlaneSettings
 Published = Callable[..., Path]
 
 
-@pytest.fixture(autouse=True)
-def _one_cache(_own_state: None, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle passes its first load once a session, not once a test; tests of the first load set another cache."""
-    monkeypatch.setenv("BARMILL_CACHE", str(tmp_path_factory.getbasetemp() / "seen-bundles"))
-
-
 def _loaded(name: str) -> ModuleType:
     """A module of tests/bundles, under a name that tests of other folders share."""
     shared = f"barmill_{name}"

@@ -34,17 +34,16 @@ def bars():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, bars):
+def run(tmp_path_factory, bars, cache_in):
     folder = tmp_path_factory.mktemp("adaptive")
     (folder / "adaptive.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         return bm.train(folder / "adaptive.yaml", bars=bars, out=folder / "run")
 
 
-def test_what_is_judged_is_what_a_server_says_bar_by_bar(run, bars, monkeypatch):
-    monkeypatch.setenv("BARMILL_CACHE", str(run.folder.parent / "cache"))
+def test_what_is_judged_is_what_a_server_says_bar_by_bar(run, bars):
     bundle = bm.Bundle.load(run.bundle_paths["logistic"])
     frame = pl.read_parquet(next(run.folder.glob("metrics/forecasts-logistic-*")) / "forecasts.parquet")
     columns = ("open_time", "lower", "upper")

@@ -35,12 +35,12 @@ def bars():
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, bars):
+def run(tmp_path_factory, bars, cache_in):
     folder = tmp_path_factory.mktemp("bands")
     (folder / "mondrian.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         return bm.train(folder / "mondrian.yaml", bars=bars, out=folder / "run")
 
 

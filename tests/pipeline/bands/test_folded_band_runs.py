@@ -38,12 +38,12 @@ AROUND = {"logistic": "q50", "trees": "E_r", "ridge_stacking": "E_r"}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, cache_in):
     folder = tmp_path_factory.mktemp("folded-bands")
     (folder / "jackknife.yaml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        patch.setenv("BARMILL_CACHE", str(folder / "cache"))
+        patch.setenv("BARMILL_CACHE", cache_in(folder))
         return bm.train(folder / "jackknife.yaml", bars=bm.simulate(9_000, seed=5, strength=2.5).bars, out=folder / "run")
 
 
