@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "hot_path_bundles", "run_report"}
+NOT_SPEED = {"__main__", "feature_peers", "forecasting_data", "forecasting_rows", "hot_path_bundles", "run_report", "serving_peers"}
 QUICK = {
     "adding_problem": ("--windows", "256", "--epochs", "1"),
     "backtest": ("--bars", "100000", "--columns", "10", "--rounds", "1"),

@@ -1,6 +1,6 @@
 """One-row forecasts over loopback: our server beside a bare FastAPI + ONNX Runtime service, under uvicorn and under granian.
 
-    python -m benchmarks.serving [--requests N] [--rounds N]
+    python -m benchmarks.serving [--requests N] [--rounds N] [--mlserver PYTHON] [--bentoml PYTHON]
 
 The same client, raw asyncio over one connection that is kept, asks each in turn within every round, so that a busy machine is busy for
 all. The bare services run a logistic graph of as many features and check nothing; ours checks names, shapes, ranges and answers, and
@@ -18,47 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-BARE = """
-import sys
-import numpy as np, onnxruntime as ort
-from fastapi import FastAPI
-from pydantic import BaseModel
-options = ort.SessionOptions(); options.intra_op_num_threads = 1
-session = ort.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
-class Body(BaseModel):
-    features: list[list[float]]
-app = FastAPI()
-@app.post("/forecast")
-async def forecast(body: Body):
-    return {"p_up": session.run(None, {"x": np.array(body.features, dtype=np.float32)})[0].ravel().tolist()}
-if sys.argv[2] == "uvicorn":
-    import uvicorn
-    uvicorn.run(app, port=int(sys.argv[3]), log_level="error", access_log=False)
-else:
-    import asyncio
-    from granian.server.embed import Server
-    from granian.constants import Interfaces
-    asyncio.run(Server(app, port=int(sys.argv[3]), interface=Interfaces.ASGINL, log_enabled=False).serve())
-"""
-
-
-def write_graph(path: Path, n_features: int) -> None:
-    """A logistic regression as an ONNX graph."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    weights = np.linspace(-0.1, 0.1, n_features, dtype=np.float32).reshape(n_features, 1)
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Sigmoid", ["z"], ["p"])]
-    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", n_features])
-    told = helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 1])
-    graph = helper.make_graph(nodes, "logistic", [given], [told], [numpy_helper.from_array(weights, "w")])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+from benchmarks.serving_peers import bentoml, fastapi, mlserver, write_session
 
 
 def make_bundle(folder: Path) -> Path:
@@ -82,8 +48,8 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def begun(command: list[str], port: int) -> Iterator[int]:
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+def begun(command: list[str], port: int, folder: Path) -> Generator[int]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
     try:
         end = time.monotonic() + 120
         while time.monotonic() < end and process.poll() is None:
@@ -123,33 +89,51 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=3000, help="of each server in each round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mlserver", metavar="PYTHON", help="an interpreter that has MLServer and ONNX Runtime: it is timed too")
+    parser.add_argument("--bentoml", metavar="PYTHON", help="the same of BentoML")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        bundle = make_bundle(folder)
-        ours, uvicorn, granian = free_port(), free_port(), free_port()
-        serve = [sys.executable, "-m", "barmill.cli", "serve", str(bundle), "--port", str(ours), "--log-level", "error"]
-        stack.enter_context(begun(serve, ours))
-        schema = names_of(ours, "logistic")
-        write_graph(folder / "logistic.onnx", len(schema))
-        (folder / "bare.py").write_text(BARE)
-        for kind, port in (("uvicorn", uvicorn), ("granian", granian)):
-            stack.enter_context(begun([sys.executable, str(folder / "bare.py"), str(folder / "logistic.onnx"), kind, str(port)], port))
-        by_name = json.dumps({"features": dict.fromkeys(schema, 0.01)}).encode()
-        by_place = json.dumps({"features": [[0.01] * len(schema)]}).encode()
-        servers = {
-            "barmill serve": (ours, "/v1/models/logistic/forecast", by_name),
-            "FastAPI + ONNX Runtime, uvicorn": (uvicorn, "/forecast", by_place),
-            "FastAPI + ONNX Runtime, granian": (granian, "/forecast", by_place),
-        }
-        report(servers, told.requests, told.rounds, len(schema))
+        port = free_port()
+        serve = [sys.executable, "-m", "barmill.cli", "serve", str(make_bundle(folder)), "--port", str(port), "--log-level", "error"]
+        stack.enter_context(begun(serve, port, Path.cwd()))
+        row = row_of(port, "logistic")
+        values = list(row.values())
+        write_session(folder, len(row))
+        peers = {f"FastAPI + ONNX Runtime, {under}": fastapi(folder, under, free_port(), values) for under in ("uvicorn", "granian")}
+        if told.mlserver:
+            peers["MLServer"] = mlserver(folder, told.mlserver, (free_port(), free_port(), free_port()), values)
+        if told.bentoml:
+            peers["BentoML"] = bentoml(folder, told.bentoml, free_port(), values)
+        for peer in peers.values():
+            stack.enter_context(begun(peer.command, peer.port, peer.folder))
+        servers = {"barmill serve": (port, "/v1/models/logistic/forecast", json.dumps({"features": row}).encode())}
+        servers |= {name: (peer.port, peer.path, peer.body) for name, peer in peers.items()}
+        for server in servers.values():
+            until_it_answers(*server)
+        report(servers, told.requests, told.rounds, len(row))
 
 
-def names_of(port: int, model: str) -> list[str]:
+def row_of(port: int, model: str) -> dict[str, float]:
+    """A row in the middle of the range of training: of one outside, our server would also say where."""
     from urllib.request import urlopen
 
     with urlopen(f"http://127.0.0.1:{port}/v1/models/{model}/schema") as answered:
-        return [feature["name"] for feature in json.load(answered)["features"]]
+        return {feature["name"]: (feature["min"] + feature["max"]) / 2 for feature in json.load(answered)["features"]}
+
+
+def until_it_answers(port: int, path: str, body: bytes, seconds: float = 120.0) -> None:
+    """A server listens before its model is loaded."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            asyncio.run(asked(port, path, body, 1))
+        except (OSError, EOFError, RuntimeError):
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def report(servers: dict[str, tuple[int, str, bytes]], n: int, rounds: int, n_features: int) -> None:
@@ -159,7 +143,8 @@ def report(servers: dict[str, tuple[int, str, bytes]], n: int, rounds: int, n_fe
             seconds = asyncio.run(asked(port, path, body, n if number else max(n // 5, 100)))
             if number:  # the first round warms up
                 took[name].append(seconds)
-    print(f"one row of {n_features} features over loopback, one connection, {rounds} rounds of {n} requests\n")
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"one row of {n_features} features over loopback, one connection, {rounds} rounds of {n} requests; {load}\n")
     print("| server | p50 ms | p90 ms | p99 ms | requests a second | p50 of the rounds, ms |")
     print("|---|---|---|---|---|---|")
     for name, of in took.items():

@@ -82,11 +82,12 @@ def test_a_model_that_sees_bars_is_not_asked_by_features(schema: FeatureSchema):
 def test_names_may_come_in_any_order_and_more_of_the_plan_may_come(schema: FeatureSchema):
     rows = rows_of(schema)
     mixed = np.random.default_rng(2).permutation(len(schema.names))
-    values, note = schema.checked(rows[:, mixed].copy(), [schema.names[i] for i in mixed], 100)
+    values, note, _ = schema.checked(rows[:, mixed].copy(), [schema.names[i] for i in mixed], 100)
     np.testing.assert_array_equal(values, rows)
     assert note == ""
-    narrow = replace(schema, names=schema.names[1:], positions=schema.positions[1:], _selections={})
-    values, note = narrow.checked(rows, list(schema.names), 100)
+    ranges = {name: getattr(schema, name)[1:] for name in ("positions", "low", "high", "iqr", "below", "above")}
+    narrow = replace(schema, names=schema.names[1:], _selections={}, **ranges)
+    values, note, _ = narrow.checked(rows, list(schema.names), 100)
     np.testing.assert_array_equal(values, rows[:, 1:])
     assert note == f"not read by the model: {schema.names[0]}"
 
@@ -137,6 +138,20 @@ def test_the_first_value_that_is_not_finite_is_named(schema: FeatureSchema, valu
     rows[1, 2] = rows[2, 0] = value
     found = refused(schema, rows)
     assert (found.code, found.place) == ("not_finite", f"features[1].{schema.names[2]}")
+
+
+def test_an_infinity_is_refused_however_wide_the_range_of_training_was(bundle_of):
+    bundle = bundle_of("lightgbm")
+    names = needed_features(bundle)
+    told = {name: {"mean": 0.0, "std": 1.0, "quantiles": [-1e308, -1e308, 1e308, 1e308]} for name in names}
+    profile = {"n_rows": 9, "levels": [0.0, 0.25, 0.75, 1.0], "features": told}
+    schema = FeatureSchema.of(replace(bundle, _files={**bundle._files, PARTS["reference_profile"]: canonical_json(profile)}), 3.0)
+    for value in (np.inf, -np.inf, np.nan):
+        rows = np.zeros((2, len(names)))
+        rows[1, 3] = value
+        with pytest.raises(Refusal) as caught:
+            schema.checked(rows, None, 100)
+        assert (caught.value.code, caught.value.place) == ("not_finite", f"features[1].{names[3]}")
 
 
 def test_a_feature_beyond_the_range_of_training_is_told_and_not_refused(bundle_of):

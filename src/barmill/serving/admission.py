@@ -15,12 +15,13 @@ class Admission:
 
     def __init__(self, settings: PlaneSettings) -> None:
         self._most, self._retry_after = settings.max_pending, settings.retry_after
-        self._changed = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self.pending = 0
         self.closing = False
 
     def __enter__(self) -> None:
-        with self._changed:
+        with self._lock:
             if self.closing:
                 raise Refusal("unavailable", "shutting_down", "plane", "the server is shutting down", retry_after=self._retry_after)
             if self.pending >= self._most:
@@ -29,7 +30,7 @@ class Admission:
             self.pending += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._changed:
+        with self._lock:
             self.pending -= 1
             if self.closing:
                 self._changed.notify_all()

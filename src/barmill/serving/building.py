@@ -83,6 +83,7 @@ def build(job: Job) -> Parts:
     state = None if config.state is None else Path(config.state)
     streams = Streams(state and state / "streams", config.streams, telemetry, store=store)
     plane = Plane(table, streams, telemetry, config.plane)
+    metrics.ask_for("pending_requests", lambda: plane.pending)
     watcher = _watcher(config, table, telemetry, state and state / "quarantine")
 
     def close() -> None:

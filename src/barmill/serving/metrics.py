@@ -4,7 +4,7 @@ No name that a stranger sent becomes a label: models and versions are told by th
 million unknown names add no series.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -129,6 +129,10 @@ class Metrics(Silent):
         known = self._gauges.get(name)
         if known is not None:
             (known.labels(**labels) if labels else known).set(value)
+
+    def ask_for(self, name: str, value: Callable[[], float]) -> None:
+        """Ask for a gauge's value whenever the metrics are read: for what changes with every request, which is not to pay for it."""
+        self._gauges[name].set_function(value)
 
     def render(self) -> bytes:
         """All series as Prometheus reads them, in the text format."""

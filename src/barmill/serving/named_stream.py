@@ -220,9 +220,9 @@ class NamedStream:
 
     def _answer_last(self) -> Answer:
         said = self._said or self._said_now()
-        rows = np.empty((0, len(said.outputs))) if said.row is None else said.row[None, :]
-        columns = {name: rows[:, place].copy() for place, name in enumerate(said.outputs)}
-        return self._answer(said, columns, np.full(len(rows), self.last_open_time, dtype=np.int64))
+        rows = np.empty((len(said.outputs), 0)) if said.row is None else said.row.reshape(-1, 1).copy()
+        opened = [] if said.row is None else [self.last_open_time]
+        return self._answer(said, dict(zip(said.outputs, rows, strict=True)), np.array(opened, dtype=np.int64))
 
     def _answer(self, said: Said, columns: dict[str, Float64Array], open_time: Int64Array) -> Answer:
         notes, status = tuple(self._untold), self.status()

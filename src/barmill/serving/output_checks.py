@@ -9,6 +9,7 @@ from barmill.bundles.guard import guard
 from barmill.errors import ForecastError
 from barmill.serving.answers import Float64Array
 
+_FLOAT64 = np.dtype(np.float64)
 _FIRST = np.zeros(1, dtype=np.int64)  # the one row of most requests
 
 
@@ -23,14 +24,16 @@ def checked_columns(columns: Any, outputs: Sequence[str], n_rows: int | None, ma
     found: dict[str, Float64Array] = {}
     if not isinstance(columns, Mapping):
         raise ForecastError(place, f"gave {type(columns).__name__}", expected="a column for each output", reason="model_error")
+    wanted = None if n_rows is None else (n_rows,)
     for name in outputs:
         column: Any = columns.get(name)
-        if not isinstance(column, np.ndarray) or column.dtype != np.float64:
+        if not isinstance(column, np.ndarray) or column.dtype != _FLOAT64:
             what = f"of type {column.dtype}" if isinstance(column, np.ndarray) else type(column).__name__
             raise ForecastError(place, f"{name} is {what}", expected="float64", reason="model_error")
-        rows = n_rows if n_rows is not None else len(next(iter(found.values()), column))
-        if column.shape != (rows,):
-            raise ForecastError(place, f"{name} has the shape {list(column.shape)}", expected=f"[{rows}]", reason="wrong_rows")
+        if wanted is None:
+            wanted = (len(column),)
+        if column.shape != wanted:
+            raise ForecastError(place, f"{name} has the shape {list(column.shape)}", expected=f"[{wanted[0]}]", reason="wrong_rows")
         found[name] = column
     rows = rows_of(found)
     if not rows:

@@ -5,7 +5,7 @@ answered by a chain that ends in an error rather than in a NaN. Every answer say
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Literal, TypeVar
 
@@ -30,7 +30,6 @@ from barmill.serving.workers import Workers
 
 T = TypeVar("T")
 _INLINE_PATIENCE = 0.02  # seconds
-_NO_LABELS: Mapping[str, str] = {}
 
 
 class Plane:
@@ -78,8 +77,7 @@ class Plane:
 
         def question(served: ServedModel) -> OfFeatures:
             schema = served.schema
-            values, note = schema.checked(features, names, self._settings.max_rows)
-            outside = schema.out_of_range(values)
+            values, note, outside = schema.checked(features, names, self._settings.max_rows)
             return OfFeatures(values, schema.names, tuple(told for told in (note, outside) if told), not outside)
 
         return self._answered(ask, lambda routes, deadline: self._from_rows(routes, ask, question, deadline))
@@ -162,7 +160,6 @@ class Plane:
         start, model = self._clock(), ""
         try:
             with self._admission:
-                self._telemetry.gauge("pending_requests", self._admission.pending, _NO_LABELS)
                 routes = self.table.routes(ask.model)
                 model = routes.name
                 deadline = min(ask.deadline, start + self._settings.max_seconds)
@@ -179,8 +176,6 @@ class Plane:
                 "internal_error", "error", model=model, request_id=ask.request_id, detail=f"{type(error).__name__}: {error}"
             )
             raise Refusal("failed", "internal", "server", "failed in a way that was not foreseen") from error
-        finally:
-            self._telemetry.gauge("pending_requests", self._admission.pending, _NO_LABELS)
 
     def _from_rows(self, routes: Routes, ask: Ask, question: Callable[[ServedModel], Question], deadline: float) -> Answer:
         asked = routes.find(ask.version)

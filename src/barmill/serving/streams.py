@@ -184,7 +184,7 @@ class Streams:
             return answer
         finally:
             last = own.last_open_time
-            kept.status = own.status()
+            kept.status = own.status() if answer is None else answer.stream
             if last is not None and last != before:
                 kept.begun, kept.heard, kept.unsaved = True, self._timer(), kept.unsaved + n_bars
                 if self._keeper is not None:
