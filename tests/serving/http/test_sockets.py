@@ -165,7 +165,9 @@ def test_a_request_for_nobody_or_somebody_else_is_refused(server, head):
 
 
 @pytest.mark.parametrize(
-    "raw", [b"\x16\x03\x01\x02\x00\x01\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\r\n" * 50, os.urandom(512), b"GET / HTTP/9.9\r\n\r\n"]
+    "raw",
+    [b"\x16\x03\x01\x02\x00\x01\x00", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\r\n" * 50, bytes(range(256)) * 2, b"GET / HTTP/9.9\r\n\r\n"],
+    ids=["tls", "http/2", "blank lines", "any bytes", "http/9.9"],
 )
 def test_what_is_no_http_is_closed(server, raw):
     with server.connect() as connection:
