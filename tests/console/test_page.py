@@ -19,6 +19,7 @@ RUNS = ["usual_run", "simulated_run", "degenerate_run", "validated_run"]
 ONLY_IN = {
     "oracle": "simulated_run",
     "bands": "validated_run",
+    "bench": "no run here",
     "certificate": "no run here",
     "explanations": "no run here",
     "experts": "no run here",
