@@ -20,7 +20,6 @@ from typing import Any
 from barmill.errors import BarmillError
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies
-from barmill.serving.http.closing import Closing
 from barmill.serving.http.forecasts import Forecasts, nowhere_else
 from barmill.serving.http.hosts import check_origin
 from barmill.serving.http.keys import ANYBODY, Keys, Principal, bearer
@@ -104,7 +103,6 @@ class Application:
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._buffered = Buffered(rim.limits.max_buffered)
-        self._closing = Closing()
         self._waiting = 0  # requests that threads work at, or will
         self.draining = False
         self.pending = 0
@@ -121,11 +119,13 @@ class Application:
             if reply.close or self.draining:
                 headers.append(_CLOSE)
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-            await send({"type": "http.response.body", "body": reply.body})
-            if reply.close:
-                if reply.status == 413:
-                    await linger(receive)
-                self._closing.soon(scope["client"])
+            if not reply.close:
+                await send({"type": "http.response.body", "body": reply.body})
+                return
+            await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+            if reply.status != 408:
+                await linger(receive)
+            await send({"type": "http.response.body", "body": b""})
         finally:
             self.pending -= 1
 
