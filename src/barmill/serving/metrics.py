@@ -99,11 +99,11 @@ class Metrics(Silent):
             count.inc(n_rows)
             us.inc(1e6 * seconds)
 
-    def refused(self, model: str, kind: str, code: str, seconds: float) -> None:
-        self._refusals.labels(model, kind, code).inc()
+    def refused(self, model: str, kind: str, code: str, seconds: float, count: int = 1) -> None:
+        self._refusals.labels(model, kind, code).inc(count)
         self._refused_seconds.observe(seconds)
         if self._triton:
-            self._nv_failure.labels(model, _REASON.get(code, "OTHER")).inc()
+            self._nv_failure.labels(model, _REASON.get(code, "OTHER")).inc(count)
 
     def fell_back(self, model: str, version: str, reason: str) -> None:
         self._fallbacks.labels(model, reason).inc()
