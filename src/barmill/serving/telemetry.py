@@ -38,7 +38,7 @@ class Telemetry(Protocol):
         ...
 
     def gauge(self, name: str, value: float, labels: Mapping[str, str]) -> None:
-        """The present value of something known: "stream_lag_seconds", "streams"."""
+        """The present value of something known: "streams", "store_queue"."""
         ...
 
     def span(self, name: str, **attributes: Any) -> AbstractContextManager[Any]:
