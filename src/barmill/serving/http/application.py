@@ -27,6 +27,7 @@ from barmill.serving.http.limits import Buffered, Headers, Limits, Receive, Toke
 from barmill.serving.http.open_inference import OpenInference
 from barmill.serving.http.routing import Endpoint, Found, Request, Router, Routes, Work
 from barmill.serving.http.statuses import Reply, RimRefusal, as_refusal, refused
+from barmill.serving.http.turns import Turns
 from barmill.serving.refusals import Refusal
 from barmill.serving.telemetry import Silent, Telemetry
 
@@ -105,6 +106,7 @@ class Application:
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._buffered = Buffered(rim.limits.max_buffered)
+        self.turns = Turns(rim.limits.max_pending, self._tell_turned_away)
         self._waiting = 0  # requests that threads work at, or will
         self.draining = False
         self.pending = 0
@@ -113,8 +115,12 @@ class Application:
         if scope["type"] != "http":
             await _begin_and_end(scope, receive, send)
             return
+        if self.turns.full(scope["path"]):
+            await self.turns.turn_away(scope, receive, send, close=self.draining)
+            return
         self.pending += 1
         try:
+            await self.turns.take()
             request_id = f"{self._prefix}-{next(self._ids):x}"
             reply, request_id = await self._reply(scope, receive, request_id)
             headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id.encode()), _SERVER]
@@ -130,6 +136,10 @@ class Application:
             await send({"type": "http.response.body", "body": b""})
         finally:
             self.pending -= 1
+
+    def _tell_turned_away(self, count: int) -> None:
+        self._rim.telemetry.refused("", "unavailable", "overloaded", 0.0, count)
+        self._rim.telemetry.event("overloaded", "warning", refused=count, waiting=len(self.turns))
 
     def close(self) -> None:
         """Let the threads end."""

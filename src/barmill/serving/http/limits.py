@@ -30,7 +30,7 @@ class Limits:
     idle_seconds : between an answer and the next request of a connection; more than the pools of clients and proxies keep one
     body_seconds : for the whole body, however it trickles: 408
     answer_seconds : for the forecast: 504
-    max_pending : requests that wait for a thread at a time; the next is told to come again: 503
+    max_pending : requests that wait for the event loop at a time, and as many for a thread; the next is told to come again: 503
     max_buffered : bytes of bodies that are on their way at a time, of all requests: 503
     rate, burst : requests a second of each key (without keys, of each address), by HTTP and gRPC together, 0 for no bound, and how many at
         once: 429. Each of several workers lets its part of both through, so that together they keep to them; a client of one connection
