@@ -40,13 +40,16 @@ def until(holds: Callable[[], Any], what: str = "it did not come about") -> Any:
 
 
 class Server:
-    """A server, begun with these options of the command line and these settings of a configuration's file."""
+    """A server, begun with these options of the command line and these settings of a configuration's file.
 
-    def __init__(self, folder: Path, cache: Path, *options: str, **settings: Any) -> None:
+    within : a command that prepares what the server finds, and then becomes it
+    """
+
+    def __init__(self, folder: Path, cache: Path, *options: str, within: Sequence[str] = (), **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "server.json"
         path.write_text(json.dumps({"port": 0, **settings}))  # JSON is YAML
-        self._command = [sys.executable, "-m", "barmill.cli", "serve", *options, "--config", str(path)]
+        self._command = [*within, sys.executable, "-m", "barmill.cli", "serve", *options, "--config", str(path)]
         self._environment = {**os.environ, "BARMILL_CACHE": str(cache)}
         self.begin()
 
