@@ -13,17 +13,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from barmill.errors import BarmillError
 from barmill.serving.building import Building, Job, Parts, Stop, build
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.application import Application, Rim
 from barmill.serving.http.forecasts import nowhere_else
-from barmill.serving.http.keys import Keys, bearer
+from barmill.serving.http.key_file import KeyFile
+from barmill.serving.http.keys import Known, bearer
 from barmill.serving.http.limits import TokenBuckets
 from barmill.serving.http.pages import make_pages
-from barmill.serving.listening import HeldPort, http_server
+from barmill.serving.listening import HeldPort, HttpServer, run_loop
 from barmill.serving.metrics import merged
 from barmill.serving.peers import Call, PeerPlane, Peers, PeerServer, Place
 from barmill.serving.server_config import ServerConfig
@@ -39,9 +39,10 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
     peers = _with_peers(job, parts)
     if peers is not None:
         plane = PeerPlane(plane, peers)
-    keys = None if config.keys is None else Keys.read(Path(config.keys))
+    keys, rates = _with_keys(config, parts), _rates(job)
     rim = Rim(
         limits=config.limits,
+        rates=rates,
         keys=keys,
         hosts=config.allowed_hosts,
         telemetry=parts.telemetry,
@@ -51,11 +52,11 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
         elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else,
     )
     application = Application(plane, rim)
-    server = http_server(application, config, job.port)
+    server = HttpServer(application, config, job.port)
     serving = asyncio.ensure_future(server.serve())
     await _listening(config.host, job.port, serving)
     if job.grpc_port is not None:
-        parts.stops.append(await _with_grpc(job, plane, parts.telemetry, keys))
+        parts.stops.append(await _with_grpc(job, plane, parts.telemetry, keys, rates))
     ready()
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,6 +79,21 @@ def _with_peers(job: Job, parts: Parts) -> Peers | None:
     return peers
 
 
+def _with_keys(config: ServerConfig, parts: Parts) -> KeyFile | None:
+    if config.keys is None:
+        return None
+    keys = KeyFile(Path(config.keys), parts.telemetry)
+    keys.start()
+    parts.stops.append(keys.stop)
+    return keys
+
+
+def _rates(job: Job) -> TokenBuckets:
+    """What this process lets through of whoever asks, by HTTP and gRPC together: its part of what all workers do."""
+    limits = job.config.limits
+    return TokenBuckets(limits.rate / job.n_workers, max(limits.burst // job.n_workers, 1))
+
+
 def _rendering(parts: Parts, peers: Peers | None) -> Callable[[], bytes] | None:
     """The metrics of this process, and of the others where there are some: one scrape shows all."""
     own = parts.render
@@ -91,7 +107,7 @@ def _rendering(parts: Parts, peers: Peers | None) -> Callable[[], bytes] | None:
     return render
 
 
-async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: Keys | None) -> Stop:
+async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: Known | None, rates: TokenBuckets) -> Stop:
     """Serve gRPC beside HTTP; returns what stops it."""
     from barmill.serving.grpc.method import nowhere_else
     from barmill.serving.grpc.server import GrpcSettings, start
@@ -111,7 +127,6 @@ async def _with_grpc(job: Job, plane: Forecasting, telemetry: Telemetry, keys: K
     )
     authenticate = None if keys is None else lambda authorization: keys.principal(bearer(authorization, None))
     kept_elsewhere = plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else
-    rates = TokenBuckets(config.limits.rate, config.limits.burst)
     server = await start(plane, telemetry, settings, authenticate=authenticate, take=rates.take, elsewhere=kept_elsewhere)
     return server.stop
 
@@ -133,7 +148,7 @@ async def _listening(host: str, port: int, serving: "asyncio.Future[None]") -> N
         return
 
 
-async def _drain(application: Application, server: Any, serving: "asyncio.Future[None]", seconds: float) -> None:
+async def _drain(application: Application, server: HttpServer, serving: "asyncio.Future[None]", seconds: float) -> None:
     """Answer what was asked, closing connections; then take no more, and wait for what is left."""
     end = time.monotonic() + seconds
     application.draining = True
@@ -163,7 +178,7 @@ def run(job: Job, ready: Callable[[], None], building: Building = build, parent:
             if parent is not None:
                 loop.remove_reader(parent)
 
-    asyncio.run(main())
+    run_loop(main())
 
 
 def run_alone(config: ServerConfig, say: Callable[[str], None], building: Building = build) -> None:

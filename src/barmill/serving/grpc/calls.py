@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple, NoReturn, Protocol
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -150,8 +151,8 @@ def _metadata(context: "grpc.aio.ServicerContext[bytes, bytes]") -> Mapping[str,
 
 
 def _address(context: "grpc.aio.ServicerContext[bytes, bytes]") -> str:
-    """Where the call comes from, without its port: "ipv4:127.0.0.1"."""
-    return context.peer().rpartition(":")[0]
+    """Where the call comes from, as HTTP calls it, since both count by it: "127.0.0.1" of "ipv4:127.0.0.1:5000"."""
+    return unquote(context.peer()).partition(":")[2].rpartition(":")[0].strip("[]")
 
 
 def _remaining(context: "grpc.aio.ServicerContext[bytes, bytes]") -> float:

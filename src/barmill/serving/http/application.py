@@ -20,14 +20,14 @@ from typing import Any
 from barmill.errors import BarmillError
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies
-from barmill.serving.http.closing import Closing
 from barmill.serving.http.forecasts import Forecasts, nowhere_else
 from barmill.serving.http.hosts import check_origin
-from barmill.serving.http.keys import ANYBODY, Keys, Principal, bearer
+from barmill.serving.http.keys import ANYBODY, Known, Principal, bearer
 from barmill.serving.http.limits import Buffered, Headers, Limits, Receive, TokenBuckets, linger, read_body, read_headers
 from barmill.serving.http.open_inference import OpenInference
 from barmill.serving.http.routing import Endpoint, Found, Request, Router, Routes, Work
 from barmill.serving.http.statuses import Reply, RimRefusal, as_refusal, refused
+from barmill.serving.http.turns import Turns
 from barmill.serving.refusals import Refusal
 from barmill.serving.telemetry import Silent, Telemetry
 
@@ -58,6 +58,7 @@ PAGES: Routes = {
 class Rim:
     """What stands between a stranger and the plane.
 
+    rates : that are counted with others of this process; None counts them alone, as `limits` says
     keys : None where none are asked for
     hosts : that a request may name, without port; None for any
     telemetry : is told what was refused before the plane saw it
@@ -68,7 +69,8 @@ class Rim:
     """
 
     limits: Limits = field(default_factory=Limits)
-    keys: Keys | None = None
+    rates: TokenBuckets | None = None
+    keys: Known | None = None
     hosts: Collection[str] | None = None
     telemetry: Telemetry = field(default_factory=Silent)
     render: Callable[[], bytes] | None = None
@@ -99,12 +101,12 @@ class Application:
                 **({} if rim.pages is None else PAGES),
             }
         )
-        self._rates = TokenBuckets(rim.limits.rate, rim.limits.burst, rim.clock)
+        self._rates = rim.rates or TokenBuckets(rim.limits.rate, rim.limits.burst, rim.clock)
         self._threads = ThreadPoolExecutor(THREADS, "barmill-http")
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._buffered = Buffered(rim.limits.max_buffered)
-        self._closing = Closing()
+        self.turns = Turns(rim.limits.max_pending, self._tell_turned_away)
         self._waiting = 0  # requests that threads work at, or will
         self.draining = False
         self.pending = 0
@@ -113,21 +115,31 @@ class Application:
         if scope["type"] != "http":
             await _begin_and_end(scope, receive, send)
             return
+        if self.turns.full(scope["path"]):
+            await self.turns.turn_away(scope, receive, send, close=self.draining)
+            return
         self.pending += 1
         try:
+            await self.turns.take()
             request_id = f"{self._prefix}-{next(self._ids):x}"
             reply, request_id = await self._reply(scope, receive, request_id)
             headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id.encode()), _SERVER]
             if reply.close or self.draining:
                 headers.append(_CLOSE)
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-            await send({"type": "http.response.body", "body": reply.body})
-            if reply.close:
-                if reply.status == 413:
-                    await linger(receive)
-                self._closing.soon(scope["client"])
+            if not reply.close:
+                await send({"type": "http.response.body", "body": reply.body})
+                return
+            await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+            if reply.status != 408:
+                await linger(receive)
+            await send({"type": "http.response.body", "body": b""})
         finally:
             self.pending -= 1
+
+    def _tell_turned_away(self, count: int) -> None:
+        self._rim.telemetry.refused("", "unavailable", "overloaded", 0.0, count)
+        self._rim.telemetry.event("overloaded", "warning", refused=count, waiting=len(self.turns))
 
     def close(self) -> None:
         """Let the threads end."""

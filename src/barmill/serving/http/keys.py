@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 from barmill.artefacts import readable_json, storage_errors, write_bytes
 from barmill.errors import InputError
@@ -36,6 +36,14 @@ class Principal:
 
 
 ANYBODY = Principal("", frozenset(SCOPES) - {"manage"})  # where no keys are asked for
+
+
+class Known(Protocol):
+    """Who knows keys: those of a file as it was once, or as it is now."""
+
+    def principal(self, key: str) -> Principal:
+        """Whose `key` it is. Raises Refusal (unauthorised)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ def _entries(path: Path) -> list[dict[str, Any]]:
         found = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(str(path), "cannot be read", mend="Make one: barmill serve-key NAME --keys FILE.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(str(path), "is no JSON", mend="Make it anew: barmill serve-key NAME --keys FILE.") from error
     keys = found.get("keys") if isinstance(found, dict) else None
     if not isinstance(keys, list) or not all(isinstance(one, dict) for one in keys):
@@ -125,7 +133,8 @@ def _record(path: Path, number: int, entry: dict[str, Any]) -> tuple[str, _Recor
     place = f"{path}:keys[{number}]"
     if set(entry) != _FIELDS:
         raise InputError(place, f"has {', '.join(sorted(map(str, entry)))}", expected=", ".join(sorted(_FIELDS)))
-    unknown = [scope for scope in entry["scopes"] if scope not in SCOPES]
+    scopes = entry["scopes"] if isinstance(entry["scopes"], list) else [entry["scopes"]]
+    unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown:
         raise InputError(f"{place}.scopes", f"'{unknown[0]}'", expected=f"some of {', '.join(SCOPES)}")
     try:
@@ -134,7 +143,7 @@ def _record(path: Path, number: int, entry: dict[str, Any]) -> tuple[str, _Recor
         raise InputError(place, "salt or sha256 are not hexadecimal", mend="Make the key anew.") from error
     if len(digest) != 32 or len(salt) < 16:
         raise InputError(place, "salt or sha256 are too short", mend="Make the key anew.")
-    return str(entry["id"]), _Record(Principal(str(entry["name"]), frozenset(entry["scopes"])), salt, digest)
+    return str(entry["id"]), _Record(Principal(str(entry["name"]), frozenset(scopes)), salt, digest)
 
 
-__all__ = ["ANYBODY", "SCOPES", "Keys", "Principal", "Scope", "add_key", "bearer"]
+__all__ = ["ANYBODY", "SCOPES", "Keys", "Known", "Principal", "Scope", "add_key", "bearer"]
