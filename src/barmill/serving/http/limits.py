@@ -68,6 +68,7 @@ class Headers(NamedTuple):
     origin: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    model_revision: str | None = None
 
 
 _MEANT = {
@@ -82,6 +83,7 @@ _MEANT = {
     b"origin": "origin",
     b"x-request-id": "request_id",
     b"traceparent": "traceparent",
+    b"x-model-revision": "model_revision",
 }
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
