@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from barmill.bundles import Bundle
 from barmill.market import Bar, Bars
+from barmill.serving.aliases import AliasStatus
 from barmill.serving.answers import Answer, Ask, Float64Array, RawBars, StreamStatus, VersionStatus
 
 
@@ -107,6 +108,10 @@ class Forecasting(Protocol):
 
     def index(self) -> Sequence[VersionStatus]:
         """Every version that is known, also those that are refused, with the reason."""
+        ...
+
+    def aliases(self, model: str) -> Sequence[AliasStatus]:
+        """The aliases that an operator gave to a model, and which versions have them."""
         ...
 
     def readiness(self, model: str | None = None, version: str | None = None) -> Readiness:

@@ -24,6 +24,7 @@ import numpy as np
 
 from barmill.errors import BarmillError
 from barmill.market import Bar
+from barmill.serving.aliases import AliasStatus
 from barmill.serving.answers import Answer, Ask, Float64Array, RawBars, StreamStatus, VersionStatus
 from barmill.serving.contract import Forecasting, Readiness, Served
 from barmill.serving.refusals import Kind, Refusal
@@ -177,6 +178,9 @@ class PeerPlane:
 
     def index(self) -> Sequence[VersionStatus]:
         return self._plane.index()
+
+    def aliases(self, model: str) -> Sequence[AliasStatus]:
+        return self._plane.aliases(model)
 
     def readiness(self, model: str | None = None, version: str | None = None) -> Readiness:
         return self._plane.readiness(model, version)

@@ -1,7 +1,7 @@
 """The bodies of /v1, typed, and the arrays that they say."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -36,6 +36,13 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
     """KServe's first protocol: rows of features."""
 
     instances: Instances
+
+
+class AliasBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which version gets an alias, and for what share of the requests; a canary's must be said."""
+
+    version: str
+    share: Annotated[float, msgspec.Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": 1})] | UnsetType = UNSET
 
 
 class Features(NamedTuple):
@@ -157,4 +164,4 @@ def _array(rows: Sequence[Any], place: str) -> Float64Array:
         raise Refusal("invalid", "ragged", place, "rows differ in length", expected="as many values in each") from error
 
 
-__all__ = ["BAR_FIELDS", "Bodies", "Features", "ForecastBody", "PredictBody", "bar_of"]
+__all__ = ["BAR_FIELDS", "AliasBody", "Bodies", "Features", "ForecastBody", "PredictBody", "bar_of"]
