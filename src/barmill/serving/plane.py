@@ -13,6 +13,7 @@ import numpy as np
 
 from barmill.market import Bar
 from barmill.serving.admission import Admission
+from barmill.serving.aliases import AliasStatus
 from barmill.serving.answers import Answer, Ask, Float64Array, Int64Array, RawBars, StreamStatus, VersionStatus
 from barmill.serving.bar_checks import check_bar, check_fresh, checked_bars, is_stale
 from barmill.serving.contract import Readiness, StreamBook
@@ -131,6 +132,10 @@ class Plane:
     def index(self) -> Sequence[VersionStatus]:
         """Every version that is known, also those that are refused, with the reason."""
         return self.table.index()
+
+    def aliases(self, model: str) -> Sequence[AliasStatus]:
+        """The aliases that an operator gave to a model, and which versions have them."""
+        return self.table.aliases(model)
 
     def readiness(self, model: str | None = None, version: str | None = None) -> Readiness:
         """Of all champions, or of one model or version. A live process need not be ready."""
