@@ -9,6 +9,7 @@ import msgspec
 import barmill
 from barmill.serving.http.bodies import BAR_FIELDS, ForecastBody, PredictBody
 from barmill.serving.http.open_inference import IndexBody, InferBody
+from barmill.serving.http.openapi_links import with_links
 from barmill.serving.http.routing import NAME, STREAM, VERSION
 
 Json = dict[str, Any]
@@ -55,7 +56,7 @@ def document() -> Json:
             "summary": "Forecasts of verified bundles, from bars, streams of bars, or features.",
             "description": "Every refusal is `{error, code, field}`. No answer holds a number that is not finite.",
         },
-        "paths": {**_forecast_paths(), **_model_paths(), **_inference_paths(), **_server_paths()},
+        "paths": with_links({**_forecast_paths(), **_model_paths(), **_inference_paths(), **_server_paths()}),
         "components": {
             "schemas": {**components, **_schemas()},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "`barmill serve-key` makes one."}},
