@@ -28,7 +28,9 @@ class WantedAliases:
         if snapshot is not None:
             _entitled(snapshot, name, alias, given)
         self.forget(name, alias)
-        self._wanted[name] = {**self._wanted.get(name, {}), alias: given}
+        if name not in self._wanted:
+            self._wanted[name] = {}
+        self._wanted[name][alias] = given
 
     def forget(self, name: str, alias: Alias) -> None:
         """Want it no longer."""
