@@ -3,6 +3,7 @@
 What is wanted outlasts what is served: a canary that is published later, or a fallback whose model is loaded again, gets its alias then.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from barmill.errors import nearest
@@ -20,7 +21,7 @@ class WantedAliases:
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._telemetry = telemetry
-        self._wanted: dict[str, dict[Alias, Assigned]] = {}
+        self._wanted: defaultdict[str, dict[Alias, Assigned]] = defaultdict(dict)
         self._waiting: dict[tuple[str, Alias], bool] = {}  # whether it was told last that the alias waits
 
     def want(self, snapshot: Snapshot | None, name: str, alias: Alias, given: Assigned) -> None:
@@ -28,8 +29,6 @@ class WantedAliases:
         if snapshot is not None:
             _entitled(snapshot, name, alias, given)
         self.forget(name, alias)
-        if name not in self._wanted:
-            self._wanted[name] = {}
         self._wanted[name][alias] = given
 
     def forget(self, name: str, alias: Alias) -> None:
@@ -41,7 +40,7 @@ class WantedAliases:
         """What each model's aliases are to be, of those models where that is not what they are. Whoever gets or loses one is told."""
         found: dict[str, dict[Alias, Assigned]] = {}
         for name, wanted in self._wanted.items():
-            given = {alias: one for alias, one in wanted.items() if self._is_given(snapshot, name, alias, one)}
+            given: dict[Alias, Assigned] = {alias: one for alias, one in wanted.items() if self._is_given(snapshot, name, alias, one)}
             if name in snapshot and snapshot[name].assigned != given:
                 found[name] = given
         return found

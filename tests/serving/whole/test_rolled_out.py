@@ -17,28 +17,25 @@ PUSH = "/v1/models/logistic/streams/{}/bars"
 
 @pytest.fixture(scope="module")
 def beside(files_of, tmp_path_factory):
-    """Three versions, each of another model."""
+    """Two versions, each of another model; other tests of whole servers have them too, so that their first loads may be known."""
     folder = tmp_path_factory.mktemp("beside")
-    return [
-        publish(files_of("logistic", version, seed), folder, "logistic") for version, seed in (("1.2.3", 7), ("1.2.4", 8), ("1.3.0", 10))
-    ]
+    return [publish(files_of("logistic", version, seed), folder, "logistic") for version, seed in (("1.2.3", 7), ("1.3.0", 10))]
 
 
 def test_what_a_configuration_wants_is_given_by_every_worker_once_it_is_published(serving, beside, truth_of, tmp_path):
-    first, *later = beside
+    first, second = beside
     (tmp_path / "logistic").mkdir()
     shutil.copytree(first, tmp_path / "logistic" / "1")
     promote(tmp_path / "logistic", 1)
-    aliases = {"canary": {"version": "1.3.0", "share": 0.5}, "shadow": {"version": "1.2.4"}}
+    aliases = {"canary": {"version": "1.3.0", "share": 0.5}, "shadow": {"version": "1.3.0"}}
     server = serving("--models", tmp_path, workers=2, aliases={"logistic": aliases})
     with server.client() as client:
         said = client.get("/v1/models/logistic/aliases").json()["aliases"]
         assert [(one["by"], "is served" in one["reason"]) for one in said.values()] == [(None, True)] * 2
-        for number, folder in enumerate(later, 2):
-            shutil.copytree(folder, tmp_path / "logistic" / str(number))
+        shutil.copytree(second, tmp_path / "logistic" / "2")
         server.until(lambda: len(server.told("assigned")) == 4)  # each of two, by each worker
         said = client.get("/v1/models/logistic/aliases").json()["aliases"]
-        assert {alias: one["by"]["version"] for alias, one in said.items()} == {"canary": "1.3.0", "shadow": "1.2.4"}
+        assert {alias: one["by"]["version"] for alias, one in said.items()} == {"canary": "1.3.0", "shadow": "1.3.0"}
         truth = truth_of(beside)
         answers = {stream: _followed(client, truth, stream) for stream in STREAMS}
     assert {owner_of("logistic", stream, 2) for stream in STREAMS} == {0, 1}
@@ -49,11 +46,11 @@ def test_what_a_configuration_wants_is_given_by_every_worker_once_it_is_publishe
             ("canary", "1.3.0") if stream in by_canary else ("champion", "1.2.3")
         }
     server.until(lambda: len(server.told("shadowed")) == len(STREAMS) * BARS)
-    rows = {version: truth.rows[digest] for version, digest in zip(("1.2.3", "1.2.4", "1.3.0"), truth.rows, strict=True)}
+    rows = {version: truth.rows[digest] for version, digest in zip(("1.2.3", "1.3.0"), truth.rows, strict=True)}
     pairs = server.told("shadowed")
     assert {(one["source"], one["primary"], one["shadow"]) for one in pairs} == {
         ("canary", "1.3.0", "1.2.3"),
-        ("champion", "1.2.3", "1.2.4"),
+        ("champion", "1.2.3", "1.3.0"),
     }
     assert sum(one["source"] == "canary" for one in pairs) == len(by_canary) * BARS
     for one in pairs:
