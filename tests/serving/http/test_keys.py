@@ -17,6 +17,8 @@ from barmill.serving.refusals import Refusal
 ROUTES = [
     ("POST", "/v1/models/logistic/forecast", "forecast"),
     ("POST", "/v1/models/logistic/versions/1.2.3/forecast", "forecast"),
+    ("POST", "/v1/models/logistic/classify", "forecast"),
+    ("POST", "/v1/models/logistic/versions/1.2.3/nearest", "forecast"),
     ("POST", "/v1/models/logistic:predict", "forecast"),
     ("POST", "/v1/predict", "forecast"),
     ("POST", "/v2/predict", "forecast"),

@@ -11,6 +11,7 @@ from barmill.serving.answers import Ask
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies, ForecastBody, bar_of
 from barmill.serving.http.model_pages import about, aliases_json, schema_json
+from barmill.serving.http.pattern_routes import PatternRoutes
 from barmill.serving.http.replies import answer_json, json_reply, listed, stream_json, version_json
 from barmill.serving.http.routing import Endpoint, Request, Routes, Work
 from barmill.serving.http.statuses import Reply
@@ -56,6 +57,7 @@ class Forecasts:
             "/v1/models/*/aliases": {"GET": Endpoint(self._aliases, "read")},
             "/v1/models/*/schema": {"GET": Endpoint(self._schema, "read")},
             "/v1/models/*/forecast": {"POST": Endpoint(self._forecast, "forecast", body=True)},
+            **PatternRoutes(self._plane, self._bodies).routes,
             "/v1/models/*/:predict": {"POST": predict},
             "/v1/predict": {"POST": predict},
             "/v1/models/*/streams/*": {"GET": Endpoint(self._stream, "stream"), "DELETE": Endpoint(self._drop, "stream")},

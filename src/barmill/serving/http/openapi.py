@@ -71,6 +71,22 @@ def _forecast_paths() -> Json:
         body=ref("PushBody"),
         examples={"one": _BAR, "many": {"bars": _COLUMNS}},
     )
+    classify = _operation(
+        "Which chart pattern a picture or bars show, of a model of patterns",
+        "forecast",
+        ref("Classification"),
+        _WRITING,
+        body=ref("ClassifyBody"),
+        examples={"bars": {"bars": _COLUMNS}},
+    )
+    alike = _operation(
+        "What became of the times in training that looked most alike",
+        "forecast",
+        ref("Neighbours"),
+        _WRITING,
+        body=ref("NearestBody"),
+        examples={"embedding": {"embed": [0.125] * 64, "k": 20, "before": _BAR["open_time"]}},
+    )
     predictions = {"type": "array", "items": {"type": "object", "additionalProperties": FINITE}}
     predict = _operation(
         "Forecast from features, as KServe's first protocol has it",
@@ -86,6 +102,8 @@ def _forecast_paths() -> Json:
     }
     return {
         **_versioned("/v1/models/{model}", "/forecast", {"post": forecast}),
+        **_versioned("/v1/models/{model}", "/classify", {"post": classify}),
+        **_versioned("/v1/models/{model}", "/nearest", {"post": alike}),
         **_versioned("/v1/models/{model}", "/streams/{stream}/bars", {"post": push}),
         **_versioned("/v1/models/{model}", "/streams/{stream}", stream),
         **_with_parameters({"/v1/models/{model}:predict": {"post": predict}, "/v1/predict": {"post": predict}}),

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from barmill.serving.aliases import ALIASES
-from barmill.serving.http.bodies import BAR_FIELDS, AliasBody, ForecastBody, PredictBody
+from barmill.serving.http.bodies import BAR_FIELDS, AliasBody, ClassifyBody, ForecastBody, NearestBody, PredictBody
 from barmill.serving.http.open_inference import IndexBody, InferBody
 
 Json = dict[str, Any]
@@ -17,7 +17,7 @@ TIME: Json = {"type": "integer", "format": "int64", "description": "UTC millisec
 
 _REF = "#/components/schemas/{name}"
 _VERSION_TEXTS = ("model", "version", "digest", "state", "reason")
-_BODIES = (ForecastBody, PredictBody, InferBody, IndexBody, AliasBody)
+_BODIES = (ForecastBody, PredictBody, InferBody, IndexBody, AliasBody, ClassifyBody, NearestBody)
 
 
 def ref(name: str) -> Json:
@@ -73,6 +73,7 @@ def schemas() -> Json:
     return {
         **msgspec.json.schema_components(_BODIES, ref_template=_REF)[1],
         "Aliases": object_of({"model": TEXT, "aliases": by_alias}),
+        **_of_patterns(),
         "LoadBody": {"type": "object", "properties": {"parameters": parameters}, "additionalProperties": False},
         "Error": object_of({"error": TEXT, "code": TEXT, "field": TEXT}),
         "Stream": object_of(stream),
@@ -82,6 +83,25 @@ def schemas() -> Json:
         "Version": object_of(
             dict.fromkeys(_VERSION_TEXTS, TEXT) | {"number": {"type": "integer"}, "aliases": {"type": "array", "items": TEXT}}
         ),
+    }
+
+
+def _of_patterns() -> dict[str, Json]:
+    """What models of chart patterns answer."""
+    who = dict.fromkeys(("model", "version", "digest"), TEXT)
+    classification = {
+        "pattern": TEXT,
+        "probabilities": {"type": "object", "additionalProperties": FINITE},
+        "quality": FINITE,
+        "pole_kATR": FINITE,
+        "embed": {"type": "array", "items": FINITE},
+    }
+    neighbour = dict.fromkeys(("open_time", "known_at"), TIME) | dict.fromkeys(("cosine", "quality", "realised_R"), FINITE)
+    neighbours = {"type": "array", "items": object_of(neighbour | {"pattern": TEXT})}
+    judged = dict.fromkeys(("sim_conf", "hist_rr_pct"), FINITE)
+    return {
+        "Classification": object_of(who | classification),
+        "Neighbours": object_of(who | judged | {"neighbours": neighbours}),
     }
 
 
