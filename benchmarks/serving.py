@@ -1,14 +1,14 @@
-"""One-row forecasts over loopback: our server beside a bare FastAPI + ONNX Runtime service, under uvicorn and under granian.
+"""One-row forecasts over loopback: our server beside a bare FastAPI + ONNX Runtime service, MLServer and BentoML.
 
     python -m benchmarks.serving [--requests N] [--rounds N] [--mlserver PYTHON] [--bentoml PYTHON]
 
-The same client, raw asyncio over one connection that is kept, asks each in turn within every round, so that a busy machine is busy for
-all. The bare services run a logistic graph of as many features and check nothing; ours checks names, shapes, ranges and answers, and
-counts, and forecasts with a real bundle. Every server has one process.
+The same client, a plain socket that is kept, asks each in turn within every round, so that a busy machine is busy for all. The bare
+service is run twice, with httptools on uvloop, which our server stands on too, and as uvicorn comes by itself. The bare services run a
+logistic graph of as many features and check nothing; ours checks names, shapes, ranges and answers, and counts, and forecasts with a
+real bundle. Every server has one process.
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -66,23 +66,31 @@ def begun(command: list[str], port: int, folder: Path) -> Generator[int]:
             process.wait()
 
 
-async def asked(port: int, path: str, body: bytes, n: int) -> list[float]:
+def asked(port: int, path: str, body: bytes, n: int) -> list[float]:
     """Seconds of each of `n` requests, one after the other on one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     raw = head.encode() + body
     took: list[float] = []
-    for _ in range(n):
-        start = time.perf_counter()
-        writer.write(raw)
-        told = (await reader.readuntil(b"\r\n\r\n")).lower()
-        if b" 200 " not in told[:20]:
-            raise RuntimeError(told.decode())
-        await reader.readexactly(int(told.split(b"content-length: ")[1].split(b"\r\n")[0]))
-        took.append(time.perf_counter() - start)
-    writer.close()
-    await writer.wait_closed()
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(n):
+            start = time.perf_counter()
+            connection.sendall(raw)
+            answer = _one_answer(connection)
+            took.append(time.perf_counter() - start)
+            if b" 200 " not in answer[:20]:
+                raise RuntimeError(answer.decode())
     return took
+
+
+def _one_answer(connection: socket.socket) -> bytes:
+    found = b""
+    while part := connection.recv(65536):
+        found += part
+        head, end, body = found.partition(b"\r\n\r\n")
+        if end and len(body) >= int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]):
+            return found
+    raise EOFError(found.decode())
 
 
 def main() -> None:
@@ -100,7 +108,11 @@ def main() -> None:
         row = row_of(port, "logistic")
         values = list(row.values())
         write_session(folder, len(row))
-        peers = {f"FastAPI + ONNX Runtime, {under}": fastapi(folder, under, free_port(), values) for under in ("uvicorn", "granian")}
+        bare = "FastAPI + ONNX Runtime"
+        peers = {
+            f"{bare}, uvicorn with httptools and uvloop": fastapi(folder, "fast", free_port(), values),
+            f"{bare}, uvicorn by itself": fastapi(folder, "plain", free_port(), values),
+        }
         if told.mlserver:
             peers["MLServer"] = mlserver(folder, told.mlserver, (free_port(), free_port(), free_port()), values)
         if told.bentoml:
@@ -127,7 +139,7 @@ def until_it_answers(port: int, path: str, body: bytes, seconds: float = 120.0) 
     end = time.monotonic() + seconds
     while True:
         try:
-            asyncio.run(asked(port, path, body, 1))
+            asked(port, path, body, 1)
         except (OSError, EOFError, RuntimeError):
             if time.monotonic() > end:
                 raise
@@ -140,7 +152,7 @@ def report(servers: dict[str, tuple[int, str, bytes]], n: int, rounds: int, n_fe
     took: dict[str, list[list[float]]] = {name: [] for name in servers}
     for number in range(rounds + 1):
         for name, (port, path, body) in servers.items():
-            seconds = asyncio.run(asked(port, path, body, n if number else max(n // 5, 100)))
+            seconds = asked(port, path, body, n if number else max(n // 5, 100))
             if number:  # the first round warms up
                 took[name].append(seconds)
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"

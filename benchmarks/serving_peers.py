@@ -35,14 +35,9 @@ app = FastAPI()
 @app.post("/forecast")
 async def forecast(body: Body):
     return {"p_up": session.forecast(opened, body.features)}
-if sys.argv[1] == "uvicorn":
-    import uvicorn
-    uvicorn.run(app, port=int(sys.argv[2]), log_level="error", access_log=False)
-else:
-    import asyncio
-    from granian.server.embed import Server
-    from granian.constants import Interfaces
-    asyncio.run(Server(app, port=int(sys.argv[2]), interface=Interfaces.ASGINL, log_enabled=False).serve())
+import uvicorn
+http, loop = ("httptools", "uvloop") if sys.argv[1] == "fast" else ("h11", "asyncio")
+uvicorn.run(app, port=int(sys.argv[2]), http=http, loop=loop, log_level="error", access_log=False)
 """
 
 BENTOML = """
@@ -97,10 +92,10 @@ def write_session(folder: Path, n_features: int) -> None:
     (folder / "session.py").write_text(SESSION)
 
 
-def fastapi(folder: Path, under: str, port: int, row: list[float]) -> Peer:
-    """FastAPI under "uvicorn" or "granian", of this interpreter."""
+def fastapi(folder: Path, kind: str, port: int, row: list[float]) -> Peer:
+    """FastAPI under uvicorn, of this interpreter. kind : "fast" with httptools on uvloop, "plain" as uvicorn comes by itself"""
     (folder / "bare.py").write_text(FASTAPI)
-    return Peer([sys.executable, "bare.py", under, str(port)], folder, port, "/forecast", json.dumps({"features": [row]}).encode())
+    return Peer([sys.executable, "bare.py", kind, str(port)], folder, port, "/forecast", json.dumps({"features": [row]}).encode())
 
 
 def bentoml(folder: Path, python: str, port: int, row: list[float]) -> Peer:

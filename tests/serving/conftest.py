@@ -1,14 +1,20 @@
 """Repositories of small real bundles to serve. What needs no model is tested without one."""
 
+import asyncio
 import importlib.util
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
+import grpc
+import httpx
 import numpy as np
 import pytest
 
@@ -16,9 +22,15 @@ from barmill.artefacts import sha256
 from barmill.bundles import Bundle, assemble, publish, read_bundle
 from barmill.bundles.neighbours import Neighbours
 from barmill.serving.breaker import Breaker
+from barmill.serving.building import Job, Parts
+from barmill.serving.listening import HeldPort
+from barmill.serving.metrics import Metrics
+from barmill.serving.plane import Plane
 from barmill.serving.schema import FeatureSchema
 from barmill.serving.served import ServedModel, warm
+from barmill.serving.server_config import ServerConfig
 from barmill.serving.settings import PlaneSettings
+from barmill.serving.telemetry import Silent, Telemetry
 
 Published = Callable[..., Path]
 
@@ -162,3 +174,42 @@ def served_of(bundle_of: Callable[..., Bundle]) -> Callable[..., ServedModel]:
         return ServedModel(bundle, name or model, number, 1e-4, True, schema, Breaker(settings), first.prior, 0.0)
 
     return make
+
+
+class Both(NamedTuple):
+    """Clients of one process that serves HTTP and gRPC. http, grpc : its addresses"""
+
+    client: httpx.Client
+    channel: grpc.Channel
+    http: str
+    grpc: str
+
+
+@contextmanager
+def _serving_both(plane: Plane, telemetry: Telemetry | None = None) -> Generator[Both]:
+    from barmill.serving.worker import serve
+
+    told = telemetry or Silent()
+    held = HeldPort("127.0.0.1", 0), HeldPort("127.0.0.1", 0)
+    config = ServerConfig(bundles=("x",), port=held[0].number, grpc_port=held[1].number, drain_seconds=6.0)
+    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    job = Job(config, held[0].number, held[1].number)
+    render = told.render if isinstance(told, Metrics) else None
+    parts = Parts(plane, told, render, stops=[lambda: plane.close(5.0) and None])
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve(job, parts, ready.set, stop)))
+    thread.start()
+    assert ready.wait(60)
+    http, rpc = (f"127.0.0.1:{one.number}" for one in held)
+    with httpx.Client(base_url=f"http://{http}") as client, grpc.insecure_channel(rpc) as channel:
+        yield Both(client, channel, http, rpc)
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(60)
+    loop.close()
+    for one in held:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def serving_both() -> Callable[..., AbstractContextManager[Both]]:
+    """One process that serves both, as `barmill serve` does: `with serving_both(plane, telemetry) as both`."""
+    return _serving_both

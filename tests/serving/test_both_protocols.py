@@ -3,11 +3,11 @@
 import asyncio
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import httpx
@@ -20,16 +20,12 @@ from barmill.serving.grpc.protocol import inference_pb2 as pb
 from barmill.serving.grpc.protocol.inference_pb2_grpc import GRPCInferenceServiceStub
 from barmill.serving.http.application import Application, Rim
 from barmill.serving.http.keys import Keys, add_key
-from barmill.serving.listening import HeldPort
 from barmill.serving.model_table import ModelTable
 from barmill.serving.plane import Plane
 from barmill.serving.served import warm
-from barmill.serving.server_config import ServerConfig
 from barmill.serving.signature import signature_of
 from barmill.serving.stream_settings import StreamSettings
 from barmill.serving.streams import Streams
-from barmill.serving.telemetry import Silent
-from barmill.serving.worker import Job, Parts, serve
 
 HTTP_FIELDS = {
     "BOOL": "bool_contents",
@@ -40,42 +36,17 @@ HTTP_FIELDS = {
 }
 
 
-class Both(NamedTuple):
-    """A server's clients. http, grpc : its addresses"""
-
-    client: httpx.Client
-    stub: Any
-    http: str
-    grpc: str
-
-
 @pytest.fixture(scope="module")
 def bundle(bundle_of: Callable[..., Bundle]) -> Bundle:
     return bundle_of("logistic")
 
 
 @pytest.fixture(scope="module")
-def both(bundle: Bundle) -> Generator[Both]:
-    """One process that serves both, as `barmill serve` does."""
+def both(bundle: Bundle, serving_both: Callable[..., AbstractContextManager[Any]]) -> Generator[Any]:
     table = ModelTable()
     table.install(warm(bundle, 1), champion=True)
-    plane = Plane(table, Streams(settings=StreamSettings()))
-    held = HeldPort("127.0.0.1", 0), HeldPort("127.0.0.1", 0)
-    config = ServerConfig(bundles=("x",), port=held[0].number, grpc_port=held[1].number, drain_seconds=6.0)
-    loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
-    job = Job(config, held[0].number, held[1].number)
-    parts = Parts(plane, Silent(), stops=[lambda: plane.close(5.0) and None])
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve(job, parts, ready.set, stop)))
-    thread.start()
-    assert ready.wait(60)
-    http, rpc = (f"127.0.0.1:{one.number}" for one in held)
-    with httpx.Client(base_url=f"http://{http}") as client, grpc.insecure_channel(rpc) as channel:
-        yield Both(client, GRPCInferenceServiceStub(channel), http, rpc)
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(60)
-    loop.close()
-    for one in held:
-        one.close()
+    with serving_both(Plane(table, Streams(settings=StreamSettings()))) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +89,7 @@ def message_of(model: str, body: dict[str, Any]) -> pb.ModelInferRequest:
     return message
 
 
-def answered_by_http(both: Both, model: str, body: dict[str, Any]) -> dict[str, Any]:
+def answered_by_http(both: Any, model: str, body: dict[str, Any]) -> dict[str, Any]:
     reply = both.client.post(f"/v2/models/{model}/infer", json=body)
     said = reply.json()
     if reply.status_code != 200:
@@ -126,9 +97,9 @@ def answered_by_http(both: Both, model: str, body: dict[str, Any]) -> dict[str, 
     return {**said, "outputs": {one["name"]: (one["datatype"], one["shape"], one["data"]) for one in said["outputs"]}}
 
 
-def answered_by_grpc(both: Both, model: str, body: dict[str, Any]) -> dict[str, Any]:
+def answered_by_grpc(both: Any, model: str, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        said = both.stub.ModelInfer(message_of(model, body))
+        said = GRPCInferenceServiceStub(both.channel).ModelInfer(message_of(model, body))
     except grpc.RpcError as error:
         trailers = dict(error.trailing_metadata())
         return {"status": error.code().name, "code": trailers["barmill-code"], "field": trailers["barmill-field"]}
@@ -153,7 +124,7 @@ GOOD: dict[str, tuple[str, Making]] = {
 
 
 @pytest.mark.parametrize("case", GOOD)
-def test_both_give_the_same_bits(both: Both, inputs: dict[str, np.ndarray], case: str) -> None:
+def test_both_give_the_same_bits(both: Any, inputs: dict[str, np.ndarray], case: str) -> None:
     model, make = GOOD[case]
     over_http, over_grpc = answered_by_http(both, model, make(inputs)), answered_by_grpc(both, model, make(inputs))
     assert over_http == over_grpc
@@ -161,7 +132,7 @@ def test_both_give_the_same_bits(both: Both, inputs: dict[str, np.ndarray], case
     assert all(data for _, _, data in over_http["outputs"].values())
 
 
-def test_a_stream_is_one_stream_for_both(both: Both, bundle: Bundle, inputs: dict[str, np.ndarray], making: ModuleType) -> None:
+def test_a_stream_is_one_stream_for_both(both: Any, bundle: Bundle, inputs: dict[str, np.ndarray], making: ModuleType) -> None:
     history = slice(0, 690)
     body = body_of(("bars", "FP64", inputs["bars"][history]), ("open_time", "INT64", inputs["open_time"][history]), stream="both")
     answered_by_http(both, "logistic", body)
@@ -240,14 +211,14 @@ BAD: dict[str, tuple[str, Making, int, str, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_both_refuse_by_one_table(both: Both, inputs: dict[str, np.ndarray], case: str) -> None:
+def test_both_refuse_by_one_table(both: Any, inputs: dict[str, np.ndarray], case: str) -> None:
     model, make, status, code, said = BAD[case]
     over_http, over_grpc = answered_by_http(both, model, make(inputs)), answered_by_grpc(both, model, make(inputs))
     assert (over_http["status"], over_http["code"]) == (status, said)
     assert (over_grpc["status"], over_grpc["code"]) == (code, said)
 
 
-def test_a_bar_that_a_stream_has_is_a_conflict_for_both(both: Both, inputs: dict[str, np.ndarray]) -> None:
+def test_a_bar_that_a_stream_has_is_a_conflict_for_both(both: Any, inputs: dict[str, np.ndarray]) -> None:
     body = body_of(("bars", "FP64", inputs["bars"]), ("open_time", "INT64", inputs["open_time"]), stream="again")
     answered_by_http(both, "logistic", body)
     one = body_of(("bars", "FP64", inputs["bars"][-2:-1]), ("open_time", "INT64", inputs["open_time"][-2:-1]), stream="again")
@@ -274,7 +245,7 @@ def test_a_key_that_may_not_stream_does_not_stream_by_the_back_door(bundle: Bund
 
 
 def test_tritons_clients_work_unchanged(
-    both: Both, bundle: Bundle, inputs: dict[str, np.ndarray], making: ModuleType, tmp_path: Path
+    both: Any, bundle: Bundle, inputs: dict[str, np.ndarray], making: ModuleType, tmp_path: Path
 ) -> None:
     columns = np.array(bundle.outputs)
     np.savez(tmp_path / "cases.npz", columns=columns, **inputs)

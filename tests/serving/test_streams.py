@@ -325,12 +325,15 @@ class TestStale:
         timer, plain = Clock(0.0), stood()
         forex = bars.instrument.model_copy(update={"calendar": "forex"})
         served = replace(plain, bundle=replace(plain.bundle, instrument=forex))
-        streams = Streams(settings=StreamSettings(stale_after=3), timer=timer)
+        clock = Clock(0.0)
+        streams = Streams(settings=StreamSettings(stale_after=3), timer=timer, clock=clock)
         friday = 1_700_258_400_000 - 300 * 60_000
         week = replace(bars, instrument=forex, frame=bars.frame.head(300).with_columns(open_time=friday + 60_000 * np.arange(300)))
         streams.extend(served, "a", week)
         timer.now += 48 * 3600
+        clock.now = (friday + 300 * 60_000) / 1000 + 48 * 3600 - 60
         assert streams.status(served, "a").state == "live"
+        assert streams.lags() == {"logistic": 60.0}, "of the weekend no more than the bar that would be open now"
         timer.now += 5 * 60
         assert streams.status(served, "a").state == "stale"
 
@@ -340,7 +343,7 @@ class TestStale:
         streams.extend(served, "a", bars.slice(0, 300))
         clock.now -= 1e9
         first = streams.push(served, "a", bars.bar(300))
-        assert heard.gauges["stream_lag_seconds", "logistic"] == 0.0
+        assert streams.lags() == {"logistic": 0.0}
         streams.snapshot()
         clock.now -= 3600
         later = Clock(0.0)
@@ -349,6 +352,17 @@ class TestStale:
         later.now += 181
         assert again.status(served, "a").state == "stale", "a clock that was set back by an hour does not make it live for an hour more"
         assert values(again.push(served, "a", bars.bar(300))) == values(first)
+
+    def test_a_model_is_as_far_behind_as_its_slowest_stream(self, stood, keep, bars: Bars) -> None:
+        served, clock = stood(), Clock(0.0)
+        streams = keep(clock=clock)
+        assert streams.lags() == {}
+        streams.extend(served, "slow", bars.slice(0, 300))
+        streams.extend(served, "quick", bars.slice(0, 310))
+        clock.now = (int(bars.open_time[299]) + 60_000) / 1000 + 7.5
+        assert streams.lags() == {"logistic": 7.5}
+        clock.now += 600
+        assert streams.lags() == {"logistic": 607.5}, "no bar came, so that nobody was there to tell"
 
     def test_what_was_stale_before_a_restart_is_so_after_it(self, stood, keep, bars: Bars) -> None:
         clock, served = Clock(1.8e9), stood()

@@ -84,6 +84,7 @@ def build(job: Job) -> Parts:
     streams = Streams(state and state / "streams", config.streams, telemetry, store=store)
     plane = Plane(table, streams, telemetry, config.plane)
     metrics.ask_for("pending_requests", lambda: plane.pending)
+    metrics.ask_for_models("stream_lag_seconds", streams.lags)
     watcher = _watcher(config, table, telemetry, state and state / "quarantine")
 
     def close() -> None:

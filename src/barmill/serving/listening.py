@@ -1,17 +1,17 @@
-"""The server process's sockets: a port that is held before anybody serves at it, and granian's embedded server over it."""
+"""The server process's sockets: a port that is held before anybody serves at it, and uvicorn over it, on uvloop."""
 
+import asyncio
+import contextlib
 import logging
 import socket
-from pathlib import Path
+import ssl
+from collections.abc import Coroutine, Generator
 from typing import Any
 
 from barmill.errors import InputError
-from barmill.serving.http.limits import Limits
 from barmill.serving.server_config import ServerConfig
 
 BACKLOG = 1024
-MAX_CONNECTIONS = 8192  # open at a time in one process
-_LONGEST_HEAD = 8192 + 4096 * 8  # bytes that are read before a head must be whole; what our limit allows is less
 
 
 class HeldPort:
@@ -21,67 +21,85 @@ class HeldPort:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-        except OSError as error:
-            self._socket.close()
-            reason = error.strerror or str(error)
-            raise InputError(
-                f"{host}:{port}", f"cannot be listened at: {reason.lower()}", mend="Choose another address or port."
-            ) from error
+        self._socket = _bound(host, port)
         self.number: int = self._socket.getsockname()[1]
 
     def close(self) -> None:
         self._socket.close()
 
 
-def http_server(application: Any, config: ServerConfig, port: int) -> Any:
-    """Granian's embedded server of `application`, not started: `await server.serve()` until `server.stop()`."""
-    from granian.constants import HTTPModes, Interfaces
-    from granian.http import HTTP1Settings
-    from granian.log import LogLevels
-    from granian.server.embed import Server
+class HttpServer:
+    """Uvicorn of an application, at a port that is held: `await server.serve()` until `server.stop()`."""
 
-    return Server(
-        application,
-        address=config.host,
-        port=port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,  # what HTTP/2 adds for a forecast is what its attackers use
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=MAX_CONNECTIONS,
-        http1_settings=_http1(HTTP1Settings, config.limits),
-        log_level=LogLevels.error,
-        log_dictconfig=_logging(),
-        ssl_cert=_path(config.tls_cert),
-        ssl_key=_path(config.tls_key),
-        ssl_ca=_path(config.tls_client_ca),
-        ssl_client_verify=config.tls_client_ca is not None,
-    )
+    def __init__(self, application: Any, config: ServerConfig, port: int) -> None:
+        from uvicorn import Config, Server
 
+        from barmill.serving.http.connections import Connection
 
-def _http1(settings: Any, limits: Limits) -> Any:
-    return settings(header_read_timeout=int(1000 * limits.header_seconds), max_buffer_size=max(_LONGEST_HEAD, 2 * limits.max_header_bytes))
+        class OneServer(Server):
+            @contextlib.contextmanager
+            def capture_signals(self) -> Generator[None]:
+                yield  # the process has handlers of its own
 
+        class OneConnection(Connection):
+            limits = config.limits
 
-def _path(given: str | None) -> Path | None:
-    return None if given is None else Path(given)
+        told = Config(
+            application,
+            http=OneConnection,
+            ws="none",
+            lifespan="off",
+            loop="none",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            ssl_context_factory=None if config.tls_cert is None else lambda *_: tls_context(config),
+        )
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # strangers' faults, of which our own lines tell
+        self._server = OneServer(told)
+        self._address = config.host, port
 
+    async def serve(self) -> None:
+        """Answer until `stop`, then let go of connections as their answers leave."""
+        await self._server.serve(sockets=[_bound(*self._address)])
 
-def _logging() -> dict[str, Any]:
-    """Granian's own lines go to standard error; nobody else's logging is touched."""
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"plain": {"format": "%(levelname)s granian: %(message)s"}},
-        "handlers": {"console": {"formatter": "plain", "class": "logging.StreamHandler", "stream": "ext://sys.stderr"}},
-        "loggers": {"_granian": {"handlers": ["console"], "level": logging.ERROR, "propagate": False}},
-    }
+    def stop(self) -> None:
+        """From any thread."""
+        self._server.should_exit = True
 
 
-__all__ = ["HeldPort", "http_server"]
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run `main` on an event loop that is made for connections."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
+
+
+def tls_context(config: ServerConfig) -> ssl.SSLContext:
+    """TLS 1.2 and later with Python's own choice of ciphers, and a client's certificate where the configuration asks for one."""
+    assert config.tls_cert is not None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=config.tls_client_ca)
+    context.load_cert_chain(config.tls_cert, config.tls_key)
+    if config.tls_client_ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        reason = error.strerror or str(error)
+        raise InputError(f"{host}:{port}", f"cannot be listened at: {reason.lower()}", mend="Choose another address or port.") from error
+    return bound
+
+
+__all__ = ["HeldPort", "HttpServer", "run_loop", "tls_context"]

@@ -58,9 +58,9 @@ class Logs(Silent):
         told = {"model": answer.model, "version": answer.version, "rows": len(answer), "source": answer.source, "seconds": seconds}
         self.event("answered", "warning" if answer.degraded else "debug", **told, reason=answer.reason)
 
-    def refused(self, model: str, kind: str, code: str, seconds: float) -> None:
+    def refused(self, model: str, kind: str, code: str, seconds: float, count: int = 1) -> None:
         if self._least == 0:
-            self.event("refused", "debug", model=model, kind=kind, code=code, seconds=seconds)
+            self.event("refused", "debug", model=model, kind=kind, code=code, seconds=seconds, count=count)
 
     def fell_back(self, model: str, version: str, reason: str) -> None:
         self.event("fell_back", "warning", model=model, version=version, reason=reason)

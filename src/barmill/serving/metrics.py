@@ -51,6 +51,7 @@ class Metrics(Silent):
         self._registry = CollectorRegistry(auto_describe=True)
         self._versions: dict[tuple[str, str], _OfVersion] = {}
         self._champions: dict[str, tuple[str, ...]] = {}
+        self._asked: list[tuple[Gauge, Callable[[], Mapping[str, float]]]] = []
         self._triton = compat == "triton"
         of_version = ("model", "version")
         self._requests = self._counter("barmill_inference_requests", "Requests by how they ended.", *of_version, "outcome")
@@ -70,7 +71,9 @@ class Metrics(Silent):
             "shadow_failed": self._gauge("barmill_shadow_failed", "Requests that the shadow did not answer.", "model"),
             "pending_requests": self._gauge("barmill_inference_pending_requests", "Requests that are being answered."),
             "streams": self._gauge("barmill_streams", "Named streams.", "model"),
-            "stream_lag_seconds": self._gauge("barmill_stream_lag_seconds", "How far the slowest stream is behind the clock.", "model"),
+            "stream_lag_seconds": self._gauge(
+                "barmill_stream_lag_seconds", "How far the slowest stream is behind the clock, while its market is open.", "model"
+            ),
             "store_queue": self._gauge("barmill_store_queue", "Writes that wait for the feature store."),
             "store_dropped": self._gauge("barmill_store_dropped", "Writes that the feature store never got."),
         }
@@ -99,11 +102,11 @@ class Metrics(Silent):
             count.inc(n_rows)
             us.inc(1e6 * seconds)
 
-    def refused(self, model: str, kind: str, code: str, seconds: float) -> None:
-        self._refusals.labels(model, kind, code).inc()
+    def refused(self, model: str, kind: str, code: str, seconds: float, count: int = 1) -> None:
+        self._refusals.labels(model, kind, code).inc(count)
         self._refused_seconds.observe(seconds)
         if self._triton:
-            self._nv_failure.labels(model, _REASON.get(code, "OTHER")).inc()
+            self._nv_failure.labels(model, _REASON.get(code, "OTHER")).inc(count)
 
     def fell_back(self, model: str, version: str, reason: str) -> None:
         self._fallbacks.labels(model, reason).inc()
@@ -134,8 +137,16 @@ class Metrics(Silent):
         """Ask for a gauge's value whenever the metrics are read: for what changes with every request, which is not to pay for it."""
         self._gauges[name].set_function(value)
 
+    def ask_for_models(self, name: str, values: Callable[[], Mapping[str, float]]) -> None:
+        """The same of a gauge that each model has."""
+        self._asked.append((self._gauges[name], values))
+
     def render(self) -> bytes:
         """All series as Prometheus reads them, in the text format."""
+        for gauge, values in self._asked:
+            gauge.clear()
+            for model, value in values().items():
+                gauge.labels(model).set(value)
         page = generate_latest(self._registry)
         return _labelled(page, self._worker) if self._worker else page
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from barmill.bundles import Bundle
 from barmill.errors import StorageError
 from barmill.market import Bar, Bars, Calendar
 from barmill.serving.answers import Answer, Float64Array, StreamStatus
@@ -137,6 +138,21 @@ class Streams:
                     taken += 1
         return taken
 
+    def lags(self) -> dict[str, float]:
+        """By model, seconds by which its slowest stream in memory is behind the clock, of which a closed market adds none."""
+        slowest: dict[str, tuple[int, Bundle]] = {}
+        for (model, _), kept in self._table.all():
+            last, own = None if kept.status is None else kept.status.last_open_time, kept.stream
+            if last is not None and own is not None and last < slowest.get(model, (last + 1,))[0]:
+                slowest[model] = last, own.bundle
+        return {model: self._lag(last, bundle) for model, (last, bundle) in slowest.items()}
+
+    def _lag(self, last: int, bundle: Bundle) -> float:
+        bar, now = bundle.timeframe.ms, int(1000 * self._clock())
+        calendar = Calendar.named(bundle.instrument.calendar)
+        missed = calendar.expected(last + 1, min(now - bar, last + _LONGEST_MS), bundle.timeframe, last % bar).size
+        return max(min(now - (last + bar), (missed + 1) * bar), 0) / 1000
+
     def snapshot(self) -> int:
         """Write down, now, every stream that took a bar since it was; how many were. What cannot be written is told, and tried again."""
         return 0 if self._keeper is None else self._keeper.sweep(everything=True)
@@ -189,8 +205,6 @@ class Streams:
                 kept.begun, kept.heard, kept.unsaved = True, self._timer(), kept.unsaved + n_bars
                 if self._keeper is not None:
                     self._keeper.watch()
-                lag = self._clock() - (last + own.bundle.timeframe.ms) / 1000
-                self._telemetry.gauge("stream_lag_seconds", max(lag, 0.0), {"model": own.model})
                 if self._store is not None:
                     _share(self._store, own, last, answer)
 

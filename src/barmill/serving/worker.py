@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from barmill.errors import BarmillError
 from barmill.serving.building import Building, Job, Parts, Stop, build
@@ -24,7 +23,7 @@ from barmill.serving.http.key_file import KeyFile
 from barmill.serving.http.keys import Known, bearer
 from barmill.serving.http.limits import TokenBuckets
 from barmill.serving.http.pages import make_pages
-from barmill.serving.listening import HeldPort, http_server
+from barmill.serving.listening import HeldPort, HttpServer, run_loop
 from barmill.serving.metrics import merged
 from barmill.serving.peers import Call, PeerPlane, Peers, PeerServer, Place
 from barmill.serving.server_config import ServerConfig
@@ -53,7 +52,7 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
         elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else,
     )
     application = Application(plane, rim)
-    server = http_server(application, config, job.port)
+    server = HttpServer(application, config, job.port)
     serving = asyncio.ensure_future(server.serve())
     await _listening(config.host, job.port, serving)
     if job.grpc_port is not None:
@@ -149,7 +148,7 @@ async def _listening(host: str, port: int, serving: "asyncio.Future[None]") -> N
         return
 
 
-async def _drain(application: Application, server: Any, serving: "asyncio.Future[None]", seconds: float) -> None:
+async def _drain(application: Application, server: HttpServer, serving: "asyncio.Future[None]", seconds: float) -> None:
     """Answer what was asked, closing connections; then take no more, and wait for what is left."""
     end = time.monotonic() + seconds
     application.draining = True
@@ -179,7 +178,7 @@ def run(job: Job, ready: Callable[[], None], building: Building = build, parent:
             if parent is not None:
                 loop.remove_reader(parent)
 
-    asyncio.run(main())
+    run_loop(main())
 
 
 def run_alone(config: ServerConfig, say: Callable[[str], None], building: Building = build) -> None:

@@ -1,5 +1,7 @@
 """No bytes of a client are an internal error, and none ends the server."""
 
+import os
+
 import grpc
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,8 @@ from barmill.serving.tensors import DATATYPES
 
 METHODS = [f"/{service.name}/{method.name}" for service in SERVICES for method in service.methods] + ["/grpc.health.v1.Health/Check"]
 CLIENTS_FAULT = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "RESOURCE_EXHAUSTED"}
-FIXTURE_LIVES_ON = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+EXAMPLES = int(os.environ.get("BARMILL_FUZZ_EXAMPLES", "150"))
+FIXTURE_LIVES_ON = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=EXAMPLES)
 
 names = st.sampled_from(["", "features", "bars", "open_time", "p_up", "logistic", "1.2.3", "latest", "é\n", "v1"])
 numbers = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-1, 0, 1, 2, 5, 47])

@@ -16,7 +16,7 @@ from barmill.bundles import Bundle, publish, read_bundle
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.application import Application, Rim
 from barmill.serving.http.limits import Limits
-from barmill.serving.listening import HeldPort, http_server
+from barmill.serving.listening import HeldPort, HttpServer, run_loop
 from barmill.serving.model_table import ModelTable
 from barmill.serving.plane import Plane
 from barmill.serving.served import warm
@@ -55,9 +55,9 @@ class Asking:
     def post(self, path: str, body: Any, **fields: Any) -> Answered:
         return self("POST", path, body, **fields)
 
-    async def raw(self, method: str, path: str, parts: list[bytes], headers: list[tuple[bytes, bytes]], query: bytes = b"") -> Answered:
+    async def raw(self, method: str, path: str, given: list[bytes], headers: list[tuple[bytes, bytes]], query: bytes = b"") -> Answered:
         """The answer to a body that comes in these parts, then the end of the connection."""
-        messages = [{"type": "http.request", "body": part, "more_body": number < len(parts)} for number, part in enumerate(parts, 1)]
+        messages = [{"type": "http.request", "body": part, "more_body": number < len(given)} for number, part in enumerate(given, 1)]
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
@@ -68,9 +68,9 @@ class Asking:
 
         scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers, "client": ("127.0.0.1", 1)}
         await self.application(scope, receive, send)
-        start, end = sent
+        start, *parts = sent
         found = {name.decode(): value.decode() for name, value in start["headers"]}
-        return Answered(start["status"], found, end["body"])
+        return Answered(start["status"], found, b"".join(part["body"] for part in parts))
 
 
 class Running:
@@ -81,8 +81,8 @@ class Running:
         self.application = Application(plane, rim)
         held = HeldPort("127.0.0.1", 0)
         self.port = held.number
-        self._server = http_server(self.application, ServerConfig(bundles=("x",), limits=rim.limits, **config), self.port)
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._server.serve()))
+        self._server = HttpServer(self.application, ServerConfig(bundles=("x",), limits=rim.limits, **config), self.port)
+        self._thread = threading.Thread(target=lambda: run_loop(self._server.serve()))
         self._thread.start()
         self.url = f"http{'s' if 'tls_cert' in config else ''}://127.0.0.1:{self.port}"
         while True:
@@ -97,12 +97,9 @@ class Running:
         return socket.create_connection(("127.0.0.1", self.port), timeout=seconds)
 
     def close(self) -> None:
-        self._loop_stop()
+        self._server.stop()
         self._thread.join(30)
         self.application.close()
-
-    def _loop_stop(self) -> None:
-        self._server.main_loop_interrupt._loop.call_soon_threadsafe(self._server.stop)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ MEGABYTE = 1 << 20
 @pytest.fixture(scope="module")
 def server(plane, run):
     """With deadlines that a test can wait for."""
-    with run(plane, Rim(limits=Limits(header_seconds=0.6, body_seconds=0.6), hosts={"127.0.0.1"})) as found:
+    with run(plane, Rim(limits=Limits(header_seconds=0.6, body_seconds=0.6, idle_seconds=1.0), hosts={"127.0.0.1"})) as found:
         yield found
 
 

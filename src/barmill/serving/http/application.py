@@ -20,7 +20,6 @@ from typing import Any
 from barmill.errors import BarmillError
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies
-from barmill.serving.http.closing import Closing
 from barmill.serving.http.forecasts import Forecasts, nowhere_else
 from barmill.serving.http.hosts import check_origin
 from barmill.serving.http.keys import ANYBODY, Known, Principal, bearer
@@ -28,6 +27,7 @@ from barmill.serving.http.limits import Buffered, Headers, Limits, Receive, Toke
 from barmill.serving.http.open_inference import OpenInference
 from barmill.serving.http.routing import Endpoint, Found, Request, Router, Routes, Work
 from barmill.serving.http.statuses import Reply, RimRefusal, as_refusal, refused
+from barmill.serving.http.turns import Turns
 from barmill.serving.refusals import Refusal
 from barmill.serving.telemetry import Silent, Telemetry
 
@@ -107,7 +107,7 @@ class Application:
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._buffered = Buffered(rim.limits.max_buffered)
-        self._closing = Closing()
+        self.turns = Turns(rim.limits.max_pending, self._tell_turned_away)
         self._waiting = 0  # requests that threads work at, or will
         self.draining = False
         self.pending = 0
@@ -116,21 +116,31 @@ class Application:
         if scope["type"] != "http":
             await _begin_and_end(scope, receive, send)
             return
+        if self.turns.full(scope["path"]):
+            await self.turns.turn_away(scope, receive, send, close=self.draining)
+            return
         self.pending += 1
         try:
+            await self.turns.take()
             request_id = f"{self._prefix}-{next(self._ids):x}"
             reply, request_id = await self._reply(scope, receive, request_id)
             headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body)), (b"x-request-id", request_id.encode()), _SERVER]
             if reply.close or self.draining:
                 headers.append(_CLOSE)
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-            await send({"type": "http.response.body", "body": reply.body})
-            if reply.close:
-                if reply.status == 413:
-                    await linger(receive)
-                self._closing.soon(scope["client"])
+            if not reply.close:
+                await send({"type": "http.response.body", "body": reply.body})
+                return
+            await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+            if reply.status != 408:
+                await linger(receive)
+            await send({"type": "http.response.body", "body": b""})
         finally:
             self.pending -= 1
+
+    def _tell_turned_away(self, count: int) -> None:
+        self._rim.telemetry.refused("", "unavailable", "overloaded", 0.0, count)
+        self._rim.telemetry.event("overloaded", "warning", refused=count, waiting=len(self.turns))
 
     def close(self) -> None:
         """Let the threads end."""

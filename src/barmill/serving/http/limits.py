@@ -27,9 +27,10 @@ class Limits:
     max_rows, max_bars : rows of features, and bars with their history, in one request: 413
     max_headers, max_header_bytes : 431; max_path : bytes of path and query: 414
     header_seconds : until a request's headers are there; then the connection is closed
+    idle_seconds : between an answer and the next request of a connection; more than the pools of clients and proxies keep one
     body_seconds : for the whole body, however it trickles: 408
     answer_seconds : for the forecast: 504
-    max_pending : requests that wait for a thread at a time; the next is told to come again: 503
+    max_pending : requests that wait for the event loop at a time, and as many for a thread; the next is told to come again: 503
     max_buffered : bytes of bodies that are on their way at a time, of all requests: 503
     rate, burst : requests a second of each key (without keys, of each address), by HTTP and gRPC together, 0 for no bound, and how many at
         once: 429. Each of several workers lets its part of both through, so that together they keep to them; a client of one connection
@@ -44,6 +45,7 @@ class Limits:
     max_header_bytes: int = 16 << 10
     max_path: int = 2048
     header_seconds: float = 10.0
+    idle_seconds: float = 75.0
     body_seconds: float = 15.0
     answer_seconds: float = 2.0
     max_pending: int = 256
