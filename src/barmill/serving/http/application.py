@@ -131,8 +131,7 @@ class Application:
                 await send({"type": "http.response.body", "body": reply.body})
                 return
             await send({"type": "http.response.body", "body": reply.body, "more_body": True})
-            if reply.status != 408:
-                await linger(receive)
+            await linger(receive)
             await send({"type": "http.response.body", "body": b""})
         finally:
             self.pending -= 1
@@ -186,7 +185,8 @@ class Application:
         except Exception:  # noqa: BLE001 - the last rim of a request: the log gets the traceback, the asker no word of it
             refusal = Refusal("failed", "failed", "", "something went wrong", mend="The server's log says what, under the request's id.")
             self._tell_failure(request_id)
-        self._tell(refusal, request_id, principal, self._rim.clock() - began, counted=told)
+        left = refusal.code == "body_cut_off"  # by the client, who was refused nothing, or by the connection, which has told why
+        self._tell(refusal, request_id, principal, self._rim.clock() - began, counted=told or left)
         return refused(refusal, close=not (whole or await self._swallowed(receive, headers, refusal))), request_id
 
     async def _swallowed(self, receive: Receive, headers: Headers, refusal: Refusal) -> bool:
