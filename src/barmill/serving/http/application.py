@@ -49,6 +49,7 @@ _UNTRACED = nullcontext()
 PAGES: Routes = {
     "/docs": {"GET": Endpoint(None)},
     "/openapi.json": {"GET": Endpoint(None)},
+    "/v1/models/*/aliases/*": {"PUT": Endpoint(None, "manage", body=True), "DELETE": Endpoint(None, "manage")},
     "/v2/repository/models/*/load": {"POST": Endpoint(None, "manage", body=True)},
     "/v2/repository/models/*/unload": {"POST": Endpoint(None, "manage", body=True)},
 }
