@@ -17,6 +17,8 @@ from barmill.serving.refusals import Refusal
 ROUTES = [
     ("POST", "/v1/models/logistic/forecast", "forecast"),
     ("POST", "/v1/models/logistic/versions/1.2.3/forecast", "forecast"),
+    ("POST", "/v1/models/logistic/classify", "forecast"),
+    ("POST", "/v1/models/logistic/versions/1.2.3/nearest", "forecast"),
     ("POST", "/v1/models/logistic:predict", "forecast"),
     ("POST", "/v1/predict", "forecast"),
     ("POST", "/v2/predict", "forecast"),
@@ -28,6 +30,9 @@ ROUTES = [
     ("GET", "/v1/models/logistic", "read"),
     ("GET", "/v1/models/logistic/versions", "read"),
     ("GET", "/v1/models/logistic/schema", "read"),
+    ("GET", "/v1/models/logistic/aliases", "read"),
+    ("PUT", "/v1/models/logistic/aliases/canary", "manage"),
+    ("DELETE", "/v1/models/logistic/aliases/canary", "manage"),
     ("GET", "/v2/models/logistic", "read"),
     ("GET", "/v2/models/logistic/ready", "read"),
     ("POST", "/v2/repository/index", "read"),
@@ -52,7 +57,7 @@ def given(file):
 @pytest.fixture(scope="module")
 def guarded(plane, asking, file, given):
     loaded = []
-    pages = make_pages(Management(loaded.append, loaded.append))
+    pages = make_pages(Management(loaded.append, loaded.append, lambda *given: loaded.append(given)))
     return asking(plane, Rim(keys=Keys.read(file), pages=pages, render=lambda: b"a 1\n"))
 
 
@@ -62,7 +67,7 @@ def headers(key):
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES, ids=[f"{method} {path}" for method, path, _ in ROUTES])
 def test_every_route_takes_a_key_with_its_scope_and_no_other(guarded, given, method, path, scope):
-    body = {} if method == "POST" else None
+    body = {} if method in ("POST", "PUT") else None
     assert guarded(method, path, body).status == 401
     assert guarded(method, path, body, headers=headers("bml_" + "0" * 16 + "_" + "x" * 43)).status == 401
     assert guarded(method, path, body, headers=[(b"authorization", b"Basic YTpi")]).status == 401
@@ -80,8 +85,10 @@ def test_what_tells_nothing_of_a_model_takes_no_key(guarded, path):
 
 
 def test_no_key_no_management(plane, asking):
-    ask = asking(plane, Rim(pages=make_pages(Management(print, print))))
+    ask = asking(plane, Rim(pages=make_pages(Management(print, print, print))))
     assert ask.post("/v2/repository/models/logistic/unload", {}).status == 403
+    assert ask("PUT", "/v1/models/logistic/aliases/shadow", {"version": "1.2.3"}).status == 403
+    assert ask("DELETE", "/v1/models/logistic/aliases/shadow").status == 403
 
 
 def test_a_file_from_a_request_is_never_a_model(guarded, given):

@@ -50,6 +50,7 @@ _UNTRACED = nullcontext()
 PAGES: Routes = {
     "/docs": {"GET": Endpoint(None)},
     "/openapi.json": {"GET": Endpoint(None)},
+    "/v1/models/*/aliases/*": {"PUT": Endpoint(None, "manage", body=True), "DELETE": Endpoint(None, "manage")},
     "/v2/repository/models/*/load": {"POST": Endpoint(None, "manage", body=True)},
     "/v2/repository/models/*/unload": {"POST": Endpoint(None, "manage", body=True)},
 }
@@ -133,8 +134,7 @@ class Application:
                 await send({"type": "http.response.body", "body": reply.body})
                 return
             await send({"type": "http.response.body", "body": reply.body, "more_body": True})
-            if reply.status != 408:
-                await linger(receive)
+            await linger(receive)
             await send({"type": "http.response.body", "body": b""})
         finally:
             self.pending -= 1
@@ -190,7 +190,8 @@ class Application:
             refusal = Refusal("failed", "failed", "", "something went wrong", mend="The server's log says what, under the request's id.")
             self._tell_failure(request_id)
         refusal.__traceback__ = refusal.__context__ = None  # which hold this frame, and so the body, until a collector comes by
-        self._tell(refusal, request_id, principal, self._rim.clock() - began, counted=told)
+        left = refusal.code == "body_cut_off"  # by the client, who was refused nothing, or by the connection, which has told why
+        self._tell(refusal, request_id, principal, self._rim.clock() - began, counted=told or left)
         return refused(refusal, close=not (whole or await self._swallowed(receive, headers, refusal))), request_id
 
     async def _swallowed(self, receive: Receive, headers: Headers, refusal: Refusal) -> bool:
