@@ -20,6 +20,7 @@ from barmill.serving.grpc.protocol import inference_pb2 as oip
 from barmill.serving.http.application import Application
 from barmill.serving.model_table import ModelTable
 from barmill.serving.plane import Plane
+from barmill.serving.refusals import Refusal
 from barmill.serving.served import warm
 from barmill.serving.settings import PlaneSettings
 
@@ -28,6 +29,7 @@ OF_BARS = 50  # one request in so many brings bars, which take longer
 N_BARS = 500
 MODELS = ("logistic", "lightgbm", "risk")
 EDGES = np.array([0.0, -0.0, 5e-324, 1e-308, 1e15, -1e15, 1e30, 1.7976931348623157e308, -1.7976931348623157e308, 1.0, -1.0, 0.1])
+UNDEFINED = "history_too_short"  # said of bars on which some feature is never defined, as where nothing was ever traded
 WRONG_IN_JSON = (b"NaN", b"nan", b"nfinity", b"null", b"inf,", b"inf]")
 
 
@@ -97,6 +99,10 @@ class Asked:
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1)}
         await self.application(scope, receive, send)
         answer = sent[1]["body"]
+        if "bars" in asked and sent[0]["status"] == 422:
+            assert orjson.loads(answer)["code"] == UNDEFINED
+            self.sources["refused"] += 1
+            return
         assert sent[0]["status"] == 200, (answer, asked)
         assert not any(word in answer for word in WRONG_IN_JSON), (answer, asked)
         said = orjson.loads(answer)
@@ -105,7 +111,12 @@ class Asked:
     def by_grpc(self, service: Service, name: str, message: Any) -> None:
         method = next(one for one in service.methods if one.name == name)
         call = Call(self.plane, Ask(), method.read(message.SerializeToString()), nowhere_else)
-        data = method.answer(call).SerializeToString()
+        try:
+            data = method.answer(call).SerializeToString()
+        except Refusal as refusal:
+            if refusal.code == UNDEFINED and service is own_service.SERVICE and message.WhichOneof("given") == "bars":
+                return
+            raise
         if service is own_service.SERVICE:
             said = own.Forecasts.FromString(data)
             columns = [np.array(column.values) for column in said.columns]
@@ -133,5 +144,5 @@ def test_no_answer_to_a_valid_request_holds_a_number_that_is_none(asked: Asked) 
 
     with np.errstate(all="ignore"):  # numbers at the edge overflow on their way: that this comes to nothing is the claim
         asyncio.run(all_of_them())
-    assert set(asked.sources) <= {"champion", "prior"}
-    assert asked.sources["champion"] > sum(asked.sources.values()) // 4
+    assert set(asked.sources) <= {"champion", "prior", "refused"}
+    assert asked.sources["champion"] > asked.sources.total() // 4
