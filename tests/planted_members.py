@@ -50,5 +50,19 @@ def some(said: Sequence[Said], rows) -> list[Said]:
     return [Said(one.p[rows], None if one.expected is None else one.expected[rows], one.quantiles[rows]) for one in said]
 
 
+class OneRow:
+    """What a member said, row by row in plain numbers, as a hot path's row holds it."""
+
+    def __init__(self, said: Said) -> None:
+        self._said = said
+        self.at(0)
+
+    def at(self, row: int) -> None:
+        p, expected, quantiles = self._said
+        self.p = p[row].tolist() if p.ndim > 1 else (p.item(row),)
+        self.expected = None if expected is None else expected.item(row)
+        self.edges = tuple(quantiles[row].tolist())
+
+
 def _by_class(up):
     return np.column_stack((-up, np.zeros_like(up), up))

@@ -87,12 +87,12 @@ def load(making: ModuleType, tmp_path: Path) -> Callable[..., Bundle]:
 
 
 @pytest.fixture(scope="session")
-def load_once(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Bundle]:
+def load_once(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bundle]:
     """The same, once a session, for tests that do not look at how a bundle is loaded: `load_once("lightgbm")`."""
 
     @cache
-    def make(model: str) -> Bundle:
-        return Bundle.from_verified(read_bundle(publish(making.files_of(model), tmp_path_factory.mktemp("bundles"), model)))
+    def make(model: str, n_classes: int = 2) -> Bundle:
+        return Bundle.from_verified(read_bundle(publish(making.files_of(model, n_classes), tmp_path_factory.mktemp("bundles"), model)))
 
     return make
 

@@ -212,3 +212,19 @@ def replace_by_cqr():
     from barmill.uncertainty.conformal import fit_cqr_band
 
     return fit_cqr_band(Z, 0 * Z - 1, 0 * Z + 1, 0.1)
+
+
+def test_a_decision_that_is_asked_for_again_is_the_same_one(bundle: Bundle, bars: Bars) -> None:
+    """As where a stream's row is refused after its band was made, and goes the ordinary way."""
+    once, twice = bundle.walk(), bundle.walk()
+    for row in range(len(bars)):
+        at = int(bars.open_time[row])
+        for walk in (once, twice):
+            walk.push(bars.bar(row))
+        found = once.bounds_at(at, -1.0, 1.5, 2e-3)
+        assert twice.bounds_at(at, -1.0, 1.5, 2e-3) == found
+        again = twice.bounds(np.array([at]), np.array([-1.0]), np.array([1.5]), np.array([2e-3]))
+        assert (again.lower.item(), again.upper.item()) == found
+    assert twice.to_json() == once.to_json()
+    assert once.state.pending
+    assert once.state.scores.tolist() != STATE.scores.tolist(), "outcomes have come"

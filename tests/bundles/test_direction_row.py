@@ -22,12 +22,22 @@ from barmill.uncertainty.steps import Beta, Isotonic, Platt, Temperature
 
 NAMES = ("rsi", "volatility", "regime")
 CURVE = IsotonicCurve(np.array([0.2, 0.45, 0.5, 0.8]), np.array([0.1, 0.4, 0.4, 0.9]))
+NOTHING = IsotonicCurve(np.array([0.5]), np.array([0.0]))
 STEPS = {
     "temperature": Temperature(1.7),
     "platt": Platt((PlattScaling(-0.8, 0.05),)),
     "beta": Beta((BetaCalibration(0.7, 1.2, -0.1),)),
     "isotonic": Isotonic((CURVE,)),
     "flat": Isotonic((IsotonicCurve(np.array([0.5]), np.array([0.3])),)),
+}
+OF_THREE = {
+    "temperature": Temperature(1.7),
+    "platt": Platt((PlattScaling(-0.8, 0.05), PlattScaling(-1.1, 0.3), PlattScaling(0.0, 800.0))),
+    "nothing left": Platt((PlattScaling(0.0, 800.0),) * 3),
+    "beta": Beta((BetaCalibration(0.7, 1.2, -0.1), BetaCalibration(1.0, 0.4, 0.2), BetaCalibration(0.0, 1.0, 0.0))),
+    "isotonic": Isotonic(
+        (CURVE, IsotonicCurve(np.array([0.1, 0.9]), np.array([0.0, 0.7])), IsotonicCurve(np.array([0.5]), np.array([0.0])))
+    ),
 }
 CHAINS = [(), *((name,) for name in STEPS), ("temperature", "isotonic"), ("platt", "beta", "isotonic")]
 OFFSETS = (-1.2, 0.05, 1.4)
@@ -49,21 +59,25 @@ FINITE = st.floats(-40, 40)
 ODD = st.sampled_from([np.nan, np.inf, -np.inf, 1e308, -1e308, 0.0, -0.0, 5e-324])
 
 
-def calibration_of(chain: tuple[str, ...], *, by_regime: bool) -> Calibration | FeatureCalibration:
-    pooled = Calibration(2, tuple(STEPS[name] for name in chain))
+def calibration_of(chain: tuple[str, ...], n_classes: int = 2, *, by_regime: bool) -> Calibration | FeatureCalibration:
+    steps = STEPS if n_classes == 2 else OF_THREE
+    pooled = Calibration(n_classes, tuple(steps.get(name, OF_THREE["nothing left"]) for name in chain))
     if not by_regime:
         return pooled
-    return FeatureCalibration("regime", RegimeCalibration(pooled, (RegimeRows(1, 600, Calibration(2, (STEPS["platt"],))),), 500))
+    own = RegimeRows(1, 600, Calibration(n_classes, (steps["platt"],)))
+    return FeatureCalibration("regime", RegimeCalibration(pooled, (own,), 500))
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Direction, RawForecast, np.ndarray]:
     number = draw(st.sampled_from([FINITE, FINITE, FINITE, FINITE | ODD]))
     quantiles = sorted(draw(st.tuples(FINITE, FINITE, FINITE)))
-    raw = RawForecast(np.array([draw(number)]), np.array([draw(number)]), np.array([quantiles]))
-    calibration = calibration_of(draw(st.sampled_from(CHAINS)), by_regime=draw(st.booleans()))
+    n_classes = draw(st.sampled_from([2, 3]))
+    logits = np.array([draw(number)]) if n_classes == 2 else np.array([[draw(number), draw(number), draw(number)]])
+    raw = RawForecast(logits, np.array([draw(number)]), np.array([quantiles]))
+    calibration = calibration_of(draw(st.sampled_from(CHAINS)), n_classes, by_regime=draw(st.booleans()))
     band = BANDS[draw(st.sampled_from(sorted(BANDS)))]
-    direction = Direction(2, ("p_up", "E_r"), calibration, LEARNED[draw(st.sampled_from(sorted(LEARNED)))], band)
+    direction = Direction(n_classes, ("p_up", "E_r"), calibration, LEARNED[draw(st.sampled_from(sorted(LEARNED)))], band)
     line = np.array([50.0, draw(st.floats(0, 0.1) | st.just(1e300)), draw(st.sampled_from([0.0, 1.0, 2.0, 3.0, 0.5]))])
     return direction, raw, line
 

@@ -60,6 +60,7 @@ def test_an_adaptive_band_walks_live_as_in_a_batch(making, load_ensemble) -> Non
     bundle = replace(plain, pipeline=replace(plain.pipeline, band=band))
     batch, stream = bundle.forecast(bars).frame, bundle.stream()
     live = [row for at in range(len(bars)) if (row := stream.push(bars.bar(at))) is not None]
+    assert stream.allocates == "an adaptive band makes arrays of the outcomes that it waits for", "and nothing else does"
     assert [(row["lower"], row["upper"]) for row in live] == batch.select("lower", "upper").rows()
     beyond = (batch["q05"] - batch["lower"]) / (batch["q95"] - batch["q05"])
     assert beyond.round(9).n_unique() > 20

@@ -14,9 +14,10 @@ from barmill.errors import DataError, ForecastError
 from barmill.market import Bar
 from barmill.models.contract import RawForecast
 
-MODELS = [("logistic", 2), ("logistic", 3), ("lightgbm", 2), ("lightgbm", 3), ("xgboost", 2), ("lstm", 2), ("risk", 2), ("pattern_cnn", 2)]
+MODELS = [("logistic", 2), ("logistic", 3), ("lightgbm", 2), ("lightgbm", 3), ("xgboost", 2), ("lstm", 2), ("risk", 2)]
+MODELS += [("entry", 2), ("entry_offset", 2), ("pattern_cnn", 2)]
 ENSEMBLES = ["soft_voting", "ridge_stacking", "lightgbm_stacking", "softmax_gating"]
-ALONE = ("logistic", "lightgbm")  # of single rows, whose forecasts make nothing
+ALONE = ("logistic", "lightgbm", "entry", "risk", "three classes", *ENSEMBLES)  # whose forecasts make nothing
 
 
 def ordinary(path: HotPath) -> np.ndarray:
@@ -33,14 +34,16 @@ def history(making):
 
 
 @pytest.fixture
-def load_any(load, load_ensemble) -> Callable[..., Bundle]:
+def load_any(load_once, load_ensemble) -> Callable[..., Bundle]:
     def make(name: str, n_classes: int = 2) -> Bundle:
-        return load_ensemble(name) if name in ENSEMBLES else load(name, n_classes)
+        if name in ENSEMBLES:
+            return load_ensemble(name, ("logistic", "lightgbm"), n_classes)
+        return load_once("logistic", 3) if name == "three classes" else load_once(name, n_classes)
 
     return make
 
 
-@pytest.mark.parametrize(("name", "n_classes"), [*MODELS, *((kind, 2) for kind in ENSEMBLES)])
+@pytest.mark.parametrize(("name", "n_classes"), [*MODELS, *((kind, n) for kind in ENSEMBLES for n in (2, 3))])
 def test_each_bar_gives_the_bits_of_the_ordinary_way_and_of_a_stream(load_any, history, name: str, n_classes: int) -> None:
     bundle = load_any(name, n_classes)
     path, stream = HotPath(bundle), bundle.stream()
@@ -61,6 +64,7 @@ def test_each_bar_gives_the_bits_of_the_ordinary_way_and_of_a_stream(load_any, h
             assert said.tobytes() == ordinary(path).tobytes()
         found.append(said.copy())
     assert len(found) > 60
+    assert (path.allocates == "") == (name != "pattern_cnn")
     many = batch.frame.select(bundle.outputs).to_numpy()[-len(found) :]
     np.testing.assert_allclose(np.array(found), many, rtol=0, atol=1e-6 if name in ("lstm", "pattern_cnn") else 0)
 
@@ -71,14 +75,14 @@ def test_members_that_see_three_ways_give_the_bits_of_the_ordinary_way(load_ense
     path.extend(history.slice(0, 240))
     for row in range(240, 270):
         assert path.push(*history.bar(row)[:6]).tobytes() == ordinary(path).tobytes()
-    assert "Voting" in path.allocates
+    assert path.allocates == ""
     wide = HotPath(load_ensemble("soft_voting", ensembles.WIDE))
     assert "sees bars" in wide.allocates
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "lstm"])
-def test_history_given_at_once_between_bars_changes_no_bit(load, history, name: str) -> None:
-    bundle = load(name)
+def test_history_given_at_once_between_bars_changes_no_bit(load_once, history, name: str) -> None:
+    bundle = load_once(name)
     one, other = HotPath(bundle), HotPath(bundle)
     one.extend(history.slice(0, 230))
     other.extend(history.slice(0, 230))
@@ -91,8 +95,8 @@ def test_history_given_at_once_between_bars_changes_no_bit(load, history, name: 
     assert one.push(*last).tobytes() == other.push(*last).tobytes()
 
 
-def test_a_window_warms_up_again_after_a_row_that_is_not_whole(load, history) -> None:
-    path = HotPath(load("lstm"))
+def test_a_window_warms_up_again_after_a_row_that_is_not_whole(load_once, history) -> None:
+    path = HotPath(load_once("lstm"))
     path.extend(history.slice(0, 230))
     path.stream._recent[-3, 5] = np.nan
     said = [path.push(*history.bar(row)[:6]) is not None for row in range(230, 240)]
@@ -145,8 +149,8 @@ def test_a_bad_bar_is_refused_in_the_words_of_a_stream_and_leaves_no_trace(load_
     check()
 
 
-def test_a_further_column_too_many_is_refused(load, history) -> None:
-    path = HotPath(load("logistic"))
+def test_a_further_column_too_many_is_refused(load_once, history) -> None:
+    path = HotPath(load_once("logistic"))
     with pytest.raises(DataError, match="1 further columns; expected none"):
         path.push(*history.bar(0)[:6], 1.0)
     assert path.last_open_time is None
@@ -160,12 +164,12 @@ def test_a_further_column_too_many_is_refused(load, history) -> None:
         (RawForecast(np.array([0.1]), np.array([np.inf])), "E_r row 0: is inf"),
     ],
 )
-def test_what_the_pipeline_refuses_the_path_refuses_in_its_words(load, history, monkeypatch, raw: RawForecast, said: str) -> None:
-    bundle = load("lightgbm")
+def test_what_the_pipeline_refuses_the_path_refuses_in_its_words(load_once, history, monkeypatch, raw: RawForecast, said: str) -> None:
+    bundle = load_once("lightgbm")
     path = HotPath(bundle)
     path.extend(history.slice(0, 240))
     model = path.stream._path._model
-    monkeypatch.setattr(model._row, "raw", lambda: raw)
+    monkeypatch.setattr(model.row, "raw", lambda: raw)
     monkeypatch.setattr(type(bundle.pipeline.forecaster), "raw", lambda _self, _view: raw)
     with pytest.raises(ForecastError, match=said):
         path.push(*history.bar(240)[:6])
@@ -173,9 +177,9 @@ def test_what_the_pipeline_refuses_the_path_refuses_in_its_words(load, history, 
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_ten_thousand_bars_make_no_array(load, making, name: str) -> None:
-    bars = making.walk(10_400, 5)
-    path = HotPath(load(name))
+def test_many_bars_make_no_array(load_any, making, name: str) -> None:
+    bars = making.walk(10_400 if name == "logistic" else 1_400, 5)
+    path = HotPath(load_any(name))
     assert path.allocates == ""
     path.extend(bars.slice(0, 300))
     first, second, *later = [bars.bar(row)[:6] for row in range(300, len(bars))]
@@ -196,6 +200,5 @@ def test_ten_thousand_bars_make_no_array(load, making, name: str) -> None:
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert len(later) > 10_000
     assert grown < 1000, "numbers that the last bar left"
     assert np.sort(taken)[-5] < 2000, "what a rolling kernel or a NumPy sum works in while it runs"

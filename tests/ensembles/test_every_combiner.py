@@ -28,9 +28,9 @@ from barmill.ensembles.params import (
 from barmill.ensembles.reading import KINDS, read_combiner
 from barmill.ensembles.stacking import fit_stacking
 from barmill.ensembles.voting import fit_voting
-from barmill.errors import BundleError
+from barmill.errors import BarmillError, BundleError
 from barmill.uncertainty.links import probabilities_of
-from planted_members import planted, some
+from planted_members import OneRow, planted, some
 
 N = 300
 HALVES = [(np.arange(N // 2, N), np.arange(N // 2)), (np.arange(N // 2), np.arange(N // 2, N))]
@@ -115,6 +115,43 @@ def test_a_row_alone_gives_the_same_bits_as_among_others(case, n_classes, seed, 
     weights = combiner.weights(new.regimes, n)
     if weights is not None:
         np.testing.assert_array_equal(weights, np.concatenate([combiner.weights(new.regimes[i : i + 1], 1) for i in range(n)]))
+
+
+@every_case
+@both_classes
+def test_one_row_in_memory_that_is_there_gives_the_bits_of_a_row_alone(case, n_classes):
+    combiner = fitted(case, n_classes)[2]
+    _, new = planted(40, n_classes=n_classes, strength=5.0, seed=7)
+    said, regimes = [OneRow(one) for one in new.said], [0.0] * new.regimes.shape[1]
+    row = combiner.one_row(said, regimes)
+    first = row.raw()
+    for i in range(40):
+        for one in said:
+            one.at(i)
+        regimes[:] = new.regimes[i].tolist()
+        found, expected = row.raw(), combiner.combine(some(new.said, slice(i, i + 1)), new.regimes[i : i + 1])
+        assert found is first, "memory that is there"
+        assert {name: None if value is None else value.tobytes() for name, value in found._asdict().items()} == {
+            name: None if value is None else value.tobytes() for name, value in expected._asdict().items()
+        }
+    assert ("mixture" in row.allocates) == (case == "mixture")
+
+
+@every_case
+def test_what_a_member_leaves_unsaid_is_left_to_the_arrays_to_refuse(case):
+    _, rows, combiner = fitted(case, 2)
+    said = [OneRow(one) for one in rows.said]
+    row = combiner.one_row(said, rows.regimes[0].tolist())
+    assert row.raw() is not None
+    said[1].expected = None
+    alone = some(rows.said, slice(0, 1))
+    alone[1] = alone[1]._replace(expected=None)
+    if case == "fusion":  # which hears no returns
+        assert row.raw() is not None
+        return
+    assert row.raw() is None
+    with pytest.raises(BarmillError, match="E_r"):
+        combiner.combine(alone, rows.regimes[:1])
 
 
 @every_case

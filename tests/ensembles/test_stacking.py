@@ -25,6 +25,7 @@ from barmill.ensembles.stacking import META_LEARNERS, Extra, Stacking, fit_stack
 from barmill.errors import BundleError, EnsembleError, ForecastError, LabelError, RecipeError, ShapeError, SplitError
 from barmill.splits import PurgedKFold
 from barmill.uncertainty.links import logits_of, probabilities_of, sigmoid, softmax
+from planted_members import OneRow
 
 PARAMS = {"ridge": RidgeParams(), "elastic_net": ElasticNetParams(), "logistic": LogisticParams(), "lightgbm_meta": LightGbmMetaParams()}
 KINDS = list(PARAMS)
@@ -362,6 +363,14 @@ def test_a_gate_speaks_as_one_more_member_reads_its_own_columns_and_travels_in_t
     for row in range(20):
         alone = stack.combine(at(rows.said, slice(row, row + 1)), rows.regimes[row : row + 1])
         assert alone.logits[0] == stack.combine(rows.said, rows.regimes).logits[row]
+    in_memory, regimes = [OneRow(one) for one in rows.said], [0.0, 0.0]
+    of_row = stack.one_row(in_memory, regimes)
+    for row in range(20):
+        for one in in_memory:
+            one.at(row)
+        regimes[:] = rows.regimes[row].tolist()
+        alone = stack.combine(at(rows.said, slice(row, row + 1)), rows.regimes[row : row + 1])
+        assert (of_row.raw().logits[0], of_row.raw().expected[0]) == (alone.logits[0], alone.expected[0])
     with pytest.raises(ShapeError, match=r"regimes: not given; expected the columns \[1\]"):
         stack.combine(rows.said)
     weights = stack.weights(rows.regimes, len(rows.y))

@@ -1,12 +1,13 @@
 """One row on the quick way gives the bits of the pipeline, from any thread."""
 
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from barmill.bundles.forecasting import ForecastPipeline
 from barmill.serving.row_paths import RowPaths
 
 
@@ -70,5 +71,18 @@ def test_what_the_pipeline_refuses_is_left_to_it(bundle: Any, windows: list[np.n
         assert RowPaths(refusing).forecast(broken) is None
 
 
-def test_a_bundle_without_a_quick_way_has_none(bundle_of: Any):
-    assert RowPaths(bundle_of("risk")).forecast(np.zeros((1, 1))) is None
+def test_an_expert_answers_on_the_quick_way_too(bundle_of: Any, making: Any):
+    bundle = bundle_of("risk")
+    paths = RowPaths(bundle)
+    for row in bundle.plan.compute(making.walk(500, seed=11)).values[480:]:
+        found, expected = paths.forecast(row[None]), of_pipeline(bundle, row[None])
+        assert {name: column.tobytes() for name, column in found.items()} == {name: column.tobytes() for name, column in expected.items()}
+
+
+class OtherPipeline(ForecastPipeline):
+    """One that may do something else than the quick way knows of."""
+
+
+def test_a_bundle_without_a_quick_way_has_none(bundle: Any):
+    told = {field.name: getattr(bundle.pipeline, field.name) for field in fields(bundle.pipeline)}
+    assert RowPaths(replace(bundle, pipeline=OtherPipeline(**told))).forecast(np.zeros((1, 1))) is None

@@ -12,7 +12,7 @@ from barmill.bundles.forecast_band import ForecastBand
 from barmill.errors import BundleError, InputError
 from barmill.labels import Outcomes, OutcomeStream, decides_at
 from barmill.uncertainty.conformal.adaptive import AdaptiveState
-from barmill.uncertainty.conformal.intervals import Bounds, widened
+from barmill.uncertainty.conformal.intervals import Bounds, widened, widened_at
 
 if TYPE_CHECKING:
     from barmill.market import Bar, Bars, Instrument, Timeframe
@@ -77,16 +77,23 @@ class BandWalk:
         open_time : int64 of shape (n,), UTC ms, of bars that went in
         lo, hi : float64 of shape (n,), what the band goes around, in z; unit : float64 of shape (n,), of a return
         """
-        decides = decides_at(open_time, self._bar_ms, self._labels.every)
         q = np.full(open_time.size, self._start.q)
         for row in np.flatnonzero(open_time > self.since).tolist():
-            at = int(open_time[row])
-            self._catch_up(at)
-            q[row] = self._state.q
-            if decides[row]:
-                self._state = self._state.decide(at, float(lo[row]), float(hi[row])).state
-                self._units[at] = float(unit[row])
+            q[row] = self._reach(int(open_time[row]), float(lo[row]), float(hi[row]), float(unit[row]))
         return widened(lo, hi, q)
+
+    def bounds_at(self, open_time: int, lo: float, hi: float, unit: float) -> tuple[float, float]:
+        """`bounds` of one forecast, whose ends are finite, in plain numbers."""
+        q = self._reach(open_time, lo, hi, unit) if open_time > self.since else self._start.q
+        return widened_at(lo, hi, q)
+
+    def _reach(self, at: int, lo: float, hi: float, unit: float) -> float:
+        """How far the band goes beyond lo and hi at the close of the bar `at`. A decision that is asked for again is the same one."""
+        self._catch_up(at)
+        if decides_at(at, self._bar_ms, self._labels.every) and at not in self._units:
+            self._state = self._state.decide(at, lo, hi).state
+            self._units[at] = unit
+        return self._state.q
 
     def _hear(self, outcomes: Outcomes, until: int) -> None:
         self._came += zip(*(column.tolist() for column in outcomes), strict=True)

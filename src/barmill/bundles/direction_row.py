@@ -1,69 +1,64 @@
 """The last steps of one row with plain floats: what `Direction` does with arrays, the same sums in the same order."""
 
 import math
-
-import numpy as np
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from barmill.bundles.direction import Direction, Float64Array, Volatility
 from barmill.bundles.forecast_band import ForecastBand
-from barmill.ensembles.contract import Said
+from barmill.bundles.guard import TOTAL_TOLERANCE
 from barmill.models.contract import RawForecast
 from barmill.uncertainty import Calibrator, ResidualQuantiles
 
+Edges: TypeAlias = tuple[float, float, float]
+WidenRow: TypeAlias = Callable[[float, float, float], tuple[float, float]]  # `Widen` of one row
+
 
 class SaidRow:
-    """Calibrated probability and quantiles in z of one row of two classes.
+    """Calibrated probabilities and quantiles in z of one row.
 
+    quantiles : None for a model of another question than direction, which says nothing of returns
     names : of the features' columns, one of which may tell the regime of the calibration
+
+    p : p_up alone of two classes; down, neither, up of three
     """
 
-    def __init__(self, calibration: Calibrator, quantiles: ResidualQuantiles, names: tuple[str, ...]) -> None:
+    def __init__(self, calibration: Calibrator, quantiles: ResidualQuantiles | None, names: tuple[str, ...]) -> None:
         self._calibration, self._quantiles = calibration, quantiles
         self._regime = -1 if calibration.feature is None else names.index(calibration.feature)
-        self.p = 0.0
+        self._classes = range(1 if calibration.n_classes == 2 else calibration.n_classes)
+        self.p: Sequence[float] = (0.0,) * len(self._classes)
         self.expected: float | None = None
-        self.edges = (0.0, 0.0, 0.0)
+        self.edges: Edges = (0.0, 0.0, 0.0)
 
     def take(self, raw: RawForecast, line: Float64Array) -> bool:
-        """Read what a model says, `line` being the features (n_features,); False where a number is not finite, or no regime."""
-        logit = raw.logits.item()
+        """Read what a model says, `line` being the features (n_features,); False where a number is not sound, or no regime."""
+        logits = [raw.logits.item(k) for k in self._classes]
         expected = None if raw.expected is None else raw.expected.item()
-        if not math.isfinite(logit) or (expected is not None and not math.isfinite(expected)):
+        if not all(map(math.isfinite, logits)) or (expected is not None and not math.isfinite(expected)):
             return False
         regime = line.item(self._regime) if self._regime >= 0 else 0.0
         if not regime.is_integer():
             return False
-        edges = self._quantiles.at(expected, logit, raw.quantiles)
-        if edges is None:
-            return False
-        self.p, self.expected, self.edges = self._calibration.at(logit, regime), expected, edges
-        return True
-
-
-class MemberSaid:
-    """What a member of an ensemble says of one row, as its combiner takes it."""
-
-    def __init__(self, row: SaidRow) -> None:
-        self._row = row
-        self._p, self._quantiles = np.empty(1), np.empty((1, 3))
-
-    def of(self, raw: RawForecast, line: Float64Array) -> Said | None:
-        """As `SaidRow.take`, None where that is False; the next call overwrites it."""
-        row = self._row
-        if not row.take(raw, line):
-            return None
-        self._p[0] = row.p
-        self._quantiles[0, 0], self._quantiles[0, 1], self._quantiles[0, 2] = row.edges
-        return Said(self._p, raw.expected, self._quantiles)
+        if self._quantiles is not None:
+            edges = self._quantiles.at(expected, logits[0] if len(logits) == 1 else logits[-1] - logits[0], raw.quantiles)
+            if edges is None:
+                return False
+            self.edges = edges
+        self.p, self.expected = self._calibration.of_row(logits, regime), expected
+        return all(0 <= one <= 1 for one in self.p)
 
 
 class DirectionRow:
-    """From what a model or a combiner says of one row of two classes to the columns of the forecast."""
+    """From what a model or a combiner says of one row to the columns of the forecast.
 
-    def __init__(self, direction: Direction, volatility: Volatility, names: tuple[str, ...]) -> None:
+    widen : what makes the band of each row instead of the band as it stands in the bundle
+    """
+
+    def __init__(self, direction: Direction, volatility: Volatility, names: tuple[str, ...], widen: WidenRow | None = None) -> None:
         self._said = SaidRow(direction.calibration, direction.quantiles, names)
         self._returns = "E_r" in direction.outputs
-        self._band = _BandRow(direction.band, names) if direction.band is not None else None
+        self._band = None if direction.band is None else _BandRow(direction.band, names, widen)
         self._unit, self._floor, self._root = names.index(volatility.feature), volatility.floor, math.sqrt(volatility.horizon)
 
     def into(self, raw: RawForecast, line: Float64Array, out: Float64Array) -> bool:
@@ -74,35 +69,40 @@ class DirectionRow:
         unit = max(line.item(self._unit), self._floor) * self._root
         p, expected, (low, middle, high) = said.p, said.expected, said.edges
         q05, q50, q95 = low * unit, middle * unit, high * unit
-        out[0] = p
+        out[0] = p[-1]
         at = 1
-        sound = 0 <= p <= 1 and -math.inf < q05 <= q50 <= q95 < math.inf
+        sound = -math.inf < q05 <= q50 <= q95 < math.inf
+        if len(p) > 1:
+            out[1] = p[0]
+            at, sound = 2, sound and p[-1] + p[0] <= 1 + TOTAL_TOLERANCE
         if self._returns:
             if expected is None:
                 return False
-            out[1] = returns = expected * unit
-            at, sound = 2, sound and -math.inf < returns < math.inf
+            out[at] = returns = expected * unit
+            at, sound = at + 1, sound and -math.inf < returns < math.inf
         out[at], out[at + 1], out[at + 2] = q05, q50, q95
-        if self._band is not None:
-            bounds = self._band.bounds(expected, said.edges, line)
-            if bounds is None:
-                return False
-            lower, upper = bounds[0] * unit, bounds[1] * unit
-            out[at + 3], out[at + 4] = lower, upper
-            sound = sound and -math.inf < lower <= upper < math.inf
-        return sound
+        if self._band is None or not sound:  # a band that moves remembers what it is asked
+            return sound
+        bounds = self._band.bounds(expected, said.edges, line, unit)
+        if bounds is None:
+            return False
+        out[at + 3], out[at + 4] = lower, upper = bounds[0] * unit, bounds[1] * unit
+        return -math.inf < lower <= upper < math.inf
 
 
 class _BandRow:
-    """A band that stands still, around one row."""
+    """A band around one row."""
 
-    def __init__(self, band: ForecastBand, names: tuple[str, ...]) -> None:
-        self._band = band
+    def __init__(self, band: ForecastBand, names: tuple[str, ...], widen: WidenRow | None) -> None:
+        self._band, self._widen = band, widen
         self._regime = -1 if band.regime is None else names.index(band.regime)
 
-    def bounds(self, expected: float | None, edges: tuple[float, float, float], line: Float64Array) -> tuple[float, float] | None:
+    def bounds(self, expected: float | None, edges: Edges, line: Float64Array, unit: float) -> tuple[float, float] | None:
+        if self._widen is not None:
+            ends = self._band.ends_at(expected, edges)
+            return None if ends is None else self._widen(*ends, unit)
         regime = line.item(self._regime) if self._regime >= 0 else 0.0
         return self._band.at(expected, edges, regime)
 
 
-__all__ = ["DirectionRow", "MemberSaid", "SaidRow"]
+__all__ = ["DirectionRow", "SaidRow", "WidenRow"]

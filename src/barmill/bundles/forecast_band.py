@@ -96,13 +96,10 @@ class ForecastBand:
 
         edges : q05, q50 and q95 in z
         """
-        if self.around == QUANTILES:
-            low, _, high = edges
-        else:
-            point = expected if self.around == "E_r" else edges[1]
-            if point is None:
-                return None
-            low = high = point
+        ends = self.ends_at(expected, edges)
+        if ends is None:
+            return None
+        low, high = ends
         match self.band:
             case SplitBand() | JackknifeBand():
                 return low - self.band.q, high + self.band.q
@@ -121,6 +118,13 @@ class ForecastBand:
         if point is None:
             raise SchemaError("conformal.around", "is E_r, which is not forecast", expected="q50 or q05_q95")
         return point, point
+
+    def ends_at(self, expected: float | None, edges: tuple[float, float, float]) -> tuple[float, float] | None:
+        """`ends` of one row; None where it would raise an error."""
+        if self.around == QUANTILES:
+            return edges[0], edges[2]
+        point = expected if self.around == "E_r" else edges[1]
+        return None if point is None else (point, point)
 
     def to_json(self) -> dict[str, Any]:
         online = {} if self.outcomes is None else {"outcomes": self.outcomes.to_json()}

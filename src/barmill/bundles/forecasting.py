@@ -104,7 +104,7 @@ class ForecastPipeline:
         return self._answering.columns if self._answering else ()
 
     @cached_property
-    def _tells_all_classes(self) -> bool:
+    def tells_all_classes(self) -> bool:
         return sum(name.startswith("p_") for name in self.model_columns) == self.n_classes
 
     @property
@@ -270,7 +270,7 @@ class ForecastPipeline:
         check_rows(raw, rows, place)
         found = self._answering.table(raw, self.calibration.apply(raw.logits, regime))
         checked = {name: np.ascontiguousarray(found[name]) for name in self.columns}
-        guard(checked, rows, place=place, whole=self._tells_all_classes)
+        guard(checked, rows, place=place, whole=self.tells_all_classes)
         return checked
 
 

@@ -15,7 +15,7 @@ from barmill.errors import ForecastError
 Float64Array = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
-_TOTAL_TOLERANCE = 1e-9
+TOTAL_TOLERANCE = 1e-9
 _QUANTILE = re.compile(r"(?:(?P<of>.+)_)?q[0-9.]+")
 
 
@@ -47,6 +47,18 @@ def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str, whole:
             raise _refusal(rule, columns, rows, place, np.atleast_1d(holds))
 
 
+class RowGuard:
+    """Whether `guard` lets one row out, whose columns lie side by side in one array."""
+
+    def __init__(self, names: tuple[str, ...], *, whole: bool = False) -> None:
+        self._rules = tuple((rule.holds, tuple(map(names.index, rule.columns))) for rule in _rules(names, whole))
+
+    def lets_out(self, row: Float64Array) -> bool:
+        """row : float64 (n_columns,)"""
+        values = row.tolist()
+        return all(holds(*[values[place] for place in places]) for holds, places in self._rules)
+
+
 @lru_cache(maxsize=64)  # of the names, which a bundle has once and for all
 def _rules(names: tuple[str, ...], whole: bool) -> tuple[_Rule, ...]:
     rules = [_Rule((name,), _finite, "a finite number") for name in names]
@@ -70,11 +82,11 @@ def _probability(p: Any) -> Any:
 
 
 def _sums_to_one(*p: Any) -> Any:
-    return abs(_total(p) - 1) <= _TOTAL_TOLERANCE
+    return abs(_total(p) - 1) <= TOTAL_TOLERANCE
 
 
 def _sums_to_one_at_most(*p: Any) -> Any:
-    return _total(p) <= 1 + _TOTAL_TOLERANCE
+    return _total(p) <= 1 + TOTAL_TOLERANCE
 
 
 def _in_order(low: Any, high: Any) -> Any:
@@ -99,4 +111,4 @@ def _refusal(rule: _Rule, columns: Mapping[str, Float64Array], rows: Rows, place
     return ForecastError(place, found, expected=rule.expected, mend=mend, reason=reason)
 
 
-__all__ = ["guard"]
+__all__ = ["TOTAL_TOLERANCE", "RowGuard", "guard"]

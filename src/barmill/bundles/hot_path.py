@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class HotPath:
     """A bundle that is fed one closed bar after another, each as numbers, and answers in an array that stays the same.
 
-    What it says is what `BundleStream` says, to the bit: it is the same code, without a dict of the outputs. With trees and linear models
-    on single rows no array is made for a bar, only the numbers that Python itself must make, and what compiled kernels of rolling windows
-    work in and give back at once, a few hundred bytes. A network works in memory that is bound to ONNX Runtime once, which keeps an arena
-    of its own. Where something does make arrays, `allocates` says what. Features that read the calendar make some when a session ends.
+    What it says is what `BundleStream` says, to the bit: it is the same code, without a dict of the outputs. No array is made for a bar,
+    only the numbers that Python itself must make, and what a compiled kernel of a rolling window works in and gives back at once, a few
+    values for each bar of its window. A network works in memory that is bound to ONNX Runtime once, which keeps an arena of its own. Where
+    something does make arrays, `allocates` says what. Features that read the calendar make some when a session ends.
 
     Holds a state of fixed size; not to be shared between threads.
 

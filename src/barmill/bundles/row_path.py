@@ -1,4 +1,4 @@
-"""One row through a pipeline in memory that is there: scaling, model, calibration, quantiles, unit, band and guard.
+"""One row through a pipeline in memory that is there: scaling, model, members' combiner, calibration, quantiles, unit, band and guard.
 
 Every step is the one of `ForecastPipeline.run` or `EnsemblePipeline.run`, written for one row: the same kernels and sums in the same order,
 so the same bits. What would be refused is left to them, who say why.
@@ -10,12 +10,12 @@ import numpy as np
 
 from barmill.bundles._keeping import move_up
 from barmill.bundles.direction import Float64Array
-from barmill.bundles.direction_row import DirectionRow, MemberSaid, SaidRow
+from barmill.bundles.direction_row import DirectionRow, SaidRow, WidenRow
 from barmill.bundles.ensemble_pipeline import EnsembleMember, EnsemblePipeline, Pipeline
 from barmill.bundles.forecasting import ForecastPipeline
-from barmill.ensembles.contract import Said
+from barmill.bundles.guard import RowGuard
 from barmill.models.contract import RawForecast
-from barmill.models.one_row import one_row
+from barmill.models.one_row import AnsweringRow, RowForecaster, one_row
 
 _NEWEST = np.zeros(1, dtype=np.int64)
 
@@ -43,22 +43,28 @@ class RowPath(Protocol):
         ...
 
 
-def row_path(pipeline: Pipeline) -> RowPath | None:
-    """The way of one row through `pipeline`; None where there is none but the ordinary one, see `why_ordinary`."""
+def row_path(pipeline: Pipeline, widen: WidenRow | None = None) -> RowPath | None:
+    """The way of one row through `pipeline`; None where there is none but the ordinary one, see `why_ordinary`.
+
+    widen : what makes the band of each row instead of the band as it stands in the bundle
+    """
     if why_ordinary(pipeline):
         return None
-    return _OfEnsemble(pipeline) if isinstance(pipeline, EnsemblePipeline) else _OfModel(pipeline)
+    if isinstance(pipeline, EnsemblePipeline):
+        return _OfEnsemble(pipeline, widen)
+    model = _ModelRow(pipeline)
+    return _OfAnswer(pipeline, model) if pipeline.direction is None else _OfModel(pipeline, model, widen)
 
 
 def why_ordinary(pipeline: Pipeline) -> str:
     """Why a row goes through `pipeline` as many would, in words; empty where it has a way of its own."""
     if type(pipeline) not in (ForecastPipeline, EnsemblePipeline):
         return "a pipeline of another kind has a `run` of its own"
-    if pipeline.n_classes != 2 or pipeline.direction is None:
-        return "a forecast of other than two classes is made with arrays"
     models = [member.pipeline for member in pipeline.members] if isinstance(pipeline, EnsemblePipeline) else [pipeline]
     if any(model.sees_bars for model in models):
         return "a model that sees bars is shown views of them"
+    if any(model.direction is None and not isinstance(model.forecaster, RowForecaster) for model in models):
+        return "a model of another question answers with arrays"
     return ""
 
 
@@ -69,9 +75,9 @@ class _ModelRow:
         self._scaler, self._columns = pipeline.input_scaler, pipeline.input_columns
         window = pipeline.window
         assert not isinstance(window, dict)
-        self._row = one_row(pipeline.forecaster, len(self._columns), window if isinstance(window, int) else None)
-        self.allocates = self._row.allocates
-        inputs = self._row.inputs.reshape(-1, len(self._columns))
+        self.row = one_row(pipeline.forecaster, len(self._columns), window if isinstance(window, int) else None)
+        self.allocates = self.row.allocates
+        inputs = self.row.inputs.reshape(-1, len(self._columns))
         self._inputs, self._newest = inputs, inputs[-1:]
         self._line = np.empty((1, len(pipeline.names)))
 
@@ -86,18 +92,17 @@ class _ModelRow:
         self._scaler.scale_into(self._line, _NEWEST, self._columns, self._newest)
 
     def raw(self) -> RawForecast:
-        return self._row.raw()
+        return self.row.raw()
 
 
 class _OfModel:
     """The path of one model."""
 
-    def __init__(self, pipeline: ForecastPipeline) -> None:
+    def __init__(self, pipeline: ForecastPipeline, model: "_ModelRow", widen: WidenRow | None) -> None:
         assert pipeline.direction is not None
         assert pipeline.volatility is not None
-        self._model = _ModelRow(pipeline)
-        self.allocates = self._model.allocates
-        self._steps = DirectionRow(pipeline.direction, pipeline.volatility, pipeline.names)
+        self._model, self.allocates = model, model.allocates
+        self._steps = DirectionRow(pipeline.direction, pipeline.volatility, pipeline.names, widen)
         self.fill, self.take = self._model.fill, self._model.take
         self.out = np.empty(len(pipeline.columns))
 
@@ -105,19 +110,36 @@ class _OfModel:
         return self._steps.into(self._model.raw(), line, self.out)
 
 
+class _OfAnswer:
+    """The path of a model of another question than direction."""
+
+    def __init__(self, pipeline: ForecastPipeline, model: "_ModelRow") -> None:
+        assert isinstance(model.row, AnsweringRow)
+        self._model, self._row, self.allocates = model, model.row, model.allocates
+        self._said = SaidRow(pipeline.calibration, None, pipeline.names)
+        self._guard = RowGuard(pipeline.columns, whole=pipeline.tells_all_classes)
+        self.fill, self.take = model.fill, model.take
+        self.out = np.empty(len(pipeline.columns))
+
+    def forecast(self, line: Float64Array) -> bool:
+        if not self._said.take(self._model.raw(), line):
+            return False
+        self._row.answer(self._said.p, self.out)
+        return self._guard.lets_out(self.out)
+
+
 class _OfEnsemble:
     """The path of an ensemble: its members', then its combiner."""
 
-    def __init__(self, pipeline: EnsemblePipeline) -> None:
+    def __init__(self, pipeline: EnsemblePipeline, widen: WidenRow | None) -> None:
         self._members = [_MemberRow(member) for member in pipeline.members]
-        self._said: list[Said] = []
-        self._combiner = pipeline.combiner
-        self._places = [pipeline.names.index(name) for name in pipeline.regimes]
-        self._regimes = np.empty((1, len(self._places))) if self._places else None
-        self._steps = DirectionRow(pipeline.direction, pipeline.volatility, pipeline.names)
+        self._places = [(place, pipeline.names.index(name)) for place, name in enumerate(pipeline.regimes)]
+        self._regimes = [0.0] * len(self._places)
+        self._combiner = pipeline.combiner.one_row([member.said for member in self._members], self._regimes)
+        self._steps = DirectionRow(pipeline.direction, pipeline.volatility, pipeline.names, widen)
         self.out = np.empty(len(pipeline.columns))
         made = [f"member '{member.label}': {member.row.allocates}" for member in self._members if member.row.allocates]
-        self.allocates = "; ".join([*made, f"what combines the members ({type(self._combiner).__name__}) makes arrays of its own"])
+        self.allocates = "; ".join([*made, *([self._combiner.allocates] if self._combiner.allocates else [])])
 
     def fill(self, rows: Float64Array) -> None:
         for member in self._members:
@@ -128,16 +150,13 @@ class _OfEnsemble:
             member.row.take(line)
 
     def forecast(self, line: Float64Array) -> bool:
-        self._said.clear()
         for member in self._members:
-            said = member.said.of(member.row.raw(), line)
-            if said is None:
+            if not member.said.take(member.row.raw(), line):
                 return False
-            self._said.append(said)
-        if self._regimes is not None:
-            for place, column in enumerate(self._places):
-                self._regimes[0, place] = line.item(column)
-        return self._steps.into(self._combiner.combine(self._said, self._regimes), line, self.out)
+        for place, column in self._places:
+            self._regimes[place] = line.item(column)
+        raw = self._combiner.raw()
+        return raw is not None and self._steps.into(raw, line, self.out)
 
 
 class _MemberRow:
@@ -145,7 +164,7 @@ class _MemberRow:
         pipeline = member.pipeline
         assert pipeline.quantiles is not None
         self.label, self.row = member.label, _ModelRow(pipeline)
-        self.said = MemberSaid(SaidRow(pipeline.calibration, pipeline.quantiles, pipeline.names))
+        self.said = SaidRow(pipeline.calibration, pipeline.quantiles, pipeline.names)
 
 
 __all__ = ["RowPath", "row_path", "why_ordinary"]

@@ -55,14 +55,20 @@ class BundleStream:
     @cached_property
     def _path(self) -> RowPath | None:
         """Made with the first bar that is pushed: most of what a stream holds is there for it."""
-        return None if self._walk is not None else row_path(self.bundle.pipeline)
+        return row_path(self.bundle.pipeline, None if self._walk is None else self._widen)
+
+    def _widen(self, lo: float, hi: float, unit: float) -> tuple[float, float]:
+        """The adaptive band around the forecast of the last bar."""
+        assert self._walk is not None
+        assert self._last is not None
+        return self._walk.bounds_at(self._last, lo, hi, unit)
 
     @property
     def allocates(self) -> str:
         """What makes arrays anew in each forecast, in words; empty where nothing does."""
-        if self._path is not None:
-            return self._path.allocates
-        return why_ordinary(self.bundle.pipeline) or "an adaptive band remembers its decisions"
+        of_row = why_ordinary(self.bundle.pipeline) if self._path is None else self._path.allocates
+        of_band = "" if self._walk is None else "an adaptive band makes arrays of the outcomes that it waits for"
+        return "; ".join(words for words in (of_row, of_band) if words)
 
     @property
     def last_open_time(self) -> int | None:

@@ -10,10 +10,11 @@ from operator import add, mul
 
 import numpy as np
 
-from barmill.ensembles.contract import QUANTILE_OUTPUTS, Float64Array, Member, Said
+from barmill.ensembles.contract import QUANTILE_OUTPUTS, Float64Array, Member, Said, SaidOfRow
+from barmill.ensembles.written_row import WrittenRow
 from barmill.errors import ShapeError
 from barmill.models.contract import RawForecast
-from barmill.uncertainty.links import logits_of
+from barmill.uncertainty.links import logits_at, logits_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,10 @@ class Blend:
         if self._with_quantiles:
             quantiles = weighted_mean([said[i].quantiles for i in self._with_quantiles], weights, self._with_quantiles)
         return RawForecast(logits_of(p), expected, quantiles)
+
+    def one_row(self, said: Sequence[SaidOfRow]) -> "BlendRow":
+        """Itself, with memory for one row."""
+        return BlendRow(said, self._with_returns, self._with_quantiles)
 
     def _returns(self, i: int, said: Said) -> Float64Array:
         if said.expected is None:
@@ -84,11 +89,44 @@ def _mean_of_one_row(values: Sequence[Float64Array], shares: Sequence[float], so
         columns = ([value.item() for value in values],)
     else:
         columns = zip(*[value.ravel().tolist() for value in values], strict=True)
-    found = [reduce(add, map(mul, shares, column)) for column in columns]
-    if some:
-        whole = reduce(add, shares)
-        found = [number / whole for number in found]
+    found = [mean_at(column, shares, some=some) for column in columns]
     return np.array(found if values[0].ndim == 1 else [found])
 
 
-__all__ = ["Blend", "weighted_mean"]
+def mean_at(column: Sequence[float], shares: Sequence[float], *, some: bool = False) -> float:
+    """`weighted_mean` of one number of each who speaks, by their shares, which where only some speak are made to sum to 1 again."""
+    if len(column) == 1:
+        return column[0]
+    total = reduce(add, map(mul, shares, column))
+    return total / reduce(add, shares) if some else total
+
+
+class BlendRow:
+    """A blend with memory for one row.
+
+    with_returns, with_quantiles : the places of those who declare them
+    """
+
+    def __init__(self, said: Sequence[SaidOfRow], with_returns: Sequence[int], with_quantiles: Sequence[int]) -> None:
+        self._said, self._returns, self._quantiles = said, with_returns, with_quantiles
+        self._classes = range(len(said[0].p))
+        self._written = WrittenRow(len(self._classes), expected=bool(with_returns), quantiles=bool(with_quantiles))
+
+    def raw(self, shares: Sequence[float]) -> RawForecast | None:
+        """As `Blend.of`; None where that raises an error."""
+        said = self._said
+        p = [mean_at([one.p[k] for one in said], shares) for k in self._classes]
+        expected = quantiles = None
+        if self._returns:
+            declared = [said[i].expected for i in self._returns]
+            known = [one for one in declared if one is not None]
+            if len(known) < len(declared):
+                return None
+            expected = mean_at(known, [shares[i] for i in self._returns], some=len(known) < len(said))
+        if self._quantiles:
+            speaking, some = [shares[i] for i in self._quantiles], len(self._quantiles) < len(said)
+            quantiles = [mean_at([said[i].edges[level] for i in self._quantiles], speaking, some=some) for level in range(3)]
+        return self._written.of(logits_at(p), expected, quantiles)
+
+
+__all__ = ["Blend", "BlendRow", "mean_at", "weighted_mean"]

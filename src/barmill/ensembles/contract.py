@@ -39,6 +39,39 @@ class Said(NamedTuple):
     quantiles: Float64Array
 
 
+class SaidOfRow(Protocol):
+    """What one member says of one row, as `Said` holds it, in plain numbers: the same object for every row, each of which overwrites it.
+
+    p : p_up alone of two classes, or down, neither, up; of its length before the first row too
+    edges : the 5, 50 and 95 % quantiles of z
+    """
+
+    @property
+    def p(self) -> Sequence[float]: ...
+
+    @property
+    def expected(self) -> float | None: ...
+
+    @property
+    def edges(self) -> tuple[float, float, float]: ...
+
+
+class CombinerRow(Protocol):
+    """A combiner with memory for one row. Not to be shared between threads."""
+
+    @property
+    def allocates(self) -> str:
+        """What makes arrays anew in each forecast, in words; empty where nothing does."""
+        ...
+
+    def raw(self) -> RawForecast | None:
+        """What `Combiner.combine` says of what the members say now, bit for bit; the next call may overwrite it.
+
+        None where `combine` would raise an error, or says a number that is not finite: it is left to it to say why.
+        """
+        ...
+
+
 class Combiner(Protocol):
     """A fitted ensemble; immutable, safe to share between threads. A row's result depends on that row alone."""
 
@@ -57,6 +90,14 @@ class Combiner(Protocol):
 
     def weights(self, regimes: Float64Array | None, n_rows: int) -> Float64Array | None:
         """float64 of shape (n_rows, n_members), rows that sum to 1; None where what it does is no weighting."""
+        ...
+
+    def one_row(self, said: Sequence[SaidOfRow], regimes: Sequence[float]) -> CombinerRow:
+        """Itself, with memory for one row.
+
+        said : of each member, as in `combine`, read anew at each forecast; regimes : likewise, the row's columns, none for an ensemble
+            that asks for none
+        """
         ...
 
     def files(self) -> Mapping[str, bytes]:
@@ -80,4 +121,4 @@ class FitRows(NamedTuple):
     weight: Float64Array
 
 
-__all__ = ["QUANTILE_OUTPUTS", "Combiner", "FitRows", "Float64Array", "Member", "Said"]
+__all__ = ["QUANTILE_OUTPUTS", "Combiner", "CombinerRow", "FitRows", "Float64Array", "Member", "Said", "SaidOfRow"]

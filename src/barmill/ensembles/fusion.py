@@ -11,7 +11,8 @@ from typing import Any
 
 from barmill.artefacts import canonical_json
 from barmill.ensembles.compatibility import check_members, check_rows
-from barmill.ensembles.contract import FitRows, Float64Array, Member, Said
+from barmill.ensembles.contract import FitRows, Float64Array, Member, Said, SaidOfRow
+from barmill.ensembles.learned_row import LearnedRow
 from barmill.ensembles.linear_meta import LinearMeta, fit_linear_meta
 from barmill.ensembles.meta_features import MetaFeatures, classes_of, meta_features
 from barmill.ensembles.meta_scores import Folds, Positions, checked_folds, cross_fitted_scores
@@ -42,6 +43,10 @@ class Fusion:
 
     def weights(self, regimes: Float64Array | None, n_rows: int) -> None:
         """None: the head adds log-odds, by coefficients that need not sum to 1."""
+
+    def one_row(self, said: Sequence[SaidOfRow], regimes: Sequence[float]) -> LearnedRow:
+        """Itself, with memory for one row."""
+        return LearnedRow(self.features, self.head, said, ())
 
     def files(self) -> Mapping[str, bytes]:
         """`ensemble.json`."""

@@ -13,9 +13,9 @@ from typing import Any, Final
 import numpy as np
 
 from barmill.artefacts import canonical_json
-from barmill.ensembles.blend import Blend
+from barmill.ensembles.blend import Blend, BlendRow
 from barmill.ensembles.compatibility import check_members, check_rows
-from barmill.ensembles.contract import FitRows, Float64Array, Member, Said
+from barmill.ensembles.contract import FitRows, Float64Array, Member, Said, SaidOfRow
 from barmill.ensembles.gate_loss import GateLoss, by_label, compared, gate_loss
 from barmill.ensembles.gate_rules import METHODS, RULES, Rule, cross_fitted_weights, fit_rule
 from barmill.ensembles.meta_scores import Folds, checked_folds, contiguous_folds
@@ -68,6 +68,10 @@ class Gating:
             raise ShapeError("ensemble regimes", found, expected=f"({n_rows}, {n_columns})")
         return self.rule.apply(regimes, n_rows)
 
+    def one_row(self, said: Sequence[SaidOfRow], regimes: Sequence[float]) -> "GatingRow":
+        """Itself, with memory for one row."""
+        return GatingRow(self.rule, self._blend.one_row(said), regimes)
+
     def files(self) -> Mapping[str, bytes]:
         """`ensemble.json`."""
         members = [{"label": member.label, "outputs": list(member.outputs)} for member in self.members]
@@ -86,6 +90,18 @@ class Gating:
             return cls(method, members, RULES[method].from_json(content["rule"]))
         except (KeyError, TypeError, ValueError, ShapeError) as error:
             raise BundleError("ensemble.json", f"cannot be read: {error!r}", mend="Build the bundle again.") from error
+
+
+class GatingRow:
+    """A gate with memory for one row."""
+
+    allocates = ""
+
+    def __init__(self, rule: Rule, blend: BlendRow, regimes: Sequence[float]) -> None:
+        self._rule, self._blend, self._regimes = rule, blend, regimes
+
+    def raw(self) -> RawForecast | None:
+        return self._blend.raw(self._rule.of_row(self._regimes))
 
 
 def fit_gating(method: str, params: EnsembleParams, members: Sequence[Member], rows: FitRows, *, seed: int) -> Gating:  # noqa: ARG001 - see below

@@ -9,9 +9,11 @@ Tibshirani (2010), Journal of Statistical Software 33(1), section 2.5.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import reduce
+from operator import add, mul
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,9 @@ from barmill.ensembles.meta_features import MetaFeatures
 from barmill.ensembles.params import ElasticNetParams, EnsembleParams, LogisticParams, RidgeParams
 from barmill.errors import BundleError, ShapeError
 from barmill.models.contract import RawForecast
-from barmill.uncertainty.links import log_odds_of, sum_of_columns
+from barmill.uncertainty.links import log_odds_at, log_odds_of, sum_of_columns
+
+RowLearner: TypeAlias = Callable[[Sequence[float]], tuple[Sequence[float], float | None]]  # from meta-features to logits and expected z
 
 LEAST = 1e-3  # the least that a score may say of a class: a linear sum knows no bounds, a probability does
 ROWS_AT_ONCE = 65_536  # rows per pass, so that the products of many rows need little memory
@@ -72,6 +76,23 @@ class LinearMeta:
             return RawForecast(log_odds_of(np.minimum(p[0], 1 - LEAST)), expected)
         shares = p.T.copy()
         return RawForecast(np.log(shares / sum_of_columns(shares)[:, None]), expected)
+
+    def one_row(self) -> "RowLearner":
+        """`apply` of one row of k meta-features, as plain floats: the logits, and the expected z or None."""
+        sums = tuple(zip(map(tuple, self.coefficients.tolist()), self.intercepts.tolist(), strict=True))
+
+        def say(x: Sequence[float]) -> tuple[Sequence[float], float | None]:
+            scores: list[float] = [reduce(add, map(mul, coefficients, x)) + intercept for coefficients, intercept in sums]
+            expected = scores.pop() if self.with_returns else None
+            if self.logistic:
+                return scores, expected
+            held = [max(score, LEAST) for score in scores]
+            if len(held) == 1:
+                return (log_odds_at(min(held[0], 1 - LEAST)),), expected
+            total = reduce(add, held)
+            return [float(np.log(share / total)) for share in held], expected
+
+        return say
 
     def _scores(self, x: Float64Array) -> Float64Array:
         """(n_scores, n). Accumulating adds feature by feature; a dot product would add one row in another order than a thousand."""
@@ -176,4 +197,4 @@ def _logistic(params: LogisticParams, x: Float64Array, y: npt.NDArray[np.int64],
     return fitted.coefficients, fitted.intercepts
 
 
-__all__ = ["LEAST", "LinearMeta", "fit_linear_meta"]
+__all__ = ["LEAST", "LinearMeta", "RowLearner", "fit_linear_meta"]

@@ -3,13 +3,14 @@
 Axes: k meta-features, n rows; features come first, so that a score is a sum of whole columns.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said
+from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said, SaidOfRow
 from barmill.errors import BundleError, ForecastError, LabelError, ShapeError
 
 SUREST = 0.999  # isotonic curves say 0 and 1; log-odds of these would outweigh all other rows
@@ -41,6 +42,7 @@ class MetaFeatures:
     _odds: tuple[tuple[int, int | None], ...] = field(init=False)  # member, and class, None for p_up of two
     _in_z: tuple[tuple[int, int | None], ...] = field(init=False)  # member, and level, None for E_r
     _scaling: tuple[Float64Array, Float64Array] = field(init=False)  # centre and scale of shape (k, 1)
+    _scales: tuple[tuple[float, float], ...] = field(init=False)  # centre and scale of each
 
     def __post_init__(self) -> None:
         classes = (None,) if self.n_classes == 2 else (2, 0)
@@ -59,6 +61,7 @@ class MetaFeatures:
         if not (np.isfinite(self.centre).all() and np.isfinite(self.scale).all() and (self.scale > 0).all()):
             raise ShapeError("meta-features", "a scale is not above 0 or not finite", expected="finite numbers")
         object.__setattr__(self, "_scaling", (self.centre[:, None], self.scale[:, None]))
+        object.__setattr__(self, "_scales", tuple(zip(self.centre.tolist(), self.scale.tolist(), strict=True)))
 
     def of(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
         """The columns of these rows, float64 of shape (k, n); a row's numbers depend on that row alone.
@@ -69,6 +72,18 @@ class MetaFeatures:
         first column and row that is not finite.
         """
         return self._standardised(self.raw(said, regimes))
+
+    def of_row(self, said: Sequence[SaidOfRow], regimes: Sequence[float]) -> Sequence[float] | None:
+        """The k numbers of one row, those of `of`, as plain floats; None where that raises an error."""
+        numbers = [_held_odds(said[i].p[label or 0]) for i, label in self._odds]
+        for i, level in self._in_z:
+            z = said[i].expected if level is None else said[i].edges[level]
+            numbers.append(math.nan if z is None else z)
+        numbers += [regimes[column] for _, column in self.regimes]
+        if not all(map(math.isfinite, numbers)):
+            return None
+        found = zip(numbers, self._scales, strict=True)
+        return [min(max((number - centre) / scale, -FARTHEST), FARTHEST) for number, (centre, scale) in found]
 
     def raw(self, said: Sequence[Said], regimes: Float64Array | None) -> Float64Array:
         """The same before centre and scale."""
@@ -195,6 +210,12 @@ def meta_features(members: Sequence[Member], n_classes: int, regime_columns: Map
     wanted = tuple((regime_columns or {}).items())
     k = len(_names(members, n_classes, wanted))
     return MetaFeatures(tuple(members), n_classes, wanted, np.zeros(k), np.ones(k))
+
+
+def _held_odds(p: float) -> float:
+    """Log-odds of one probability, held as in `MetaFeatures.raw`."""
+    held = min(max(p, 1 - SUREST), SUREST)
+    return float(np.log(held)) - float(np.log1p(-held))
 
 
 def classes_of(rows: FitRows) -> int:

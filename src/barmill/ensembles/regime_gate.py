@@ -6,7 +6,7 @@ Axes: n rows, m members, k regimes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add, mul
 from typing import Any, Final
@@ -40,9 +40,11 @@ class RegimeWeights:
 
     weights: Float64Array
     complete: bool
+    _by_member: tuple[tuple[float, ...], ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         check_shares("weights of regimes", self.weights)
+        object.__setattr__(self, "_by_member", tuple(map(tuple, self.weights.T.tolist())))
 
     @property
     def n_members(self) -> int:
@@ -59,7 +61,7 @@ class RegimeWeights:
         """
         assert regimes is not None  # the gate that holds these weights has looked
         if n_rows == 1:
-            return self._of_one_row(regimes)
+            return np.array([self.of_row(regimes[0].tolist())])
         first = regimes[:, :1]
         total, blend = first, first * self.weights[0]
         for k in range(1, self.n_columns):  # one by one: NumPy's own sum may choose another order for one row than for many
@@ -73,14 +75,14 @@ class RegimeWeights:
         blend /= total
         return blend
 
-    def _of_one_row(self, regimes: Float64Array) -> Float64Array:
+    def of_row(self, regimes: Sequence[float]) -> Sequence[float]:
         """The same sums in the same order as plain floats, which give the same bits and are quicker for one row."""
-        beliefs: list[float] = regimes[0].tolist()
+        beliefs = list(regimes)
         total = reduce(add, beliefs)
         if not self.complete:
             beliefs.append(max(1.0 - total, 0.0))
             total += beliefs[-1]
-        return np.array([[reduce(add, map(mul, beliefs, column)) / total for column in self.weights.T.tolist()]])
+        return [reduce(add, map(mul, beliefs, column)) / total for column in self._by_member]
 
     def of_members(self, order: Sequence[int]) -> "RegimeWeights":
         """The same of the members at these places."""

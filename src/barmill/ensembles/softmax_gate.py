@@ -6,7 +6,7 @@ Axes: n rows, m members, r regime columns.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add, mul
 from typing import Any, Final
@@ -17,6 +17,7 @@ from barmill.ensembles.contract import Float64Array
 from barmill.ensembles.gate_loss import GateLoss, by_label
 from barmill.ensembles.params import SoftmaxGatingParams
 from barmill.errors import ShapeError
+from barmill.uncertainty.links import softmax_at
 
 FARTHEST: Final = 5.0  # scales from the centre beyond which a column is held: no market ever seen tells what to do there
 _STEEPEST: Final = 600.0  # between the scores of two members, wherever the columns are: exp(-600) is not yet 0
@@ -31,6 +32,7 @@ class SoftmaxWeights:
     scale: Float64Array
     slopes: Float64Array
     intercepts: Float64Array
+    _plain: tuple[Any, Any] = field(init=False, repr=False)  # centre and scale of each column; intercept and slopes of each member
 
     def __post_init__(self) -> None:
         shapes = (self.centre.shape, self.scale.shape, self.slopes.shape)
@@ -43,6 +45,8 @@ class SoftmaxWeights:
         steepest = float(FARTHEST * np.ptp(self.slopes, axis=1).sum() + np.ptp(self.intercepts))
         if steepest > _STEEPEST:
             raise ShapeError("softmax gate", f"can tell members apart by {steepest:g}", expected=f"at most {_STEEPEST:g}")
+        columns = tuple(zip(self.centre.tolist(), self.scale.tolist(), strict=True))
+        object.__setattr__(self, "_plain", (columns, tuple(zip(self.intercepts.tolist(), self.slopes.T.tolist(), strict=True))))
 
     @property
     def n_members(self) -> int:
@@ -59,7 +63,7 @@ class SoftmaxWeights:
         """
         assert regimes is not None  # the gate that holds these weights has looked
         if n_rows == 1:
-            return self._of_one_row(regimes)
+            return np.array([self.of_row(regimes[0].tolist())])
         x = np.minimum(np.maximum((regimes - self.centre) / self.scale, -FARTHEST), FARTHEST)
         scores = x[:, :1] * self.slopes[0]
         scores += self.intercepts
@@ -70,16 +74,11 @@ class SoftmaxWeights:
         scores /= np.add.accumulate(scores, axis=1)[:, -1:]
         return scores
 
-    def _of_one_row(self, regimes: Float64Array) -> Float64Array:
+    def of_row(self, regimes: Sequence[float]) -> Sequence[float]:
         """The same sums in the same order as plain floats, which give the same bits and are quicker for one row."""
-        columns = zip(regimes[0].tolist(), self.centre.tolist(), self.scale.tolist(), strict=True)
-        x = [min(max((at - centre) / scale, -FARTHEST), FARTHEST) for at, centre, scale in columns]
-        by_member = zip(self.intercepts.tolist(), self.slopes.T.tolist(), strict=True)
-        scores: list[float] = [reduce(add, map(mul, x, slopes), intercept) for intercept, slopes in by_member]
-        top = max(scores)
-        powers: list[float] = np.exp(np.array([score - top for score in scores])).tolist()  # NumPy's last bit is not Python's
-        total = reduce(add, powers)
-        return np.array([[power / total for power in powers]])
+        columns, by_member = self._plain
+        x = [min(max((at - centre) / scale, -FARTHEST), FARTHEST) for at, (centre, scale) in zip(regimes, columns, strict=True)]
+        return softmax_at([reduce(add, map(mul, x, slopes), intercept) for intercept, slopes in by_member])
 
     def of_members(self, order: Sequence[int]) -> "SoftmaxWeights":
         """The same of the members at these places."""

@@ -6,14 +6,15 @@ Source: Wolpert (1992), Stacked generalization, Neural Networks 5, 241-259; Brei
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from barmill.artefacts import canonical_json
 from barmill.ensembles.blend import weighted_mean
 from barmill.ensembles.compatibility import check_members, check_rows
-from barmill.ensembles.contract import QUANTILE_OUTPUTS, Combiner, FitRows, Float64Array, Member, Said
+from barmill.ensembles.contract import QUANTILE_OUTPUTS, Combiner, FitRows, Float64Array, Member, Said, SaidOfRow
+from barmill.ensembles.learned_row import ExtraRow, LearnedRow, Learner
 from barmill.ensembles.linear_meta import LinearMeta, fit_linear_meta
 from barmill.ensembles.meta_features import MetaFeatures, classes_of, meta_features
 from barmill.ensembles.meta_scores import Folds, Positions, checked_folds, contiguous_folds, cross_fitted_scores
@@ -32,8 +33,6 @@ META_LEARNERS: Mapping[str, type[EnsembleParams]] = {
 }
 KIND = "stacking"
 EXTRA = "extra_"  # before the names of the files of an ensemble that speaks as one more member
-
-Learner: TypeAlias = LinearMeta | TreeMeta
 
 
 class Extra(NamedTuple):
@@ -94,6 +93,15 @@ class Stacking:
         """Those that the extra member gives, where it is a gate. None without one: what a meta-learner does is no weighting of members; see
         the importances in `summary`."""
         return None if self.extra is None else self.extra[0].weights(_own_regimes(regimes, self.extra[1]), n_rows)
+
+    def one_row(self, said: Sequence[SaidOfRow], regimes: Sequence[float]) -> LearnedRow:
+        """Itself, with memory for one row."""
+        extra = None
+        if self.extra is not None:
+            combiner, columns = self.extra
+            own = [0.0] * len(columns)
+            extra = ExtraRow(combiner.one_row(said, own), own, columns, regimes, len(said[0].p))
+        return LearnedRow(self.features, self.learner, said, regimes, self._speaking, self.quantile_weights, extra)
 
     def files(self) -> Mapping[str, bytes]:
         """`ensemble.json`, the trees of a meta-learner of trees, and the files of the extra member under `extra_`."""

@@ -4,7 +4,7 @@ Axes: n rows, m members, v windows.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -25,8 +25,10 @@ class StaticWeights:
     """weights : float64 of shape (m,), above 0, summing to 1."""
 
     weights: Float64Array
+    _plain: tuple[float, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_plain", tuple(np.ravel(self.weights).tolist()))
         check_shares("static weights", self.weights[None] if self.weights.ndim == 1 else self.weights)
 
     @property
@@ -42,6 +44,10 @@ class StaticWeights:
         if n_rows == 1:
             return self.weights[None]
         return np.broadcast_to(self.weights, (n_rows, self.weights.size))
+
+    def of_row(self, regimes: Sequence[float]) -> Sequence[float]:
+        """The weights of one row."""
+        return self._plain
 
     def of_members(self, order: Sequence[int]) -> "StaticWeights":
         """The same of the members at these places."""

@@ -3,7 +3,7 @@
 Source: Ke et al. (2017), LightGBM: a highly efficient gradient boosting decision tree, NeurIPS 30.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from barmill.ensembles.contract import Float64Array
+from barmill.ensembles.linear_meta import RowLearner
 from barmill.ensembles.meta_features import MetaFeatures
 from barmill.ensembles.params import LightGbmMetaParams
 from barmill.errors import BundleError, ShapeError
@@ -59,6 +60,22 @@ class TreeMeta:
         """Logits, and the expected z where it was learned, of meta-features (k, n)."""
         rows = _inputs(x)
         return RawForecast(self.up.scores(rows), None if self.returns is None else self.returns.scores(rows))
+
+    def one_row(self) -> RowLearner:
+        """`apply` of one row of k meta-features, as plain floats: the logits, and the expected z or None."""
+        inputs = np.zeros(self.up.n_features, dtype=np.float32)
+        scores, returns = np.empty(self.up.n_scores), np.empty(1)
+
+        def say(x: Sequence[float]) -> tuple[Sequence[float], float | None]:
+            for place, number in enumerate(x):
+                inputs[place] = number
+            self.up.row(inputs, scores)
+            if self.returns is None:
+                return scores.tolist(), None
+            self.returns.row(inputs, returns)
+            return scores.tolist(), returns.item()
+
+        return say
 
     def importance(self) -> dict[str, Float64Array]:
         """Share of the gain that splits by each meta-feature brought, (k,): of p_up and of E_r; all 0 where no tree splits."""

@@ -15,9 +15,9 @@ from typing import Any, Self, cast
 import numpy as np
 
 from barmill.artefacts import canonical_json
-from barmill.ensembles.blend import weighted_mean
+from barmill.ensembles.blend import mean_at, weighted_mean
 from barmill.ensembles.compatibility import check_members, check_rows, shared_outputs
-from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said
+from barmill.ensembles.contract import QUANTILE_OUTPUTS, FitRows, Float64Array, Member, Said, SaidOfRow
 from barmill.ensembles.mixture import mixture_quantiles
 from barmill.ensembles.params import VotingParams
 from barmill.ensembles.reading import ENSEMBLE_FILE, read_ensemble_file
@@ -30,9 +30,10 @@ from barmill.ensembles.vote_weights import (
     pinball_loss_of,
     squared_loss_of,
 )
+from barmill.ensembles.written_row import WrittenRow
 from barmill.errors import BundleError, ShapeError
 from barmill.models.contract import OUTPUTS, RawForecast
-from barmill.uncertainty.links import logits_of
+from barmill.uncertainty.links import logits_at, logits_of
 
 FORMAT = 1
 _AROUND_ONE = 1e-9
@@ -96,6 +97,10 @@ class Voting:
         """The same weights in each of `n_rows` rows, float64 of shape (n_rows, n_members)."""
         return np.tile(self._row, (n_rows, 1))
 
+    def one_row(self, said: Sequence[SaidOfRow], regimes: Sequence[float]) -> "VotingRow":
+        """Itself, with memory for one row."""
+        return VotingRow(self, said)
+
     def files(self) -> Mapping[str, bytes]:
         content = {
             "kind": "voting",
@@ -127,11 +132,48 @@ def votes_of(p: Float64Array) -> Float64Array:
     if p.ndim == 1:
         return np.heaviside(p - 0.5, 0.5)
     if len(p) == 1:
-        said: list[float] = p[0].tolist()
-        top = max(said)
-        return np.array([[1.0 / said.count(top) if one == top else 0.0 for one in said]])
+        return np.array([votes_at(p[0].tolist())])
     likeliest = p == p.max(axis=1, keepdims=True)
     return likeliest / np.add.reduce(likeliest, axis=1, keepdims=True)
+
+
+def votes_at(p: Sequence[float]) -> Sequence[float]:
+    """`votes_of` one row: of p_up alone, or of k probabilities."""
+    if len(p) == 1:
+        return (1.0 if p[0] > 0.5 else 0.5 if p[0] == 0.5 else 0.0,)
+    top = max(p)
+    return [1.0 / p.count(top) if one == top else 0.0 for one in p]
+
+
+class VotingRow:
+    """A vote with memory for one row; a mixture's quantiles, which are found by sorting, are the arrays' way."""
+
+    def __init__(self, voting: Voting, said: Sequence[SaidOfRow]) -> None:
+        self._said, self._weights, self._soft = said, voting.member_weights, voting.voting_type == "soft"
+        self._n_scores, self._returns = len(said[0].p), "E_r" in voting.outputs
+        self._quantiles = voting.quantiles if _says_quantiles(voting.outputs) else ""
+        self._written = WrittenRow(self._n_scores, expected=self._returns, quantiles=bool(self._quantiles))
+        self.allocates = "the quantiles of a mixture are found with arrays" if self._quantiles == "mixture" else ""
+
+    def raw(self) -> RawForecast | None:
+        said, weights = self._said, self._weights
+        by_member = [one.p if self._soft else votes_at(one.p) for one in said]
+        p = [mean_at([own[k] for own in by_member], weights) for k in range(self._n_scores)]
+        if not self._soft:
+            p = [(share * len(said) + 1) / (len(said) + max(len(p), 2)) for share in p]  # as `counted`
+        expected = None
+        if self._returns:
+            known = [one.expected for one in said if one.expected is not None]
+            if len(known) < len(said):
+                return None
+            expected = mean_at(known, weights)
+        return self._written.of(logits_at(p), expected, self._edges())
+
+    def _edges(self) -> Sequence[float] | None:
+        edges = [one.edges for one in self._said]
+        if self._quantiles == "mixture":
+            return mixture_quantiles([np.array([own]) for own in edges], self._weights)[0].tolist()
+        return [mean_at([own[level] for own in edges], self._weights) for level in range(3)] if self._quantiles else None
 
 
 def counted(share: Float64Array, n_members: int) -> Float64Array:

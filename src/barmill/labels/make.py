@@ -1,6 +1,6 @@
 """From bars and a `LabelConfig` to labels; what cannot be labelled is set aside and counted."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,12 @@ def decision_bars(bars: "Bars", every: int) -> BoolArray:
     return decides_at(bars.open_time, bars.timeframe.ms, every)
 
 
-def decides_at(open_time: Int64Array, bar_ms: int, every: int) -> BoolArray:
-    """The same of bars of `bar_ms` ms that open at `open_time`, UTC ms."""
+@overload
+def decides_at(open_time: int, bar_ms: int, every: int) -> bool: ...
+@overload
+def decides_at(open_time: Int64Array, bar_ms: int, every: int) -> BoolArray: ...
+def decides_at(open_time: int | Int64Array, bar_ms: int, every: int) -> bool | BoolArray:
+    """The same of bars of `bar_ms` ms that open at `open_time`, UTC ms: int64 of shape (n,), or the int of one bar."""
     return (open_time // bar_ms) % every == 0
 
 

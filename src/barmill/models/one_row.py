@@ -1,5 +1,6 @@
 """One row at a time into memory that is there: what a forecaster says of the row, to the bit, for callers that count microseconds."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -26,6 +27,15 @@ class OneRow(Protocol):
 
     def raw(self) -> RawForecast:
         """What `Forecaster.raw` says of the row in `inputs`, bit for bit; the next call may overwrite it."""
+        ...
+
+
+@runtime_checkable
+class AnsweringRow(OneRow, Protocol):
+    """One of a forecaster of another question than direction."""
+
+    def answer(self, p: Sequence[float], out: npt.NDArray[np.float64]) -> None:
+        """Write the row of `AnsweringForecaster.table`, float64 (n_columns,), of what `raw` said last; p : its calibrated probabilities."""
         ...
 
 
@@ -64,4 +74,4 @@ def empty_forecast(n_scores: int, *, expected: bool = False, quantiles: bool = F
     return RawForecast(logits, np.empty(1) if expected else None, np.empty((1, 3)) if quantiles else None)
 
 
-__all__ = ["OneRow", "RowForecaster", "ViewOfOne", "empty_forecast", "one_row"]
+__all__ = ["AnsweringRow", "OneRow", "RowForecaster", "ViewOfOne", "empty_forecast", "one_row"]

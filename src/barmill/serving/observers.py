@@ -21,9 +21,9 @@ class Observers:
         for one in self._observers:
             one.answered(answer, seconds)
 
-    def refused(self, model: str, kind: str, code: str, seconds: float) -> None:
+    def refused(self, model: str, kind: str, code: str, seconds: float, count: int = 1) -> None:
         for one in self._observers:
-            one.refused(model, kind, code, seconds)
+            one.refused(model, kind, code, seconds, count)
 
     def fell_back(self, model: str, version: str, reason: str) -> None:
         for one in self._observers:

@@ -14,8 +14,11 @@ class Telemetry(Protocol):
         """A request was answered, after `seconds` in the plane."""
         ...
 
-    def refused(self, model: str, kind: str, code: str, seconds: float) -> None:
-        """A request was refused; `model` is empty where none that is served was named, so that no stranger adds a label."""
+    def refused(self, model: str, kind: str, code: str, seconds: float, count: int = 1) -> None:
+        """A request was refused; `model` is empty where none that is served was named, so that no stranger adds a label.
+
+        count : of requests that were refused alike and are told of at once
+        """
         ...
 
     def fell_back(self, model: str, version: str, reason: str) -> None:
@@ -48,7 +51,7 @@ class Silent:
 
     def answered(self, answer: Answer, seconds: float) -> None: ...
 
-    def refused(self, model: str, kind: str, code: str, seconds: float) -> None: ...
+    def refused(self, model: str, kind: str, code: str, seconds: float, count: int = 1) -> None: ...
 
     def fell_back(self, model: str, version: str, reason: str) -> None: ...
 

@@ -299,7 +299,7 @@ class Watcher:
         routes = self._table.known(name)
         if routes is None or number not in routes.entries:
             return True
-        if {"champion", "canary", "shadow", "fallback"} & set(routes.aliases_of(number)):
+        if self._table.is_counted_on(name, number):
             return False
         self._table.retire(name, number)
         return True

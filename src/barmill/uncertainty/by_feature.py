@@ -1,6 +1,6 @@
 """The calibration of a forecast: one for all rows, or one for each regime that a feature tells."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
 
@@ -38,6 +38,10 @@ class FeatureCalibration:
     def at(self, logit: float, regime: float) -> float:
         """As `Calibration.at`, by a regime that is a whole number."""
         return self.by_regime.of(int(regime)).at(logit)
+
+    def of_row(self, logits: Sequence[float], regime: float) -> Sequence[float]:
+        """As `Calibration.of_row`, by a regime that is a whole number."""
+        return self.by_regime.of(int(regime)).of_row(logits)
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, exact: `read_calibrator` gives the same value to the bit."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from barmill.errors import BundleError, ForecastError, RecipeError, ShapeError, SplitError
 from barmill.uncertainty.checked import all_finite, at_least_one_row, class_indices, logit_array
-from barmill.uncertainty.links import log_odds_at, logits_of, probabilities_of, sigmoid_at
+from barmill.uncertainty.links import log_at, log_odds_at, logits_of, probabilities_of, sigmoid_at, softmax_at
 from barmill.uncertainty.steps import METHODS, Beta, Isotonic, Platt, Step, Temperature, fit_step, step_from_json
 
 Float64Array = npt.NDArray[np.float64]
@@ -62,6 +62,19 @@ class Calibration:
         p = self.steps[0].at(logit)
         for step in self.steps[1:]:
             p = step.at(log_odds_at(p))
+        return p
+
+    def of_row(self, logits: Sequence[float], regime: float = 0.0) -> Sequence[float]:
+        """What `apply` says of one row of finite logits: p_up alone for two classes, in class order for more, nothing for none."""
+        if self.n_classes == 2:
+            return (self.at(logits[0]),)
+        if not self.n_classes:
+            return ()
+        if not self.steps:
+            return softmax_at(logits)
+        p = self.steps[0].of_classes(logits)
+        for step in self.steps[1:]:
+            p = step.of_classes([log_at(one) for one in p])
         return p
 
     def to_json(self) -> dict[str, Any]:

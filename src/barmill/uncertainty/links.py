@@ -4,6 +4,10 @@ A server asks for one row at a time, and the cost of an array operation is then 
 where these do the same sums in the same order. Exponentials and logarithms stay NumPy's, whose last bit is not Python's.
 """
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+
 import numpy as np
 import numpy.typing as npt
 
@@ -33,6 +37,14 @@ def softmax(z: Float64Array) -> Float64Array:
         return scaled / _sum_in_order(scaled)
     scaled = np.exp(z - z.max(axis=1, keepdims=True))
     return scaled / sum_of_columns(scaled)[:, None]
+
+
+def softmax_at(scores: Sequence[float]) -> list[float]:
+    """`softmax` of one row of K scores."""
+    top = max(scores)
+    scaled = [float(np.exp(score - top)) for score in scores]
+    total = reduce(add, scaled)  # Python's own sum compensates for rounding from 3.12 on, which columns added one by one do not
+    return [one / total for one in scaled]
 
 
 def sum_of_columns(values: Float64Array) -> Float64Array:
@@ -72,6 +84,16 @@ def log_odds_at(p: float) -> float:
     return float(np.log(inside)) - float(np.log1p(-inside))
 
 
+def log_at(p: float) -> float:
+    """The logarithm of one probability, clipped: `logits_of` a row of K of them, number by number."""
+    return float(np.log(min(max(p, SMALLEST), 1 - SMALLEST)))
+
+
+def logits_at(p: Sequence[float]) -> list[float]:
+    """`logits_of` one row: of p_up alone, or of K probabilities."""
+    return [log_odds_at(p[0])] if len(p) == 1 else [log_at(one) for one in p]
+
+
 def scaled_to_one(values: Float64Array, otherwise: Float64Array) -> Float64Array:
     """Rows of (n, K) that are not negative, divided by their sum; a row of zeros gives that row of `otherwise`."""
     if len(values) == 1:
@@ -81,6 +103,12 @@ def scaled_to_one(values: Float64Array, otherwise: Float64Array) -> Float64Array
     if (total > 0).all():
         return values / total
     return np.where(total > 0, values / np.where(total > 0, total, 1.0), otherwise)
+
+
+def scaled_to_one_at(values: Sequence[float], otherwise: Sequence[float]) -> Sequence[float]:
+    """`scaled_to_one` of one row."""
+    total = reduce(add, values)
+    return [value / total for value in values] if total > 0 else otherwise
 
 
 def mean_log_loss(logits: Float64Array, y: npt.NDArray[np.int64]) -> float:
@@ -105,14 +133,18 @@ def _clipped(p: Float64Array) -> Float64Array:
 
 
 __all__ = [
+    "log_at",
     "log_odds_at",
     "log_odds_of",
+    "logits_at",
     "logits_of",
     "mean_log_loss",
     "probabilities_of",
     "scaled_to_one",
+    "scaled_to_one_at",
     "sigmoid",
     "sigmoid_at",
     "softmax",
+    "softmax_at",
     "sum_of_columns",
 ]

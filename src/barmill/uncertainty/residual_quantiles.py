@@ -65,7 +65,10 @@ class ResidualQuantiles:
         return location[:, None] + np.array(self.offsets)
 
     def at(self, expected: float | None, logit: float, native: Float64Array | None = None) -> tuple[float, float, float] | None:
-        """Three quantiles of one row of two classes with plain floats, as `apply` gives them; None where it would raise an error."""
+        """Three quantiles of one row with plain floats, as `apply` gives them; None where it would raise an error.
+
+        logit : log-odds of up, or for more classes the score of the last less that of the first
+        """
         if self.signal == "native":
             if native is None or native.shape != (1, 3):
                 return None

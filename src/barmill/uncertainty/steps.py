@@ -1,11 +1,11 @@
 """The calibrators as steps of a chain: each takes logits and gives probabilities, with NumPy alone, and is plain JSON.
 
-Of two classes, `at` does one row with plain floats, the same sums in the same order as `apply` does with arrays.
+Of two classes, `at` does one row with plain floats, the same sums in the same order as `apply` does with arrays; of more, `of_classes`.
 
 A step of more than two classes that is no temperature calibrates each class against the rest, and scales the row to sum 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,7 +14,17 @@ import numpy.typing as npt
 
 from barmill.uncertainty.beta import BetaCalibration, beta_columns, beta_columns_at, fit_beta
 from barmill.uncertainty.isotonic import IsotonicCurve, fit_isotonic
-from barmill.uncertainty.links import log_odds_of, probabilities_of, scaled_to_one, sigmoid, sigmoid_at, softmax
+from barmill.uncertainty.links import (
+    log_odds_at,
+    log_odds_of,
+    probabilities_of,
+    scaled_to_one,
+    scaled_to_one_at,
+    sigmoid,
+    sigmoid_at,
+    softmax,
+    softmax_at,
+)
 from barmill.uncertainty.platt import PlattScaling, rising_platt
 from barmill.uncertainty.temperature import temperature_scaling
 
@@ -34,6 +44,9 @@ class Temperature:
 
     def at(self, logit: float) -> float:
         return sigmoid_at(logit / self.temperature)
+
+    def of_classes(self, logits: Sequence[float]) -> Sequence[float]:
+        return softmax_at([logit / self.temperature for logit in logits])
 
     def to_json(self) -> dict[str, Any]:
         return {"method": "temperature_scaling", "temperature": self.temperature}
@@ -59,6 +72,10 @@ class Platt:
     def at(self, logit: float) -> float:
         a, b = self.lines[0]
         return sigmoid_at(-a * logit - b)
+
+    def of_classes(self, logits: Sequence[float]) -> Sequence[float]:
+        p = softmax_at(logits)
+        return scaled_to_one_at([sigmoid_at(-a * log_odds_at(one) - b) for one, (a, b) in zip(p, self.lines, strict=True)], p)
 
     def to_json(self) -> dict[str, Any]:
         return {"method": "platt", "lines": [line._asdict() for line in self.lines]}
@@ -88,6 +105,13 @@ class Beta:
         low, high = beta_columns_at(logit)
         return sigmoid_at(a * low + b * high + c)
 
+    def of_classes(self, logits: Sequence[float]) -> Sequence[float]:
+        p, raised = softmax_at(logits), list[float]()
+        for one, (a, b, c) in zip(p, self.curves, strict=True):
+            low, high = beta_columns_at(log_odds_at(one))
+            raised.append(sigmoid_at(a * low + b * high + c))
+        return scaled_to_one_at(raised, p)
+
     def to_json(self) -> dict[str, Any]:
         return {"method": "beta", "curves": [curve._asdict() for curve in self.curves]}
 
@@ -113,6 +137,10 @@ class Isotonic:
 
     def at(self, logit: float) -> float:
         return self.curves[0].at(sigmoid_at(logit))
+
+    def of_classes(self, logits: Sequence[float]) -> Sequence[float]:
+        p = softmax_at(logits)
+        return scaled_to_one_at([curve.at(one) for one, curve in zip(p, self.curves, strict=True)], p)
 
     def to_json(self) -> dict[str, Any]:
         return {"method": "isotonic", "curves": [{"x": curve.x.tolist(), "y": curve.y.tolist()} for curve in self.curves]}

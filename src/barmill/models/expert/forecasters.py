@@ -12,6 +12,7 @@ from barmill.models.boosting.lightgbm_text import read_lightgbm
 from barmill.models.contract import Float64Array, RawForecast, View
 from barmill.models.expert.columns import level_column
 from barmill.models.expert.liquidity import CLUSTERS, cluster_of
+from barmill.models.expert.rows import EntryRow, QuantileRow
 from barmill.views import FeatureMatrix
 
 
@@ -53,6 +54,10 @@ class EntryForecaster:
                 at = np.flatnonzero(cluster == number)
                 scores[start + at] = self._boosters[CLUSTERS[number]].scores(rows[at]).reshape(at.size, -1)
         return RawForecast(scores[:, 0] if self._n_scores == 1 else scores)
+
+    def one_row(self) -> EntryRow:
+        """Itself, with memory for one row."""
+        return EntryRow(self._boosters, self._column, self._borders)
 
     @property
     def boosters(self) -> tuple[FlatTrees, ...]:
@@ -100,8 +105,13 @@ class QuantileForecaster:
                 quantiles[start : start + len(rows), number] = booster.scores(rows)
         quantiles.sort(axis=1)
         quantiles[np.abs(quantiles) < self._dead_band] = 0.0
+        quantiles += 0.0  # of -0.0 and 0.0, which are equal, one sort may put either first: both are 0.0
         values = {self._output: quantiles[:, self._online].copy(), f"{self._output}_quantiles": quantiles}
         return RawForecast(np.empty((len(view), 0)), values=values)
+
+    def one_row(self) -> QuantileRow:
+        """Itself, with memory for one row."""
+        return QuantileRow(self._output, self._boosters, self._online, self._dead_band)
 
     @property
     def boosters(self) -> tuple[FlatTrees, ...]:

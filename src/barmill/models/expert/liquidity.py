@@ -4,6 +4,9 @@ The measure is a feature like any other, known at the bar's close, such as `trad
 terciles of the training rows.
 """
 
+from bisect import bisect_left
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,3 +23,8 @@ def fit_borders(liquidity: npt.ArrayLike) -> Float64Array:
 def cluster_of(liquidity: npt.ArrayLike, borders: Float64Array) -> npt.NDArray[np.int64]:
     """Number in CLUSTERS of each row; a row on a border belongs to the less liquid side."""
     return np.searchsorted(borders, np.asarray(liquidity, dtype=np.float64), side="left").astype(np.int64)
+
+
+def cluster_at(liquidity: float, borders: Sequence[float]) -> int:
+    """`cluster_of` one row."""
+    return bisect_left(borders, liquidity)

@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from barmill.serving.http.limits import Limits
 from barmill.serving.http.statuses import Reply, RimRefusal, refused
 from barmill.serving.refusals import Refusal
+from barmill.serving.telemetry import Silent, Telemetry
 
 MAX_CONNECTIONS = 8192  # open at a time in one process
 MAX_PIPELINED = 64  # requests of one connection that wait for the one before
@@ -27,6 +28,7 @@ class Connection(HttpToolsProtocol):
     """One connection of a client."""
 
     limits = Limits()
+    telemetry: Telemetry = Silent()
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
@@ -37,6 +39,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._half_closed = self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,11 +50,11 @@ class Connection(HttpToolsProtocol):
             self._refuse(Refusal("unavailable", "too_many_connections", "server", found, mend="Try again.", retry_after=1.0))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting_for_head()
+        for timer in (self._head_timer, self._body_timer, self._reading_timer):
+            if timer is not None:
+                timer.cancel()
         self._unset_keepalive_if_required()
         self.pipeline.clear()
-        if self._reading_timer is not None:
-            self._reading_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -62,7 +65,9 @@ class Connection(HttpToolsProtocol):
         if self._in_head or asked is None or asked.response_complete:
             self._wait_for_head(len(data))
         elif self._head_timer is not None:
-            self._stop_waiting_for_head()
+            self._head_timer.cancel()
+            self._head_timer = None
+        self._wait_for_body(asked)
 
     def eof_received(self) -> bool | None:  # pyright: ignore[reportIncompatibleMethodOverride]  asyncio's own may say True
         """A client that says no more may still read what it asked for; TLS knows no half of a connection."""
@@ -122,10 +127,20 @@ class Connection(HttpToolsProtocol):
             expected = f"at most {self.limits.max_headers} headers of {self.limits.max_header_bytes} bytes in all"
             self._refuse(RimRefusal(431, "too_large", "headers_too_large", "headers", "do not end", expected=expected))
 
-    def _stop_waiting_for_head(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _wait_for_body(self, asked: RequestResponseCycle | None) -> None:
+        """However it trickles: the time is that of the whole."""
+        waits = asked is not None and asked.more_body and not asked.response_complete
+        if waits and self._body_timer is None:
+            self._body_timer = self.loop.call_later(self.limits.body_seconds, self._body_is_late)
+        elif not waits and self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _body_is_late(self) -> None:
+        self._body_timer = None
+        if self._asked is not None and self._asked.more_body and not self._asked.response_started:
+            found = f"was not whole after {self.limits.body_seconds:g} s"
+            self._refuse(RimRefusal(408, "timed_out", "body_too_slow", "body", found, mend="Send it at once."))
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -140,6 +155,7 @@ class Connection(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
+        self.telemetry.refused("", refusal.kind, refusal.code, 0.0)
         self.pipeline.clear()
         if self._asked is not None:
             self._asked.disconnected = True

@@ -10,7 +10,8 @@ from msgspec import UNSET
 from barmill.serving.answers import Ask
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies, ForecastBody, bar_of
-from barmill.serving.http.model_pages import about, schema_json
+from barmill.serving.http.model_pages import about, aliases_json, schema_json
+from barmill.serving.http.pattern_routes import PatternRoutes
 from barmill.serving.http.replies import answer_json, json_reply, listed, stream_json, version_json
 from barmill.serving.http.routing import Endpoint, Request, Routes, Work
 from barmill.serving.http.statuses import Reply
@@ -53,8 +54,10 @@ class Forecasts:
             "/v1/models/*": {"GET": Endpoint(self._model, "read")},
             "/v1/models/*/ready": {"GET": Endpoint(self._ready)},
             "/v1/models/*/versions": {"GET": Endpoint(self._versions, "read")},
+            "/v1/models/*/aliases": {"GET": Endpoint(self._aliases, "read")},
             "/v1/models/*/schema": {"GET": Endpoint(self._schema, "read")},
             "/v1/models/*/forecast": {"POST": Endpoint(self._forecast, "forecast", body=True)},
+            **PatternRoutes(self._plane, self._bodies).routes,
             "/v1/models/*/:predict": {"POST": predict},
             "/v1/predict": {"POST": predict},
             "/v1/models/*/streams/*": {"GET": Endpoint(self._stream, "stream"), "DELETE": Endpoint(self._drop, "stream")},
@@ -166,6 +169,10 @@ class Forecasts:
             with self._plane.lease(request.ask):  # which refuses a model that there is not, and says which there are
                 pass
         return _told({"model": request.model, "versions": [version_json(status) for status in known]})
+
+    def _aliases(self, request: Request) -> Work:
+        assert request.model is not None
+        return _told(aliases_json(request.model, self._plane.aliases(request.model)))
 
     def _schema(self, request: Request) -> Work:
         return _told(schema_json(self._plane, request.ask))

@@ -30,7 +30,7 @@ class Limits:
     idle_seconds : between an answer and the next request of a connection; more than the pools of clients and proxies keep one
     body_seconds : for the whole body, however it trickles: 408
     answer_seconds : for the forecast: 504
-    max_pending : requests that wait for a thread at a time; the next is told to come again: 503
+    max_pending : requests that wait for the event loop at a time, and as many for a thread; the next is told to come again: 503
     max_buffered : bytes of bodies that are on their way at a time, of all requests: 503
     rate, burst : requests a second of each key (without keys, of each address), by HTTP and gRPC together, 0 for no bound, and how many at
         once: 429. Each of several workers lets its part of both through, so that together they keep to them; a client of one connection
@@ -138,18 +138,13 @@ class Buffered:
 
 
 async def read_body(receive: Receive, headers: Headers, limits: Limits, buffered: Buffered) -> bytes:
-    """The whole body. Raises Refusal: 413 over the limit, before it is read where its length is told; 408 after the deadline."""
+    """The whole body; how long it may take is the connection's to say. Raises Refusal (413) over the limit, unread if its length is told."""
     length = headers.content_length
     if length is None and not headers.chunked:
         return b""
     if length is not None and length > limits.max_body:
         raise _too_large(f"{length} bytes", limits)
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            return await _receive_all(receive, limits, buffered)
-    except TimeoutError:
-        found = f"was not whole after {limits.body_seconds:g} s"
-        raise RimRefusal(408, "timed_out", "body_too_slow", "body", found, mend="Send it at once.") from None
+    return await _receive_all(receive, limits, buffered)
 
 
 async def _receive_all(receive: Receive, limits: Limits, buffered: Buffered) -> bytes:
