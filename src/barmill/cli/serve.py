@@ -26,7 +26,9 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="All of this and every limit, in YAML. An option goes before it.")
     ] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
-    manage: Annotated[bool, typer.Option("--manage", help="Let keys of scope 'manage' load and unload models over HTTP.")] = False,
+    manage: Annotated[
+        bool, typer.Option("--manage", help="Let keys of scope 'manage' load and unload models, and give aliases, over HTTP.")
+    ] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")] = None,
 ) -> None:
     """Serve forecasts: /v1 and the Open Inference Protocol on /v2, until SIGTERM or Ctrl-C, which lets requests finish.

@@ -91,7 +91,10 @@ def build(job: Job) -> Parts:
         plane.close(config.drain_seconds)
 
     stops: list[Stop] = [logs.close, *([] if store is None else [store.close]), close, watcher.stop]
-    management = Management(watcher.load, watcher.unload) if config.manage else None
+    for model, aliases in config.aliases.items():
+        for alias, given in aliases.items():
+            table.want(model, alias, given)
+    management = Management(watcher.load, watcher.unload, table.assign) if config.manage else None
     return Parts(plane, telemetry, metrics.render, config.traces, management, stops)
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 
 from barmill.errors import BundleError
+from barmill.serving.aliases import Alias
 from barmill.serving.refusals import Refusal
 from barmill.serving.served import ServedModel
+from barmill.serving.versions import precedence
 
 
 def check_compatible(served: ServedModel, others: Iterable[ServedModel]) -> None:
@@ -51,4 +53,15 @@ def check_covers(other: ServedModel, champion: ServedModel) -> None:
         raise Refusal("conflict", "other_instrument", "version", found, expected=f"{theirs.instrument.symbol} {theirs.timeframe}")
 
 
-__all__ = ["check_compatible", "check_covers", "first_difference", "lacking"]
+def check_may_stand_beside(other: ServedModel, champion: ServedModel, alias: Alias) -> None:
+    """Raise Refusal unless `other` may have an alias beside the champion.
+
+    A canary answers who names no version, and who does keeps to the major version that it began with.
+    """
+    check_covers(other, champion)
+    if alias == "canary" and precedence(other.version).major != precedence(champion.version).major:
+        found, mend = f"{other.label} is of another major version", "It has a route of its own; or let it be the shadow."
+        raise Refusal("conflict", "other_major", "version", found, expected=f"one that goes with {champion.label}", mend=mend)
+
+
+__all__ = ["check_compatible", "check_covers", "check_may_stand_beside", "first_difference", "lacking"]

@@ -1,12 +1,15 @@
 """What a protocol may ask of the plane. All methods may be called from any thread, and none waits for the network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from barmill.bundles import Bundle
 from barmill.market import Bar, Bars
+from barmill.serving.aliases import AliasStatus
 from barmill.serving.answers import Answer, Ask, Float64Array, RawBars, StreamStatus, VersionStatus
+
+F = TypeVar("F", bound="Finding")
 
 
 class Served(Protocol):
@@ -28,6 +31,15 @@ class Served(Protocol):
     @property
     def inline(self) -> bool:
         """It answers so fast, measured while it warmed up, that an event loop may wait for it."""
+        ...
+
+
+class Finding(Protocol):
+    """What a version says that is no forecast."""
+
+    @property
+    def columns(self) -> Mapping[str, Float64Array]:
+        """What it says in numbers, float64 (1,) each."""
         ...
 
 
@@ -105,8 +117,16 @@ class Forecasting(Protocol):
         """Forget a named stream and its snapshot."""
         ...
 
+    def consult(self, ask: Ask, work: Callable[[Served], F]) -> F:
+        """What `work` finds with the version that is asked, which is no forecast: nobody else could answer in its place."""
+        ...
+
     def index(self) -> Sequence[VersionStatus]:
         """Every version that is known, also those that are refused, with the reason."""
+        ...
+
+    def aliases(self, model: str) -> Sequence[AliasStatus]:
+        """The aliases that an operator gave to a model, and which versions have them."""
         ...
 
     def readiness(self, model: str | None = None, version: str | None = None) -> Readiness:
@@ -114,4 +134,4 @@ class Forecasting(Protocol):
         ...
 
 
-__all__ = ["Forecasting", "Readiness", "Served", "StreamBook"]
+__all__ = ["Finding", "Forecasting", "Readiness", "Served", "StreamBook"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from barmill.errors import InputError
 from barmill.serving.server_config import ServerConfig
+from barmill.serving.telemetry import Silent, Telemetry
 
 BACKLOG = 1024
 
@@ -29,9 +30,12 @@ class HeldPort:
 
 
 class HttpServer:
-    """Uvicorn of an application, at a port that is held: `await server.serve()` until `server.stop()`."""
+    """Uvicorn of an application, at a port that is held: `await server.serve()` until `server.stop()`.
 
-    def __init__(self, application: Any, config: ServerConfig, port: int) -> None:
+    watcher : is told what is refused before the application sees it
+    """
+
+    def __init__(self, application: Any, config: ServerConfig, port: int, watcher: Telemetry | None = None) -> None:
         from uvicorn import Config, Server
 
         from barmill.serving.http.connections import Connection
@@ -43,6 +47,8 @@ class HttpServer:
 
         class OneConnection(Connection):
             limits = config.limits
+            telemetry = watcher or Silent()
+            turns = getattr(application, "turns", None)
 
         told = Config(
             application,

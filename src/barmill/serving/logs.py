@@ -21,6 +21,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 QUEUED = 10_000
 HIDDEN = "[hidden]"
 _LONGEST = 4_000  # characters of one field
+_MOST_ROWS = 64  # of an answer that are told
 
 _SECRET_FIELD = re.compile(r"(?i)authorization|api[-_]?key|secret|password|passwd|token|credential|cookie")
 _SECRET_TEXT = (
@@ -67,12 +68,15 @@ class Logs(Silent):
     def shadowed(self, model: str, primary: Answer, shadow: Answer) -> None:
         if self._least > LEVELS.index("info"):
             return
-        told = {
-            f"{who}_{name}": values.tolist()[:1]
+        told: dict[str, Any] = {
+            f"{who}_{name}": values[:_MOST_ROWS].tolist()
             for who, of in (("primary", primary), ("shadow", shadow))
             for name, values in of.columns.items()
         }
-        self.event("shadowed", "info", model=model, primary=primary.version, shadow=shadow.version, **told)
+        if primary.open_time is not None:
+            told["open_time"] = primary.open_time[:_MOST_ROWS].tolist()
+        who = {"source": primary.source, "primary": primary.version, "shadow": shadow.version, "rows": len(primary)}
+        self.event("shadowed", "info", model=model, **who, **told)
 
     def swapped(self, model: str, version: str, number: int, digest: str) -> None:
         self.event("swapped", model=model, version=version, number=number, digest=digest)

@@ -5,40 +5,25 @@ million unknown names add no series.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from barmill.serving.answers import Answer
+from barmill.serving.tallies import SECONDS, Tallies
 from barmill.serving.telemetry import Silent
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_SECONDS = (25e-6, 50e-6, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_PROBABILITY = tuple(round(0.05 * step, 2) for step in range(1, 20))
-_RETURN = (-0.02, -0.01, -5e-3, -2e-3, -1e-3, -5e-4, -2e-4, -1e-4, 0.0, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02)
 _APART = (1e-6, 1e-4, 1e-3, 1e-2, 0.02, 0.05, 0.1, 0.2, 0.5)
-_MOST_ROWS = 64  # of one answer go into the histograms; a batch of thousands must not hold the loop
+_MOST_ROWS = 64  # of one answer are compared; a batch of thousands must not hold the loop
 
 _REASON = {"overloaded": "REJECTED", "too_many_requests": "REJECTED", "timed_out": "CANCELED", "cancelled": "CANCELED", "failed": "BACKEND"}
 
 
-class _OfVersion(NamedTuple):
-    """What one version counts with, looked up once."""
-
-    ok: Any
-    degraded: Any
-    warming: Any
-    rows: Any
-    seconds: Any
-    p_up: Any
-    expected: Any
-    triton: tuple[Any, ...]
-
-
 class Metrics(Silent):
-    """Counts what happens. Safe to call from any thread; a request costs a few microseconds.
+    """Counts what happens. Safe to call from any thread; a request costs a microsecond or two.
 
     Parameters
     ----------
@@ -49,19 +34,14 @@ class Metrics(Silent):
     def __init__(self, worker: str = "", compat: Literal["", "triton"] = "") -> None:
         self._worker = worker
         self._registry = CollectorRegistry(auto_describe=True)
-        self._versions: dict[tuple[str, str], _OfVersion] = {}
         self._champions: dict[str, tuple[str, ...]] = {}
         self._asked: list[tuple[Gauge, Callable[[], Mapping[str, float]]]] = []
         self._triton = compat == "triton"
-        of_version = ("model", "version")
-        self._requests = self._counter("barmill_inference_requests", "Requests by how they ended.", *of_version, "outcome")
-        self._seconds = self._histogram("barmill_inference_duration_seconds", "Time of an answer in the plane.", _SECONDS, *of_version)
-        self._rows = self._counter("barmill_inference_rows", "Forecasts given out.", *of_version)
+        self._tallies = Tallies(self._triton)
+        self._registry.register(self._tallies)
         self._refusals = self._counter("barmill_refusals", "Requests that were refused.", "model", "kind", "code")
-        self._refused_seconds = self._histogram("barmill_refusal_duration_seconds", "Time until a refusal.", _SECONDS)
+        self._refused_seconds = self._histogram("barmill_refusal_duration_seconds", "Time until a refusal.", SECONDS)
         self._fallbacks = self._counter("barmill_fallback", "Versions that did not answer, and the next was asked.", "model", "reason")
-        self._p_up = self._histogram("barmill_forecast_p_up", "Probabilities given out.", _PROBABILITY, *of_version)
-        self._expected = self._histogram("barmill_forecast_expected_return", "E_r given out, net log return.", _RETURN, *of_version)
         self._shadows = self._histogram("barmill_shadow_p_up_difference", "How far a shadow was from what was answered.", _APART, "model")
         self._info = self._gauge("barmill_model_info", "The version that answers as the champion.", "model", "version", "number", "digest")
         self._loaded = self._gauge("barmill_model_loaded_timestamp_seconds", "When the champion began to answer.", "model")
@@ -78,29 +58,10 @@ class Metrics(Silent):
             "store_dropped": self._gauge("barmill_store_dropped", "Writes that the feature store never got."),
         }
         if self._triton:
-            self._nv_success = self._counter("nv_inference_request_success", "Requests that were answered.", *of_version)
             self._nv_failure = self._counter("nv_inference_request_failure", "Requests that were not.", "model", "reason")
-            self._nv_count = self._counter("nv_inference_count", "Inferences, rows of a batch each for itself.", *of_version)
-            self._nv_us = self._counter("nv_inference_request_duration_us", "Summed time of requests.", *of_version)
 
     def answered(self, answer: Answer, seconds: float) -> None:
-        of = self._versions.get((answer.model, answer.version)) or self._of(answer.model, answer.version)
-        n_rows = len(answer)
-        (of.degraded if answer.degraded else of.ok if n_rows else of.warming).inc()
-        of.seconds.observe(seconds)
-        if n_rows == 0:
-            return
-        of.rows.inc(n_rows)
-        for histogram, name in ((of.p_up, "p_up"), (of.expected, "E_r")):
-            values = answer.columns.get(name)
-            if values is not None:
-                for value in values[:_MOST_ROWS].tolist():
-                    histogram.observe(value)
-        if of.triton:
-            success, count, us = of.triton
-            success.inc()
-            count.inc(n_rows)
-            us.inc(1e6 * seconds)
+        self._tallies.add(answer, seconds)
 
     def refused(self, model: str, kind: str, code: str, seconds: float, count: int = 1) -> None:
         self._refusals.labels(model, kind, code).inc(count)
@@ -149,14 +110,6 @@ class Metrics(Silent):
                 gauge.labels(model).set(value)
         page = generate_latest(self._registry)
         return _labelled(page, self._worker) if self._worker else page
-
-    def _of(self, model: str, version: str) -> _OfVersion:
-        ok, degraded, warming = (self._requests.labels(model, version, outcome) for outcome in ("ok", "degraded", "warming"))
-        rows, *histograms = (one.labels(model, version) for one in (self._rows, self._seconds, self._p_up, self._expected))
-        seconds, p_up, expected = histograms
-        triton = tuple(one.labels(model, version) for one in (self._nv_success, self._nv_count, self._nv_us)) if self._triton else ()
-        found = _OfVersion(ok, degraded, warming, rows, seconds, p_up, expected, triton)
-        return self._versions.setdefault((model, version), found)
 
     def _counter(self, name: str, said: str, *labels: str) -> Counter:
         return Counter(name, said, labels, registry=self._registry)

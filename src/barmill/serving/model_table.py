@@ -12,15 +12,17 @@ from types import MappingProxyType, TracebackType
 from typing import Literal, TypeVar
 
 from barmill.errors import nearest
+from barmill.serving.aliases import Alias, AliasStatus, Assigned, assigned_of, known_alias
 from barmill.serving.answers import Ask, VersionStatus
-from barmill.serving.compatibility import check_compatible, check_covers
+from barmill.serving.compatibility import check_compatible
 from barmill.serving.contract import Readiness
 from barmill.serving.refusals import Refusal
-from barmill.serving.routes import ALIASES, Alias, Assigned, Entry, Routes
+from barmill.serving.routes import Entry, Routes
 from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Silent, Telemetry
 from barmill.serving.versions import precedence
+from barmill.serving.wanted_aliases import WantedAliases
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -69,6 +71,7 @@ class ModelTable:
         self._lock = threading.RLock()
         self._followers: list[Callable[[ServedModel], None]] = []
         self._swapped: list[ServedModel] = []  # since the followers were told
+        self._wanted = WantedAliases(self._telemetry)
 
     # reading
 
@@ -103,10 +106,24 @@ class ModelTable:
         given = routes.assigned.get(alias)
         if given is None:
             return None
-        model, _, version = given.version.rpartition("@")
-        other = self._now.get(model) if model else routes
-        entry = other and other.knows(version)
+        other = self._now.get(given.model) if given.model else routes
+        entry = other and other.knows(given.of_model)
         return None if entry is None else (entry, given.share)
+
+    def aliases(self, name: str) -> Sequence[AliasStatus]:
+        """The aliases that were given to a model, also those that wait for a version. Raises Refusal where there is no such model."""
+        with self._lock:
+            told = self._wanted.statuses(self._now, name)
+            if not told:
+                self.routes(name)  # which refuses a model that there is not
+            return told
+
+    def is_counted_on(self, name: str, number: int) -> bool:
+        """Whether a version is a champion or has an alias, of its own model or another's."""
+        with self._lock:
+            routes = self._now.get(name, Routes(name))
+            entry = routes.entries.get(number)
+            return entry is not None and (routes.champion == number or self._wanted.holds(self._now, entry))
 
     def index(self) -> Sequence[VersionStatus]:
         """Every version that is known, by model and number: served, draining, loading, or refused with its reason."""
@@ -176,6 +193,7 @@ class ModelTable:
             if before is not None and before is not entries[served.number]:
                 self._retire(served.name, before)
             is_champion = self._set_champion(served, False) if champion else routes.champion == served.number
+            self._settle()
         self._tell_followers()
         return is_champion
 
@@ -188,37 +206,38 @@ class ModelTable:
         """
         with self._lock:
             is_champion = self._set_champion(self.routes(name).find(str(number)).served, across_majors)
+            self._settle()
         self._tell_followers()
         return is_champion
 
-    def assign(self, name: str, alias: Alias, version: str | None, share: float = 1.0) -> None:
+    def assign(self, name: str, alias: str, version: str | None, share: float | None = 1.0) -> None:
         """Give an alias to a version, or take it away with None.
 
         Parameters
         ----------
         alias : "canary" answers its `share` of the requests that name no version; "shadow" forecasts its share of them beside the
-            champion, and answers none; "fallback" answers where the champion does not, whatever its share
+            champion, and answers none; "fallback" answers where the champion does not
         version : as in `Ask.version`, of this model; for "fallback" also "model@version"
+        share : None for all, but for a canary's, which must be said
 
-        Raises: Refusal for a version that is not served, or one that does not give all that the champion gives.
+        While the version is not served, or may not stand beside the champion any more, nobody has the alias; it is given again after.
+
+        Raises: Refusal for a version that is not served, one that does not give all that the champion gives, or a canary of another major.
         """
         with self._lock:
-            routes = self.routes(name)
-            if alias not in ALIASES:
-                raise Refusal("invalid", "unknown_alias", "alias", f"is '{alias}'", expected=f"one of {', '.join(ALIASES)}")
+            routes, known = self.routes(name), known_alias(alias)
             if version is None:
-                self._put(replace(routes, assigned=_without(routes.assigned, alias)))
+                self._wanted.forget(name, known)
+                self._put(replace(routes, assigned=_without(routes.assigned, known)))
                 return
-            if not 0 < share <= 1:
-                raise Refusal("invalid", "bad_share", "share", f"is {share}", expected="more than 0, at most 1")
-            model, _, of_model = version.rpartition("@")
-            if model and alias != "fallback":
-                raise Refusal("invalid", "foreign_alias", "version", f"names the model '{model}'", expected=f"a version of '{name}'")
-            other = self.routes(model or name).find(of_model).served
-            if routes.champion_entry is not None:
-                check_covers(other, routes.champion_entry.served)
-            self._put(replace(routes, assigned={**routes.assigned, alias: Assigned(version, share)}))
-            self._telemetry.event("assigned", model=name, alias=alias, version=version, share=share)
+            self._wanted.want(self._now, name, known, assigned_of(known, version, share))
+            self._settle()
+
+    def want(self, name: str, alias: Alias, given: Assigned) -> None:
+        """The same of a version that need not be served yet, as a configuration says it: it has the alias as soon as it may."""
+        with self._lock:
+            self._wanted.want(None, name, alias, given)
+            self._settle()
 
     def retire(self, name: str, number: int) -> None:
         """Serve a version no longer: it finishes what it began. Raises Refusal for the champion, and for one that is not served."""
@@ -229,6 +248,7 @@ class ModelTable:
                 mend = "Make another version the champion first."
                 raise Refusal("conflict", "is_champion", "model_version", f"{entry.served.label} is the champion", mend=mend)
             self._put(replace(routes, entries=_without(routes.entries, number)))
+            self._settle()
             self._retire(name, entry)
 
     def remove(self, name: str) -> None:
@@ -236,6 +256,7 @@ class ModelTable:
         with self._lock:
             routes = self.routes(name)
             self._now = MappingProxyType(_without(self._now, name))
+            self._settle()
             for entry in routes.entries.values():
                 self._retire(name, entry)
 
@@ -263,6 +284,11 @@ class ModelTable:
         if routes.champion != served.number:
             self._put(replace(routes, champion=served.number))
         return True
+
+    def _settle(self) -> None:
+        """Give the aliases that are wanted to the versions that may have them now."""
+        for name, assigned in self._wanted.settled(self._now).items():
+            self._put(replace(self._now[name], assigned=assigned))
 
     def _tell_followers(self) -> None:
         """Outside the lock: a follower may take its time, or ask the table."""

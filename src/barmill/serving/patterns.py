@@ -12,7 +12,7 @@ import numpy.typing as npt
 from barmill.bundles import Bundle, ForecastPipeline
 from barmill.bundles.neighbours import Neighbours
 from barmill.bundles.pattern_columns import PatternColumns, pattern_columns
-from barmill.errors import ForecastError, ShapeError
+from barmill.errors import ShapeError
 from barmill.serving.answers import Ask, Float64Array, Int64Array, RawBars
 from barmill.serving.bar_checks import checked_prices
 from barmill.serving.contract import Forecasting, Served
@@ -35,6 +35,7 @@ class Classification:
     quality : 0 .. 1; pole_kATR : of a flag's pole, in ATRs, without meaning for other patterns
     embed : float64 (width,), of length 1
     model, version, digest : of the bundle that answered
+    columns : all of that as the model said it, float64 (1,) each
     """
 
     pattern: str
@@ -45,6 +46,7 @@ class Classification:
     model: str
     version: str
     digest: str
+    columns: Mapping[str, Float64Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class Nearest:
     model: str
     version: str
     digest: str
+
+    @property
+    def columns(self) -> Mapping[str, Float64Array]:
+        """The two judgements, float64 (1,) each."""
+        return {"sim_conf": np.array([self.sim_conf]), "hist_rr_pct": np.array([self.hist_rr_pct])}
 
 
 def classify_image(plane: Forecasting, ask: Ask, image: npt.NDArray[np.float32]) -> Classification:
@@ -99,17 +106,20 @@ def nearest(plane: Forecasting, ask: Ask, embed: npt.NDArray[np.float32], k: int
     """
     if not 1 <= k <= MAX_K:
         raise Refusal("invalid", "wrong_k", "k", f"is {k}", expected=f"1 to {MAX_K}")
-    with plane.lease(ask) as served:
-        bundle = served.bundle
-        said, library = _pattern_columns(bundle), bundle.neighbours
-        if library is None:
-            found = f"'{bundle.manifest.name}' {bundle.manifest.version} has no library of neighbours"
-            raise Refusal("not_found", "no_neighbours", "model", found, mend="Train it with outcomes in R to be had.")
-        try:
-            found = library.nearest(embed, k, before)
-        except ShapeError as error:
-            raise Refusal("invalid", "wrong_embed", error.place, error.found, expected=error.expected) from None
-        return _told(served, said, library, found.rows, found.cosine)
+    return plane.consult(ask, lambda served: _searched(served, embed, k, before))
+
+
+def _searched(served: Served, embed: npt.NDArray[np.float32], k: int, before: int | None) -> Nearest:
+    bundle = served.bundle
+    said, library = _pattern_columns(bundle), bundle.neighbours
+    if library is None:
+        found = f"'{bundle.manifest.name}' {bundle.manifest.version} has no library of neighbours"
+        raise Refusal("not_found", "no_neighbours", "model", found, mend="Train it with outcomes in R to be had.")
+    try:
+        found = library.nearest(embed, k, before)
+    except ShapeError as error:
+        raise Refusal("invalid", "wrong_embed", error.place, error.found, expected=error.expected) from None
+    return _told(served, said, library, found.rows, found.cosine)
 
 
 def _told(served: Served, said: PatternColumns, library: Neighbours, rows: Int64Array, cosine: Float64Array) -> Nearest:
@@ -142,15 +152,14 @@ def _drawn(bundle: Bundle, bars: RawBars) -> npt.NDArray[np.float32]:
 
 
 def _classified(plane: Forecasting, ask: Ask, image: Callable[[Bundle], npt.NDArray[np.float32]]) -> Classification:
-    with plane.lease(ask) as served:
-        bundle = served.bundle
-        said = _pattern_columns(bundle)
-        drawn = image(bundle)
-        try:
-            assert isinstance(bundle.pipeline, ForecastPipeline)
-            columns = bundle.pipeline.forecast_images(np.ascontiguousarray(drawn), place=bundle.manifest.name)
-        except ForecastError as error:
-            raise Refusal("failed", "model_error", error.place, error.found) from error
+    return plane.consult(ask, lambda served: _seen(served, image))
+
+
+def _seen(served: Served, image: Callable[[Bundle], npt.NDArray[np.float32]]) -> Classification:
+    bundle = served.bundle
+    said = _pattern_columns(bundle)
+    assert isinstance(bundle.pipeline, ForecastPipeline)
+    columns = bundle.pipeline.forecast_images(np.ascontiguousarray(image(bundle)), place=bundle.manifest.name)
     p = said.p(columns)[0]
     return Classification(
         pattern=said.patterns[int(np.argmax(p))],
@@ -161,6 +170,7 @@ def _classified(plane: Forecasting, ask: Ask, image: Callable[[Bundle], npt.NDAr
         model=served.name,
         version=bundle.manifest.version,
         digest=bundle.digest,
+        columns=columns,
     )
 
 

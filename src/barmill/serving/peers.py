@@ -17,16 +17,19 @@ from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 import numpy as np
 
 from barmill.errors import BarmillError
 from barmill.market import Bar
+from barmill.serving.aliases import AliasStatus
 from barmill.serving.answers import Answer, Ask, Float64Array, RawBars, StreamStatus, VersionStatus
-from barmill.serving.contract import Forecasting, Readiness, Served
+from barmill.serving.contract import Finding, Forecasting, Readiness, Served
 from barmill.serving.refusals import Kind, Refusal
+
+F = TypeVar("F", bound=Finding)
 
 MAX_FRAME = 64 << 20  # bytes; more comes from nobody of ours
 LATEST_SECONDS = 60.0  # how long a caller without a deadline waits
@@ -175,8 +178,14 @@ class PeerPlane:
     def forecast_bars(self, ask: Ask, bars: RawBars, last: int = 1) -> Answer:
         return self._plane.forecast_bars(ask, bars, last)
 
+    def consult(self, ask: Ask, work: Callable[[Served], F]) -> F:
+        return self._plane.consult(ask, work)
+
     def index(self) -> Sequence[VersionStatus]:
         return self._plane.index()
+
+    def aliases(self, model: str) -> Sequence[AliasStatus]:
+        return self._plane.aliases(model)
 
     def readiness(self, model: str | None = None, version: str | None = None) -> Readiness:
         return self._plane.readiness(model, version)

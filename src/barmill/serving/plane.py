@@ -13,9 +13,11 @@ import numpy as np
 
 from barmill.market import Bar
 from barmill.serving.admission import Admission
+from barmill.serving.aliases import AliasStatus
 from barmill.serving.answers import Answer, Ask, Float64Array, Int64Array, RawBars, StreamStatus, VersionStatus
 from barmill.serving.bar_checks import check_bar, check_fresh, checked_bars, is_stale
-from barmill.serving.contract import Readiness, StreamBook
+from barmill.serving.consulting import Consulting
+from barmill.serving.contract import Finding, Readiness, Served, StreamBook
 from barmill.serving.fallback import Chain, Link
 from barmill.serving.model_table import Lease, ModelTable
 from barmill.serving.questions import OfBars, OfFeatures, Question
@@ -29,6 +31,7 @@ from barmill.serving.telemetry import Silent, Telemetry
 from barmill.serving.workers import Workers
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Finding)
 _INLINE_PATIENCE = 0.02  # seconds
 
 
@@ -60,6 +63,7 @@ class Plane:
         self._admission = Admission(self._settings)
         self._workers = Workers(self._settings.threads)
         self._chain = Chain(self._settings, self._telemetry, self._workers, clock)
+        self._consulting = Consulting(self._settings, self._telemetry, self._workers, clock)
         self._shadow = Shadow(table, self._settings, self._telemetry)
         table.follow(self._adopt_streams)
 
@@ -128,9 +132,20 @@ class Plane:
         """Forget a named stream and its snapshot."""
         return self._told(ask, lambda routes, deadline: self._with_stream(routes, ask, stream, deadline, self._book.drop))
 
+    def consult(self, ask: Ask, work: Callable[[Served], F]) -> F:
+        """What `work` finds with the version that is asked, which is no forecast: nobody else could answer in its place."""
+        start = self._clock()
+        who, found = self._told(ask, lambda routes, deadline: self._consulted(routes, ask, work, deadline))
+        self._telemetry.answered(Answer(*who, found.columns), self._clock() - start)
+        return found
+
     def index(self) -> Sequence[VersionStatus]:
         """Every version that is known, also those that are refused, with the reason."""
         return self.table.index()
+
+    def aliases(self, model: str) -> Sequence[AliasStatus]:
+        """The aliases that an operator gave to a model, and which versions have them."""
+        return self.table.aliases(model)
 
     def readiness(self, model: str | None = None, version: str | None = None) -> Readiness:
         """Of all champions, or of one model or version. A live process need not be ready."""
@@ -197,6 +212,10 @@ class Plane:
             asked_question = question(links[0].served, version, deadline)
             answer = self._chain.answer(asked_question, links, served, deadline)
         return self._shadowed(routes, asked, version, stream, asked_question, answer) if asked_question.light else answer
+
+    def _consulted(self, routes: Routes, ask: Ask, work: Callable[[Served], F], deadline: float) -> tuple[tuple[str, str, int, str], F]:
+        with self.table.hold(routes.find(ask.version)) as served:
+            return (served.name, served.version, served.number, served.digest), self._consulting.ask(served, work, deadline)
 
     def _with_stream(self, routes: Routes, ask: Ask, stream: str, deadline: float, work: Callable[..., StreamStatus]) -> StreamStatus:
         version = self._book.version_of(routes.name, stream, ask.version)

@@ -3,15 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
 
+from barmill.serving.aliases import ALIASES, Alias, Assigned
 from barmill.serving.answers import VersionStatus
 from barmill.serving.refusals import Refusal
 from barmill.serving.served import ServedModel
 from barmill.serving.versions import latest, precedence
-
-Alias = Literal["canary", "shadow", "fallback"]
-ALIASES: tuple[Alias, ...] = ("canary", "shadow", "fallback")
 
 
 class Entry:
@@ -23,13 +20,6 @@ class Entry:
         self.served = served
         self.leases: set[object] = set()
         self.retired_at: float | None = None
-
-
-class Assigned(NamedTuple):
-    """What an operator gave an alias: a version of this model, or "model@version", and the share of requests that it gets."""
-
-    version: str
-    share: float
 
 
 @dataclass(frozen=True)
@@ -100,4 +90,4 @@ class Routes:
         return (*named, *(alias for alias in ALIASES if alias in self.assigned and self.knows(self.assigned[alias].version) is entry))
 
 
-__all__ = ["ALIASES", "Alias", "Assigned", "Entry", "Routes"]
+__all__ = ["Entry", "Routes"]

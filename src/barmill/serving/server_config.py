@@ -1,13 +1,15 @@
 """What a server is told: which bundles, where to listen, who may ask, and every limit. From a file, an option, or the defaults."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from barmill.errors import InputError
+from barmill.serving.alias_settings import AliasSettings, alias_settings
+from barmill.serving.aliases import Alias, Assigned
 from barmill.serving.http.hosts import LOOPBACK, is_loopback
 from barmill.serving.http.limits import Limits
 from barmill.serving.settings import PlaneSettings
@@ -31,7 +33,8 @@ class ServerConfig:
     tls_cert, tls_key, tls_client_ca : files (PEM); with the last, clients show a certificate of it
     state : folder in which streams are kept over a restart, and notes on versions that were refused; None keeps none
     feature_store : URL of a Redis that gets each stream's features and forecasts; None for none. It may hold a password
-    manage : whether models may be loaded and unloaded over HTTP, by a key that has the scope
+    manage : whether models may be loaded and unloaded, and aliases given, over HTTP, by a key that has the scope
+    aliases : by model, which version is its canary, shadow or fallback, and for what share; given as soon as that version is served
     drain_seconds : how long requests may finish once the server is told to stop
     log_level : of the lines on standard error
     traces : whether spans are made for OpenTelemetry
@@ -54,6 +57,7 @@ class ServerConfig:
     state: str | None = None
     feature_store: str | None = None
     manage: bool = False
+    aliases: AliasSettings = field(default_factory=dict[str, dict[Alias, Assigned]])
     drain_seconds: float = 30.0
     log_level: LogLevel = "info"
     traces: bool = False
@@ -134,8 +138,10 @@ class ServerConfig:
             if unknown:
                 expected = f"some of {', '.join(kind.__dataclass_fields__)}"
                 raise InputError(f"{place}:{name}.{unknown[0]}", "is no setting", expected=expected)
+        plain = {name: value for name, value in values.items() if name != "aliases"}
+        aliases = alias_settings(values.get("aliases", {}), f"{place}:aliases")
         try:
-            return msgspec.convert(dict(values), cls)
+            return replace(msgspec.convert(plain, cls), aliases=aliases)
         except msgspec.ValidationError as error:
             raise InputError(place, str(error), mend="Mend the setting.") from error
 

@@ -52,7 +52,7 @@ async def serve(job: Job, parts: Parts, ready: Callable[[], None], stop: asyncio
         elsewhere=plane.elsewhere if isinstance(plane, PeerPlane) else nowhere_else,
     )
     application = Application(plane, rim)
-    server = HttpServer(application, config, job.port)
+    server = HttpServer(application, config, job.port, parts.telemetry)
     serving = asyncio.ensure_future(server.serve())
     await _listening(config.host, job.port, serving)
     if job.grpc_port is not None:

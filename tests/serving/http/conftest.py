@@ -81,7 +81,7 @@ class Running:
         self.application = Application(plane, rim)
         held = HeldPort("127.0.0.1", 0)
         self.port = held.number
-        self._server = HttpServer(self.application, ServerConfig(bundles=("x",), limits=rim.limits, **config), self.port)
+        self._server = HttpServer(self.application, ServerConfig(bundles=("x",), limits=rim.limits, **config), self.port, rim.telemetry)
         self._thread = threading.Thread(target=lambda: run_loop(self._server.serve()))
         self._thread.start()
         self.url = f"http{'s' if 'tls_cert' in config else ''}://127.0.0.1:{self.port}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import socket
 import time
 
@@ -12,6 +13,7 @@ from barmill.serving.http import connections
 from barmill.serving.http.application import Rim
 from barmill.serving.http.limits import Limits
 from barmill.serving.http.pages import make_pages
+from barmill.serving.metrics import Metrics
 
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -86,6 +88,24 @@ def test_a_refused_request_is_not_answered_a_second_time(server):
     with server.connect() as connection:
         connection.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n")
         assert statuses(until_end(connection)) == [400]
+
+
+def test_what_a_connection_refuses_is_counted_once_by_its_code(plane, run):
+    metrics = Metrics()
+    limits = Limits(header_seconds=5.0, body_seconds=0.2, max_header_bytes=1000)
+    asked = {
+        "headers_too_large": b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000,
+        "body_too_slow": b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{",
+        "malformed_http": b"\x00\r\n\r\n",
+    }
+    with run(plane, Rim(limits=limits, hosts={"127.0.0.1"}, telemetry=metrics)) as server:
+        for request in asked.values():
+            with server.connect() as connection:
+                connection.sendall(request)
+                until_end(connection)
+    counted = [line for line in metrics.render().decode().splitlines() if line.startswith("barmill_refusals_total")]
+    assert sorted(re.search(r'code="(\w+)"', line)[1] for line in counted) == sorted(asked)
+    assert all(line.endswith(" 1.0") for line in counted)
 
 
 def test_requests_that_nobody_waits_for_are_not_kept(server):

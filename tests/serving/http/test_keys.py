@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import os
 import time
 
 import pytest
@@ -17,6 +18,8 @@ from barmill.serving.refusals import Refusal
 ROUTES = [
     ("POST", "/v1/models/logistic/forecast", "forecast"),
     ("POST", "/v1/models/logistic/versions/1.2.3/forecast", "forecast"),
+    ("POST", "/v1/models/logistic/classify", "forecast"),
+    ("POST", "/v1/models/logistic/versions/1.2.3/nearest", "forecast"),
     ("POST", "/v1/models/logistic:predict", "forecast"),
     ("POST", "/v1/predict", "forecast"),
     ("POST", "/v2/predict", "forecast"),
@@ -28,6 +31,9 @@ ROUTES = [
     ("GET", "/v1/models/logistic", "read"),
     ("GET", "/v1/models/logistic/versions", "read"),
     ("GET", "/v1/models/logistic/schema", "read"),
+    ("GET", "/v1/models/logistic/aliases", "read"),
+    ("PUT", "/v1/models/logistic/aliases/canary", "manage"),
+    ("DELETE", "/v1/models/logistic/aliases/canary", "manage"),
     ("GET", "/v2/models/logistic", "read"),
     ("GET", "/v2/models/logistic/ready", "read"),
     ("POST", "/v2/repository/index", "read"),
@@ -52,7 +58,7 @@ def given(file):
 @pytest.fixture(scope="module")
 def guarded(plane, asking, file, given):
     loaded = []
-    pages = make_pages(Management(loaded.append, loaded.append))
+    pages = make_pages(Management(loaded.append, loaded.append, lambda *given: loaded.append(given)))
     return asking(plane, Rim(keys=Keys.read(file), pages=pages, render=lambda: b"a 1\n"))
 
 
@@ -62,7 +68,7 @@ def headers(key):
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES, ids=[f"{method} {path}" for method, path, _ in ROUTES])
 def test_every_route_takes_a_key_with_its_scope_and_no_other(guarded, given, method, path, scope):
-    body = {} if method == "POST" else None
+    body = {} if method in ("POST", "PUT") else None
     assert guarded(method, path, body).status == 401
     assert guarded(method, path, body, headers=headers("bml_" + "0" * 16 + "_" + "x" * 43)).status == 401
     assert guarded(method, path, body, headers=[(b"authorization", b"Basic YTpi")]).status == 401
@@ -80,8 +86,10 @@ def test_what_tells_nothing_of_a_model_takes_no_key(guarded, path):
 
 
 def test_no_key_no_management(plane, asking):
-    ask = asking(plane, Rim(pages=make_pages(Management(print, print))))
+    ask = asking(plane, Rim(pages=make_pages(Management(print, print, print))))
     assert ask.post("/v2/repository/models/logistic/unload", {}).status == 403
+    assert ask("PUT", "/v1/models/logistic/aliases/shadow", {"version": "1.2.3"}).status == 403
+    assert ask("DELETE", "/v1/models/logistic/aliases/shadow").status == 403
 
 
 def test_a_file_from_a_request_is_never_a_model(guarded, given):
@@ -97,6 +105,15 @@ def test_the_file_holds_no_key_and_is_its_owners(file, given):
         assert key not in text
         assert key.split("_", 2)[2] not in text  # the secret, in which there may be a further "_"
     assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+def test_a_file_that_root_adds_to_stays_its_owners(tmp_path):
+    file = tmp_path / "keys.json"
+    add_key(file, "desk", ["read"])
+    os.chown(file, 12_345, 12_346)
+    add_key(file, "board", ["read"])
+    assert (file.stat().st_uid, file.stat().st_gid, file.stat().st_mode & 0o777) == (12_345, 12_346, 0o600)
 
 
 def test_a_key_is_compared_in_constant_time_known_or_not(file, given, monkeypatch):

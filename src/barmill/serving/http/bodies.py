@@ -1,10 +1,11 @@
 """The bodies of /v1, typed, and the arrays that they say."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 
 from barmill.market import Bar
@@ -38,6 +39,28 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
     instances: Instances
 
 
+class AliasBody(msgspec.Struct, forbid_unknown_fields=True):
+    """Which version gets an alias, and for what share of the requests; a canary's must be said."""
+
+    version: str
+    share: Annotated[float, msgspec.Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": 1})] | UnsetType = UNSET
+
+
+class ClassifyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A picture, by row from the top, bar from the oldest and channel, every value in 0 .. 1; or the bars to draw it from."""
+
+    image: list[list[list[float]]] | UnsetType = UNSET
+    bars: list[BarObject] | BarColumns | UnsetType = UNSET
+
+
+class NearestBody(msgspec.Struct, forbid_unknown_fields=True):
+    """An embedding; `before`, UTC milliseconds, leaves out the times whose outcome was not known by then."""
+
+    embed: list[float]
+    k: Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": 1000, "default": 20})] | UnsetType = UNSET
+    before: int | UnsetType = UNSET
+
+
 class Features(NamedTuple):
     """values : float64 (n, n_names) or (n, window, n_names); names : of the columns, None for the schema's order"""
 
@@ -62,6 +85,10 @@ def _forecast_keys(body: ForecastBody) -> int:
     return keys + (body.last is not UNSET) + (body.names is not UNSET) + (body.schema_hash is not UNSET)
 
 
+def _classify_keys(body: ClassifyBody) -> int:
+    return (body.image is not UNSET) + (0 if body.bars is UNSET else 1 + _keys_of_bars(body.bars))
+
+
 PushBody = dict[str, int | float | list[BarObject] | BarColumns]
 
 
@@ -76,11 +103,20 @@ class Bodies:
         self.limits = limits
         self.forecast = StrictJson[ForecastBody](ForecastBody, _forecast_keys, limits.max_depth).decode
         self.predict = StrictJson[PredictBody](PredictBody, lambda body: 1 + _keys_of_instances(body.instances), limits.max_depth).decode
+        self.classify = StrictJson[ClassifyBody](ClassifyBody, _classify_keys, limits.max_depth).decode
+        self.nearest = StrictJson[NearestBody](
+            NearestBody, lambda body: 1 + (body.k is not UNSET) + (body.before is not UNSET), limits.max_depth
+        ).decode
         self.push = StrictJson[PushBody](PushBody, _push_keys, limits.max_depth).decode
 
-    def bars(self, bars: "list[BarObject] | BarColumns", place: str = "bars") -> RawBars:
-        """Arrays of bars that came as objects or as columns. Raises Refusal naming the first that lacks a column, or has another length."""
+    def bars(self, bars: "list[BarObject] | BarColumns", place: str = "bars", *, volume: bool = True) -> RawBars:
+        """Arrays of bars that came as objects or as columns; without `volume` it may be missing, and is 0.
+
+        Raises Refusal naming the first that lacks a column, or has another length.
+        """
         columns = bars if isinstance(bars, dict) else _columns(bars, place, self.limits)
+        if not volume and "volume" not in columns and "open_time" in columns:
+            columns = columns | {"volume": [0.0] * len(columns["open_time"])}
         for name in BAR_FIELDS:
             if name not in columns:
                 raise Refusal("invalid", "missing_column", f"{place}.{name}", "is missing", expected=", ".join(BAR_FIELDS))
@@ -92,8 +128,13 @@ class Bodies:
                 raise Refusal("invalid", "wrong_length", f"{place}.{name}", f"{len(values)} values", expected=expected)
         arrays = {name: np.array(values, dtype=np.float64) for name, values in columns.items() if name != "open_time"}
         ohlcv = np.column_stack([arrays.pop(name) for name in BAR_FIELDS[1:]]) if n_bars else np.empty((0, 5))
-        times = [_time(value, f"{place}.open_time[{number}]") for number, value in enumerate(columns["open_time"])]
+        times = [time_of(value, f"{place}.open_time[{number}]") for number, value in enumerate(columns["open_time"])]
         return RawBars(np.array(times, dtype=np.int64), ohlcv, arrays)
+
+    def image(self, image: list[list[list[float]]]) -> npt.NDArray[np.float32]:
+        """The picture, float32 of whatever shape it has. Raises Refusal where its rows differ."""
+        with np.errstate(over="ignore"):  # what single precision does not hold is infinite, and refused as such
+            return _array(image, "image").astype(np.float32)
 
     def features(self, features: "dict[str, float] | Instances", names: Sequence[str] | None, place: str = "features") -> Features:
         """Arrays of features that came by name or by position."""
@@ -117,7 +158,7 @@ def bar_of(body: Mapping[str, Any], place: str = "") -> Bar:
         opened, *prices = (body[name] for name in BAR_FIELDS)
     except KeyError as error:
         raise Refusal("invalid", "missing_column", f"{dot}{error.args[0]}", "is missing", expected=", ".join(BAR_FIELDS)) from error
-    time = _time(opened, f"{dot}open_time")
+    time = time_of(opened, f"{dot}open_time")
     high_to_volume = map(float, prices)
     further = {name: float(value) for name, value in body.items() if name not in BAR_FIELDS} if len(body) > len(BAR_FIELDS) else {}
     return Bar(time, *high_to_volume, extra=further)
@@ -134,7 +175,8 @@ def _columns(bars: "list[BarObject]", place: str, limits: Limits) -> BarColumns:
     return {name: [bar[name] for bar in bars] for name in names}
 
 
-def _time(value: float, place: str) -> int:
+def time_of(value: float, place: str) -> int:
+    """`value` as a time. Raises Refusal naming `place` for one that no integer of 64 bits holds."""
     if isinstance(value, float) or not -(2**63) <= value < 2**63:
         raise Refusal("invalid", "invalid_time", place, f"{value:g}", expected="an integer, UTC milliseconds")
     return value
@@ -157,4 +199,15 @@ def _array(rows: Sequence[Any], place: str) -> Float64Array:
         raise Refusal("invalid", "ragged", place, "rows differ in length", expected="as many values in each") from error
 
 
-__all__ = ["BAR_FIELDS", "Bodies", "Features", "ForecastBody", "PredictBody", "bar_of"]
+__all__ = [
+    "BAR_FIELDS",
+    "AliasBody",
+    "Bodies",
+    "ClassifyBody",
+    "Features",
+    "ForecastBody",
+    "NearestBody",
+    "PredictBody",
+    "bar_of",
+    "time_of",
+]

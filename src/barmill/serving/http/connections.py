@@ -13,7 +13,9 @@ from uvicorn.server import ServerState
 
 from barmill.serving.http.limits import Limits
 from barmill.serving.http.statuses import Reply, RimRefusal, refused
+from barmill.serving.http.turns import TURNED_AWAY, Turns, is_whole_post
 from barmill.serving.refusals import Refusal
+from barmill.serving.telemetry import Silent, Telemetry
 
 MAX_CONNECTIONS = 8192  # open at a time in one process
 MAX_PIPELINED = 64  # requests of one connection that wait for the one before
@@ -27,6 +29,8 @@ class Connection(HttpToolsProtocol):
     """One connection of a client."""
 
     limits = Limits()
+    telemetry: Telemetry = Silent()
+    turns: Turns | None = None
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
@@ -37,6 +41,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = False
         self._half_closed = self._refused = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._body_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,22 +52,29 @@ class Connection(HttpToolsProtocol):
             self._refuse(Refusal("unavailable", "too_many_connections", "server", found, mend="Try again.", retry_after=1.0))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting_for_head()
+        for timer in (self._head_timer, self._body_timer, self._reading_timer):
+            if timer is not None:
+                timer.cancel()
         self._unset_keepalive_if_required()
         self.pipeline.clear()
-        if self._reading_timer is not None:
-            self._reading_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self.turns is not None:
+            if self.turns.full() and self._is_at_rest() and is_whole_post(data):
+                self._turn_away(self.turns)
+                return
+            self.turns.arrives()
         super().data_received(data)
         asked = self._asked
         if self._in_head or asked is None or asked.response_complete:
             self._wait_for_head(len(data))
         elif self._head_timer is not None:
-            self._stop_waiting_for_head()
+            self._head_timer.cancel()
+            self._head_timer = None
+        self._wait_for_body(asked)
 
     def eof_received(self) -> bool | None:  # pyright: ignore[reportIncompatibleMethodOverride]  asyncio's own may say True
         """A client that says no more may still read what it asked for; TLS knows no half of a connection."""
@@ -109,6 +121,22 @@ class Connection(HttpToolsProtocol):
 
     # bounds
 
+    def _is_at_rest(self) -> bool:
+        """Whether what comes next begins a request, and its answer can be written."""
+        asked = self._asked
+        answered = asked is None or (asked.response_complete and not asked.more_body)
+        return answered and not (self._in_head or self._head_bytes or self.pipeline or self.flow.write_paused)
+
+    def _turn_away(self, turns: Turns) -> None:
+        """Refuse a request of which nothing is parsed: where there are too many, what this takes is missing to those that are answered."""
+        turns.count_away()
+        self.transport.write(TURNED_AWAY)
+        self._unset_keepalive_if_required()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
     @property
     def _asked(self) -> RequestResponseCycle | None:
         """The last request of the connection, None before the first."""
@@ -122,10 +150,20 @@ class Connection(HttpToolsProtocol):
             expected = f"at most {self.limits.max_headers} headers of {self.limits.max_header_bytes} bytes in all"
             self._refuse(RimRefusal(431, "too_large", "headers_too_large", "headers", "do not end", expected=expected))
 
-    def _stop_waiting_for_head(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _wait_for_body(self, asked: RequestResponseCycle | None) -> None:
+        """However it trickles: the time is that of the whole."""
+        waits = asked is not None and asked.more_body and not asked.response_complete
+        if waits and self._body_timer is None:
+            self._body_timer = self.loop.call_later(self.limits.body_seconds, self._body_is_late)
+        elif not waits and self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
+
+    def _body_is_late(self) -> None:
+        self._body_timer = None
+        if self._asked is not None and self._asked.more_body and not self._asked.response_started:
+            found = f"was not whole after {self.limits.body_seconds:g} s"
+            self._refuse(RimRefusal(408, "timed_out", "body_too_slow", "body", found, mend="Send it at once."))
 
     def _head_is_late(self) -> None:
         self._head_timer = None
@@ -140,6 +178,7 @@ class Connection(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
+        self.telemetry.refused("", refusal.kind, refusal.code, 0.0)
         self.pipeline.clear()
         if self._asked is not None:
             self._asked.disconnected = True

@@ -68,6 +68,7 @@ class Headers(NamedTuple):
     origin: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    model_revision: str | None = None
 
 
 _MEANT = {
@@ -82,6 +83,7 @@ _MEANT = {
     b"origin": "origin",
     b"x-request-id": "request_id",
     b"traceparent": "traceparent",
+    b"x-model-revision": "model_revision",
 }
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -138,18 +140,13 @@ class Buffered:
 
 
 async def read_body(receive: Receive, headers: Headers, limits: Limits, buffered: Buffered) -> bytes:
-    """The whole body. Raises Refusal: 413 over the limit, before it is read where its length is told; 408 after the deadline."""
+    """The whole body; how long it takes is the connection's to say. Raises Refusal (413) over the limit, unread if its length is told."""
     length = headers.content_length
     if length is None and not headers.chunked:
         return b""
     if length is not None and length > limits.max_body:
         raise _too_large(f"{length} bytes", limits)
-    try:
-        async with asyncio.timeout(limits.body_seconds):
-            return await _receive_all(receive, limits, buffered)
-    except TimeoutError:
-        found = f"was not whole after {limits.body_seconds:g} s"
-        raise RimRefusal(408, "timed_out", "body_too_slow", "body", found, mend="Send it at once.") from None
+    return await _receive_all(receive, limits, buffered)
 
 
 async def _receive_all(receive: Receive, limits: Limits, buffered: Buffered) -> bytes:

@@ -1,9 +1,11 @@
 """What /v1 tells of a model: who it is, what it takes and what it gives."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from barmill.bundles import Bundle
+from barmill.serving.aliases import AliasStatus
 from barmill.serving.answers import Ask
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.bodies import BAR_FIELDS
@@ -26,6 +28,20 @@ def about(plane: Forecasting, ask: Ask) -> dict[str, Any]:
             "timeframe": manifest.timeframe,
             "outputs": list(bundle.outputs),
         }
+
+
+def aliases_json(model: str, aliases: Sequence[AliasStatus]) -> dict[str, Any]:
+    """What was given to each alias, and which version has it."""
+    said = {
+        one.alias: {
+            "version": one.given.version,
+            "share": one.given.share,
+            "by": None if one.by is None else one.by._asdict(),
+            "reason": one.reason,
+        }
+        for one in aliases
+    }
+    return {"model": model, "aliases": said}
 
 
 def schema_json(plane: Forecasting, ask: Ask) -> dict[str, Any]:
@@ -59,4 +75,4 @@ def _features(bundle: Bundle, schema: FeatureSchema) -> list[dict[str, Any]]:
     ]
 
 
-__all__ = ["about", "schema_json"]
+__all__ = ["about", "aliases_json", "schema_json"]

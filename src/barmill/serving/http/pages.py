@@ -10,20 +10,27 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
+from msgspec import UNSET
 from pydantic import BaseModel, ConfigDict
 
 from barmill.errors import BarmillError
+from barmill.serving.http.bodies import AliasBody
 from barmill.serving.http.openapi import Json, document
 from barmill.serving.http.statuses import as_refusal, refused
+from barmill.serving.http.strict_json import StrictJson
 from barmill.serving.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Management:
-    """What an operator may do with a model, by name. Both raise Refusal; neither takes bytes or paths from a request."""
+    """What an operator may do with a model, by name. All raise Refusal; none takes bytes or paths from a request.
+
+    assign : gives an alias of a model to a version, None for nobody, for a share, None where none was said
+    """
 
     load: Callable[[str], None]
     unload: Callable[[str], None]
+    assign: Callable[[str, str, str | None, float | None], None]
 
 
 class Parameters(BaseModel):
@@ -40,8 +47,11 @@ class RepositoryBody(BaseModel):
     parameters: Parameters = Parameters()
 
 
+_alias_body = StrictJson[AliasBody](AliasBody, lambda body: 1 + (body.share is not UNSET)).decode
+
+
 def make_pages(management: Management | None) -> FastAPI:
-    """The application. management : None where models are not loaded or unloaded over HTTP"""
+    """The application. management : None where models are not loaded or unloaded over HTTP, nor aliases given"""
     app = FastAPI(title="Barmill", openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(BarmillError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -56,8 +66,9 @@ def make_pages(management: Management | None) -> FastAPI:
 
     def managed() -> Management:
         if management is None:
-            mend = "Start the server with --manage, or publish to its folder of models, which is watched."
-            raise Refusal("forbidden", "management_off", "path", "models are not loaded or unloaded over HTTP here", mend=mend)
+            mend = "Start the server with --manage; or publish to its folder of models, and give aliases in its configuration."
+            found = "models are not loaded or unloaded over HTTP here, nor aliases given"
+            raise Refusal("forbidden", "management_off", "path", found, mend=mend)
         return management
 
     @app.post("/v2/repository/models/{name}/load")
@@ -70,6 +81,18 @@ def make_pages(management: Management | None) -> FastAPI:
     async def unload(name: str, body: RepositoryBody | None = None) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         del body
         await run_in_threadpool(managed().unload, name)
+        return {}
+
+    @app.put("/v1/models/{name}/aliases/{alias}")
+    async def assign(name: str, alias: str, request: Request) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        body = _alias_body(await request.body())
+        share = None if body.share is UNSET else body.share
+        await run_in_threadpool(managed().assign, name, alias, body.version, share)
+        return {}
+
+    @app.delete("/v1/models/{name}/aliases/{alias}")
+    async def take_away(name: str, alias: str) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+        await run_in_threadpool(managed().assign, name, alias, None, None)
         return {}
 
     return app

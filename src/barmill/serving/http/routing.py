@@ -107,8 +107,10 @@ class Router:
         stream = ""
         if len(rest) >= 2 and rest[0] == "streams":
             stream, rest = rest[1], ["streams", "*", *rest[2:]]
-        if version is not None and rest == [PREDICT]:
+        if version is not None and rest[:1] in ([PREDICT], ["aliases"]):
             raise _no_route()
+        if len(rest) == 2 and rest[0] == "aliases":
+            rest = ["aliases", "*"]
         return self._found("/".join(["", parts[1], "models", "*", *rest]), model, version, stream)
 
     def _found(self, pattern: str, model: str, version: str | None, stream: str) -> Found:
