@@ -138,7 +138,7 @@ class Buffered:
 
 
 async def read_body(receive: Receive, headers: Headers, limits: Limits, buffered: Buffered) -> bytes:
-    """The whole body; how long it may take is the connection's to say. Raises Refusal (413) over the limit, unread if its length is told."""
+    """The whole body; its time is the connection's to bound. Raises Refusal (413) if it is too large, unread where its length is told."""
     length = headers.content_length
     if length is None and not headers.chunked:
         return b""
