@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.serving import begun, free_port, make_bundle, names_of
+from benchmarks.serving import begun, free_port, make_bundle, row_of
 
 FORECAST, BARS = "/v1/models/logistic/forecast", "/v1/models/logistic/streams/memory/bars"
 MEBIBYTE = 1 << 20
@@ -42,7 +42,7 @@ def request(path: str, body: bytes) -> bytes:
 
 async def asked(port: int, process: int, n_requests: int, lines: int) -> list[tuple[int, float]]:
     """Requests so far and MiB, so many times."""
-    forecast = request(FORECAST, json.dumps({"features": dict.fromkeys(names_of(port, "logistic"), 0.01)}).encode())
+    forecast = request(FORECAST, json.dumps({"features": row_of(port, "logistic")}).encode())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     found: list[tuple[int, float]] = []
     for number in range(1, n_requests + 1):
@@ -74,7 +74,7 @@ def main() -> None:
         folder, port = Path(name), free_port()
         bundle = make_bundle(folder)
         command = [sys.executable, "-m", "barmill.cli", "serve", str(bundle), "--port", str(port), "--state", str(folder / "state")]
-        stack.enter_context(begun([*command, "--log-level", "error"], port))
+        stack.enter_context(begun([*command, "--log-level", "error"], port, Path.cwd()))
         print("| requests | MiB resident |\n|---|---|")
         found = asyncio.run(asked(port, serving(port), told.requests, told.lines))
     (first, before), (last, after) = found[0], found[-1]

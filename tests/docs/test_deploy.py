@@ -4,10 +4,14 @@ import configparser
 import importlib.util
 import json
 import shlex
+import shutil
+import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from barmill.pipeline.yaml_reading import read_yaml
 from barmill.serving.server_config import ServerConfig
@@ -61,6 +65,48 @@ def test_the_unit_can_be_read_and_gives_the_server_time_to_drain(unit):
     assert int(service["TimeoutStopSec"][0]) > told.drain_seconds
     assert told.state == f"/var/lib/{service['StateDirectory'][0]}"
     assert told.models in service["ReadOnlyPaths"][0].split()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_finds_nothing_in_the_unit_and_what_is_misspelt_it_does(tmp_path):
+    """The program is looked for too, and so is this environment's."""
+    program = str(Path(sys.executable).with_name("barmill"))
+    good = block("systemd unit").replace("/opt/barmill/bin/barmill", program)
+    found = {}
+    for name, text in (("good", good), ("misspelt", good.replace("KillMode=", "KilMode=")), ("gone", block("systemd unit"))):
+        unit = tmp_path / f"barmill-{name}.service"
+        unit.write_text(text)
+        said = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, timeout=60)
+        found[name] = (said.stdout + said.stderr).replace(str(tmp_path), "")
+    assert found["good"] == ""
+    assert "'KilMode'" in found["misspelt"]
+    assert "/opt/barmill/bin/barmill is not executable" in found["gone"]
+
+
+INSTRUCTIONS = {"FROM", "RUN", "ENV", "USER", "VOLUME", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+
+
+def test_the_container_is_the_unit_in_another_form(unit):
+    """No builder of containers works without its daemon, so the file is held to what the unit and the configuration say."""
+    lines = block("container file").replace("\\\n", " ").splitlines()
+    told = [line.split(" ", 1) for line in lines]
+    assert {name for name, _ in told} == INSTRUCTIONS
+    by_name = dict(told)
+    service = unit["Service"]
+    assert shlex.split(by_name["ENV"]) == shlex.split(" ".join(service["Environment"]))
+    config = ServerConfig.of(read_yaml(block("server configuration"), "deploy.md").value, "deploy.md")
+    assert by_name["EXPOSE"].split() == [str(config.port), str(config.grpc_port)]
+    assert json.loads(by_name["VOLUME"]) == ["/var/cache/barmill", config.state]
+    assert shlex.join(json.loads(by_name["ENTRYPOINT"]) + json.loads(by_name["CMD"])) == service["ExecStart"][0]
+    probe = json.loads(by_name["HEALTHCHECK"].partition("CMD ")[2])
+    assert f"('127.0.0.1', {config.port})" in probe[-1]
+    compile(probe[-1], "HEALTHCHECK", "exec")
+    version = by_name["FROM"].removeprefix("python:").removesuffix("-slim")
+    requires = tomllib.loads((pages.DOCS.parent / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert SpecifierSet(requires).contains(version)
+    made = [line for name, line in told if name == "RUN" and "install -d" in line]
+    assert all(folder in made[0].split() for folder in json.loads(by_name["VOLUME"]))  # before USER, who may not make them
+    assert lines.index(f"RUN {made[0]}") < lines.index(f"USER {by_name['USER']}")
 
 
 def test_the_container_runs_the_same_command_as_a_user_without_rights():

@@ -1,6 +1,8 @@
 """Table 4.2 of hostile requests: each has its status, an answer in JSON that names the field, and no trace of a traceback."""
 
+import gc
 import json
+import sys
 
 import pytest
 
@@ -156,6 +158,39 @@ def test_a_body_that_says_nothing_or_something_else_is_refused(plane, asking, bo
     assert set(answered.json) == {"error", "code", "field"}
     assert len(answered.body) < 8192  # what was sent is not sent back
     assert b"Traceback" not in answered.body
+
+
+FLOODS = [
+    ("empty arrays", b'{"features": [' + b"[]," * 200_000 + b"[]]}"),
+    ("empty objects", b'{"bars": [' + b"{}," * 200_000 + b"{}]}"),
+    ("numbers", b'{"features": [[' + b"1," * 1_100_000 + b"1]]}"),
+    ("a list of a tensor", b'{"inputs": [{"name": "a", "shape": [1], "datatype": "FP64", "data": [' + b"1," * 1_100_000 + b"1]}]}"),
+]
+
+
+@pytest.mark.parametrize("body", [body for _, body in FLOODS], ids=[name for name, _ in FLOODS])
+def test_more_values_than_any_model_takes_are_refused_before_they_are_built(plane, asking, body):
+    path = INFER if b"inputs" in body else FORECAST
+    answered = asking(plane, answer_seconds=60.0).post(path, body)
+    assert (answered.status, answered.json["code"], answered.json["field"]) == (413, "too_many_values", "body")
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"features": {"nothing": 1}}', b'{"features": [', b'{"features": [[1], 1]}', b'{"features": 1, "features": 1}']
+)
+@pytest.mark.parametrize("padding", [0, 100_000], ids=["on the loop", "in a thread"])
+def test_a_body_that_was_refused_is_not_kept(ask, body, padding):
+    """Not until a collector of cycles comes by, either: of bodies of megabytes there would be hundreds before."""
+    body += b" " * padding
+    ask.post(FORECAST, body)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(body)
+        ask.post(FORECAST, body)
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()
 
 
 PATHS = [

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import os
 import time
 
 import pytest
@@ -104,6 +105,15 @@ def test_the_file_holds_no_key_and_is_its_owners(file, given):
         assert key not in text
         assert key.split("_", 2)[2] not in text  # the secret, in which there may be a further "_"
     assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given away by root alone")
+def test_a_file_that_root_adds_to_stays_its_owners(tmp_path):
+    file = tmp_path / "keys.json"
+    add_key(file, "desk", ["read"])
+    os.chown(file, 12_345, 12_346)
+    add_key(file, "board", ["read"])
+    assert (file.stat().st_uid, file.stat().st_gid, file.stat().st_mode & 0o777) == (12_345, 12_346, 0o600)
 
 
 def test_a_key_is_compared_in_constant_time_known_or_not(file, given, monkeypatch):

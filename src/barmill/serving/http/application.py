@@ -36,6 +36,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 THREADS = 16  # that wait for forecasts which the event loop does not wait for
 LARGE_BODY = 32 << 10  # bytes; a larger one is parsed by a thread
+PARSING = 2  # threads that do: what is parsed takes many times its bytes
 GRACE_SECONDS = 0.5  # after its deadline a request of the plane, which keeps deadlines itself, is given up
 METRICS_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
 
@@ -104,6 +105,7 @@ class Application:
         )
         self._rates = rim.rates or TokenBuckets(rim.limits.rate, rim.limits.burst, rim.clock)
         self._threads = ThreadPoolExecutor(THREADS, "barmill-http")
+        self._parsing = ThreadPoolExecutor(PARSING, "barmill-json")
         self._ids = itertools.count(1)
         self._prefix = secrets.token_hex(4)
         self._buffered = Buffered(rim.limits.max_buffered)
@@ -144,6 +146,7 @@ class Application:
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._parsing.shutdown(wait=False, cancel_futures=True)
 
     async def _reply(self, scope: Scope, receive: Receive, request_id: str) -> tuple[Reply, str]:
         """The answer, whatever happens, and the id under which it is logged."""
@@ -178,7 +181,7 @@ class Application:
             with self._rim.span(request):
                 work = await self._prepared(endpoint.prepare, request)
                 told = True
-                return (work.call() if work.inline else await self._in_thread(work.call, request)), request_id
+                return (work.call() if work.inline else await self._in_thread(work.call, request, self._threads)), request_id
         except BarmillError as error:
             refusal = as_refusal(error)
             if refusal.kind == "failed" and not isinstance(error, Refusal):
@@ -186,6 +189,7 @@ class Application:
         except Exception:  # noqa: BLE001 - the last rim of a request: the log gets the traceback, the asker no word of it
             refusal = Refusal("failed", "failed", "", "something went wrong", mend="The server's log says what, under the request's id.")
             self._tell_failure(request_id)
+        refusal.__traceback__ = refusal.__context__ = None  # which hold this frame, and so the body, until a collector comes by
         left = refusal.code == "body_cut_off"  # by the client, who was refused nothing, or by the connection, which has told why
         self._tell(refusal, request_id, principal, self._rim.clock() - began, counted=told or left)
         return refused(refusal, close=not (whole or await self._swallowed(receive, headers, refusal))), request_id
@@ -222,17 +226,17 @@ class Application:
     async def _prepared(self, prepare: Callable[[Request], Work], request: Request) -> Work:
         if len(request.body) <= LARGE_BODY:
             return prepare(request)
-        return await self._in_thread(lambda: prepare(request), request)
+        return await self._in_thread(lambda: prepare(request), request, self._parsing)
 
-    async def _in_thread(self, call: Callable[[], Any], request: Request) -> Any:
-        """What `call` returns, from a thread. Raises Refusal (timed out) where neither it nor the plane keeps the deadline."""
+    async def _in_thread(self, call: Callable[[], Any], request: Request, threads: ThreadPoolExecutor) -> Any:
+        """What `call` returns, from one of `threads`. Raises Refusal (timed out) where neither it nor the plane keeps the deadline."""
         if self._waiting >= self._limits.max_pending:
             found = f"{self._waiting} requests are pending"
             raise Refusal("unavailable", "overloaded", "server", found, mend="Try again.", retry_after=1.0)
         left = request.deadline + GRACE_SECONDS - self._rim.clock()
         self._waiting += 1
         try:
-            return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._threads, call), max(left, 0.001))
+            return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(threads, call), max(left, 0.001))
         except TimeoutError:
             found = f"no answer within {self._limits.answer_seconds:g} s"
             raise Refusal("timed_out", "timed_out", "deadline", found, mend="Try again.", retry_after=1.0) from None

@@ -106,9 +106,12 @@ def add_key(path: Path, name: str, scopes: Sequence[str]) -> str:
     identifier, secret, salt = secrets.token_hex(8), secrets.token_urlsafe(32), os.urandom(16)
     ordered = [scope for scope in SCOPES if scope in scopes]
     entries.append({"name": name, "id": identifier, "scopes": ordered, "salt": salt.hex(), "sha256": _digest(salt, secret).hex()})
+    owner = path.stat() if path.exists() else None
     write_bytes(path, readable_json({"keys": entries}))
     with storage_errors(path):
         path.chmod(0o600)
+        if owner is not None and os.geteuid() == 0:  # else what root adds to could be read no longer by the server, which is not root
+            os.chown(path, owner.st_uid, owner.st_gid)
     return f"bml_{identifier}_{secret}"
 
 

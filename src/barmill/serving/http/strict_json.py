@@ -16,6 +16,8 @@ import numpy as np
 from barmill.serving.refusals import Refusal
 
 MAX_DEPTH = 32
+MAX_CONTAINERS = 1 << 17  # arrays and objects of one body, twice as many as bars may be: each takes thirty times its two bytes
+MAX_VALUES = 1 << 20  # of one body: numbers as they are written fill the largest body with fewer
 
 Decoded = TypeVar("Decoded")
 
@@ -40,9 +42,13 @@ class StrictJson(Generic[Decoded]):
         self._max_depth = max_depth
 
     def decode(self, body: bytes) -> Decoded:
-        """`body` as the type. Raises Refusal: malformed for what is no JSON, invalid for JSON that says something else."""
-        if body.count(b"[") + body.count(b"{") > self._max_depth:
+        """`body` as the type. Raises Refusal: malformed for what is no JSON, invalid for JSON that says something else, too large."""
+        containers = body.count(b"[") + body.count(b"{")
+        if containers > self._max_depth:
+            _check_count("arrays and objects", containers, MAX_CONTAINERS)
             check_depth(body, self._max_depth)
+        if len(body) > MAX_VALUES:
+            _check_count("values", body.count(b","), MAX_VALUES)
         try:
             decoded = self._decode(body)
         except msgspec.ValidationError as error:
@@ -54,6 +60,13 @@ class StrictJson(Generic[Decoded]):
         if not body.isascii():
             _check_utf8(body)
         return decoded
+
+
+def _check_count(what: str, count: int, most: int) -> None:
+    """Raise Refusal (too large) before anything is built: while it is, nothing else of this process runs."""
+    if count > most:
+        mend = "Ask for fewer rows at a time."
+        raise Refusal("too_large", "too_many_values", "body", f"has {count:,} {what}", expected=f"at most {most:,}", mend=mend)
 
 
 def check_depth(body: bytes, most: int) -> None:
