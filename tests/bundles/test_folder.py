@@ -267,7 +267,16 @@ def test_the_pointer_is_followed_from_the_model_folder(version: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"digest":"x","format":1,"version":true}', '{"digest":"x","format":2,"version":1}', '{"version":1}', "[]"]
+    "text",
+    [
+        '{"digest":"x","format":1,"version":true}',
+        '{"digest":"x","format":2,"version":1}',
+        '{"version":1}',
+        "[]",
+        '{"digest":"x","format":1,"revision":-1,"version":1}',
+        '{"digest":"x","format":1,"revision":"2","version":1}',
+        '{"digest":"x","format":1,"more":0,"version":1}',
+    ],
 )
 def test_a_pointer_of_another_shape_is_refused(version: Path, text: str) -> None:
     (version.parent / "current.json").write_text(text)

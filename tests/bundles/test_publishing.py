@@ -7,7 +7,7 @@ import pytest
 
 from barmill.bundles.folder import inspect, read_pointer
 from barmill.bundles.manifest import MANIFEST, SEAL
-from barmill.bundles.publishing import publish
+from barmill.bundles.publishing import promote, publish
 from barmill.errors import BundleError, StorageError
 
 
@@ -26,6 +26,20 @@ def test_a_bundle_that_is_there_already_is_not_written_again_but_becomes_current
     assert (first / MANIFEST).stat() == status
     assert read_pointer(tmp_path / "m")[0] == 1
     assert sorted(path.name for path in (tmp_path / "m").iterdir() if path.name.isdigit()) == ["1", "2"]
+
+
+def test_each_write_of_the_pointer_has_a_higher_revision_and_one_without_counts_as_none(sealed, tmp_path: Path) -> None:
+    for content in ("a", "b", "a"):
+        publish(sealed(content), tmp_path, "m")
+    assert read_pointer(tmp_path / "m").revision == 3
+    digest = promote(tmp_path / "m", 2)
+    assert read_pointer(tmp_path / "m") == (2, digest, 4)
+    pointer = tmp_path / "m" / "current.json"
+    pointer.write_bytes(pointer.read_bytes().replace(b'"revision":4,', b""))
+    assert read_pointer(tmp_path / "m") == (2, digest, 0)
+    pointer.write_bytes(b"{")
+    promote(tmp_path / "m", 1)
+    assert read_pointer(tmp_path / "m").revision == 1
 
 
 def test_a_damaged_version_is_published_anew_beside_it(sealed, tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def _invariants(repository: Path) -> None:
     for version in versions:
         assert inspect(version).problems == ()
     if (folder / POINTER).exists():
-        number, digest = read_pointer(folder)
+        number, digest, _ = read_pointer(folder)
         assert inspect(folder / str(number)).digest == digest
 
 

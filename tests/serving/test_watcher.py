@@ -1,5 +1,7 @@
 """New versions are served beside the old and then instead of it; a bad one is refused with its reason, and the old goes on."""
 
+import contextlib
+import errno
 import gc
 import json
 import os
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from barmill.artefacts import canonical_json
 from barmill.bundles import promote, publish
 from barmill.bundles.folder import POINTER, read_pointer
 from barmill.bundles.manifest import MANIFEST, SEAL, list_files, parse_manifest, seal_of
@@ -20,9 +23,12 @@ from barmill.serving.plane import Plane
 from barmill.serving.refusals import Refusal
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Silent
+from barmill.serving.watched import AGAIN_SECONDS, LONGEST_SECONDS
 from barmill.serving.watcher import STILL_POLLS, Watcher
 
 pytestmark = pytest.mark.xdist_group("small served bundles")
+
+REWRITES = int(os.environ.get("BARMILL_POINTER_REWRITES", "48"))  # of the pointer, by four writers; 10,000 show what is promised
 
 
 class Notes(Silent):
@@ -258,17 +264,121 @@ def test_weights_whose_forecasts_differ_from_the_golden_ones_are_refused_at_once
     assert "golden" in watched.reason(2)
 
 
-def test_a_version_that_is_ten_times_slower_is_refused(watched, published, monkeypatch):
+def with_forecasts_that_are_no_numbers(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Weights as large as a number can be, some to either side: their sum is no number."""
+    weights = json.loads(files["weights/model.json"])
+    weights["coefficients"] = [[1e308 * (-1) ** place for place in range(len(row))] for row in weights["coefficients"]]
+    return broken(files, **{"weights/model.json": canonical_json(weights)})
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning", "ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("child", "said"),
+    [
+        ("kill -s SEGV $$", "it was ended by SIGSEGV"),
+        ("echo ready; exec sleep 1000", "it had not finished after 0.2 s"),
+        ("", "expected a finite number"),
+    ],
+    ids=["crashes", "hangs", "no numbers"],
+)
+def test_a_version_that_crashes_or_hangs_or_says_no_number_is_told_once_and_the_next_good_one_is_served(
+    watched, published, files_of, child, said, tmp_path, monkeypatch
+):
+    published("logistic")
+    before = watched.poll().answer()
+    files = files_of("logistic", "1.2.4", 8)
+    write(watched.folder / "logistic" / "2", files if child else with_forecasts_that_are_no_numbers(files))
+    with monkeypatch.context() as patch:
+        if child:  # its library is what crashes: whatever that is, the child process does
+            script = tmp_path / "child"
+            script.write_text(f"#!/bin/sh\n{child}\n")
+            script.chmod(0o755)
+            patch.setattr("barmill.bundles.first_load.sys.executable", str(script))
+            patch.setattr("barmill.bundles.first_load.WALL_SECONDS", 0.2)
+            patch.setenv("BARMILL_CACHE", str(tmp_path / "cache"))
+        watched.poll(STILL_POLLS + 5)
+    assert watched.states() == {1: "ready", 2: "unavailable"}
+    assert said in watched.reason(2)
+    assert len(watched.notes.named("version_refused")) == 1
+    assert bits(watched.answer()) == bits(before)
+    published("logistic", "1.2.5", seed=8)
+    watched.poll()
+    assert (watched.champion(), watched.states()) == (3, {1: "ready", 2: "unavailable", 3: "ready"})
+
+
+def bits(answer) -> tuple:
+    return answer.digest, {name: values.tobytes() for name, values in answer.columns.items()}
+
+
+def test_a_version_that_is_ten_times_slower_is_refused_and_timed_again_later(repository, published, monkeypatch):
+    now = [0.0]
+    watched = Watched(repository, timer=lambda: now[0])
     published("logistic")
     watched.poll()
     with watched.table.lease(Ask("logistic")) as served:
         usual = served.seconds
-    monkeypatch.setattr("barmill.serving.served._one_row_seconds", lambda bundle, timer: 0.002 + 11 * usual)
-    published("logistic", "1.2.4", seed=8)
+    with monkeypatch.context() as patch:
+        patch.setattr("barmill.serving.served._one_row_seconds", lambda bundle, timer: 0.002 + 11 * usual)
+        published("logistic", "1.2.4", seed=8)
+        watched.poll()
+        assert watched.states()[2] == "unavailable"
+        assert "times as long as logistic 1.2.3 (1)" in watched.reason(2)
+        for _ in range(3):
+            now[0] += LONGEST_SECONDS
+            watched.poll(2)
+        assert watched.states()[2] == "unavailable"
+        assert watched.champion() == 1
+        assert len(watched.notes.named("version_refused")) == 1
+    now[0] += LONGEST_SECONDS
+    assert watched.poll().champion() == 2  # the machine was busy with something else
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.EACCES, errno.EIO])
+def test_a_version_that_could_not_be_read_is_served_once_it_can_be(repository, published, monkeypatch, error):
+    now = [0.0]
+    watched = Watched(repository, timer=lambda: now[0])
+    published("logistic")
+    before = watched.poll().answer()
+    second, opened = published("logistic", "1.2.4", seed=8), os.open
+
+    def refuse(path, *args, **options):
+        if path == second:
+            raise OSError(error, os.strerror(error))
+        return opened(path, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("barmill.bundles.folder.os.open", refuse)
+        watched.poll(STILL_POLLS + 3)
+        assert os.strerror(error).lower() in watched.reason(2)
+        now[0] += AGAIN_SECONDS
+        watched.poll(2)
+    assert len(watched.notes.named("version_refused")) == 1
+    assert bits(watched.answer()) == bits(before)
+    watched.poll(3)
+    assert watched.champion() == 1  # it is not tried at every look
+    now[0] += 2 * AGAIN_SECONDS
+    assert watched.poll().champion() == 2
+    assert watched.states() == {1: "ready", 2: "ready"}
+
+
+def test_a_note_that_a_full_disk_refuses_is_told_once_and_written_when_there_is_room(repository, files_of, tmp_path, monkeypatch):
+    watched = Watched(repository, quarantine=tmp_path / "quarantine")
+    folder = repository / "logistic" / "1"
+    write(folder, files_of("logistic"))
+    flipped(folder)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("barmill.artefacts.os.fsync", full)
+        watched.poll(STILL_POLLS + 4)
+        assert list((tmp_path / "quarantine").iterdir()) == []
+    (told,) = watched.notes.named("quarantine_note_failed")
+    assert "no space left" in told["reason"]
     watched.poll()
-    assert watched.states()[2] == "unavailable"
-    assert "times as long as logistic 1.2.3 (1)" in watched.reason(2)
-    assert watched.champion() == 1
+    (note,) = (tmp_path / "quarantine").iterdir()
+    assert json.loads(note.read_bytes())["reason"] == watched.reason(1)
 
 
 def test_a_pointer_that_is_bad_or_names_nothing_leaves_the_champion_and_is_told_once(watched, published):
@@ -279,7 +389,7 @@ def test_a_pointer_that_is_bad_or_names_nothing_leaves_the_champion_and_is_told_
     for bad in (b"{", b'{"digest":"x","format":1,"version":7}', b'{"version": "../../x"}', b"\x00" * 9000):
         pointer.write_bytes(bad)
         before = len(watched.notes.named("watch_failed"))
-        watched.poll(3)
+        watched.poll(STILL_POLLS + 2)
         assert len(watched.notes.named("watch_failed")) == before + 1
         assert watched.champion() == 1
     pointer.write_bytes(good)
@@ -287,19 +397,69 @@ def test_a_pointer_that_is_bad_or_names_nothing_leaves_the_champion_and_is_told_
     assert watched.answer().number == 1
 
 
-def test_a_pointer_that_is_rewritten_all_the_time_ends_on_the_last(watched, published):
+def test_a_pointer_that_four_rewrite_all_the_time_ends_on_the_last_and_no_earlier_one_follows_a_later(watched, published):
     three_versions(published)
     model = watched.folder / "logistic"
     watched.poll()
-    writers = [threading.Thread(target=lambda: [promote(model, 1 + number % 3) for number in range(12)]) for _ in range(2)]
+    followed = []
+
+    def writes() -> None:
+        for number in range(REWRITES // 4):
+            promote(model, 1 + number % 3)
+
+    writers = [threading.Thread(target=writes) for _ in range(4)]
     for writer in writers:
         writer.start()
     while any(writer.is_alive() for writer in writers):
         watched.poll()
-        assert watched.champion() in (1, 2, 3)
-    promote(model, 2)
+        followed.append(watched.watcher._models["logistic"].applied)
+        assert watched.champion() == followed[-1].version
     watched.poll()
-    assert watched.champion() == read_pointer(model)[0] == 2
+    last = read_pointer(model)
+    assert watched.champion() == last.version
+    assert last.revision == 3 + 4 * (REWRITES // 4)  # every write counted, also those of the publisher
+    revisions = [pointer.revision for pointer in followed]
+    assert revisions == sorted(revisions)
+    assert watched.notes.named("watch_failed") == []
+
+
+def test_a_version_is_taken_back_at_once_but_an_older_pointer_is_followed_only_where_it_stays(watched, published):
+    three_versions(published)
+    pointer = watched.folder / "logistic" / POINTER
+    older = pointer.read_bytes().replace(b'"revision":3', b'"revision":2')
+    watched.poll()
+    promote(watched.folder / "logistic", 1)
+    assert watched.poll().champion() == 1
+    newer = pointer.read_bytes()
+    for _ in range(3):  # as a network file system may show a file that was replaced
+        pointer.write_bytes(older)
+        assert watched.poll(STILL_POLLS).champion() == 1
+        pointer.write_bytes(newer)
+        assert watched.poll().champion() == 1
+    pointer.unlink()
+    assert watched.poll(STILL_POLLS).champion() == 1
+    pointer.write_bytes(older)
+    assert watched.poll(STILL_POLLS + 1).champion() == 3
+    assert [told["revision"] for told in watched.notes.named("older_pointer_followed")] == [2]
+
+
+def test_a_version_that_is_published_while_the_folder_is_looked_at_is_no_problem_of_the_pointer(watched, published, monkeypatch):
+    published("logistic")
+    watched.poll()
+    listed, late = os.scandir, [lambda: published("logistic", "1.2.4", seed=8)]
+
+    def lists(folder):
+        """What is in a folder, and of the model's once nothing of what is published meanwhile."""
+        entries = list(listed(folder)) if isinstance(folder, Path) else listed(folder)
+        if folder == watched.folder / "logistic" and late:
+            late.pop()()
+        return contextlib.nullcontext(entries) if isinstance(entries, list) else entries
+
+    with monkeypatch.context() as patch:
+        patch.setattr("barmill.serving.model_folders.os.scandir", lists)
+        watched.poll()
+    assert not late
+    assert watched.poll().champion() == 2
     assert watched.notes.named("watch_failed") == []
 
 

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from barmill.artefacts import sha256
 from barmill.bundles.manifest import (
@@ -53,6 +54,18 @@ class Inspection:
     manifest: Manifest | None = None
     files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     problems: tuple[BundleError, ...] = ()
+
+
+class Pointer(NamedTuple):
+    """What `current.json` says.
+
+    version, digest : of the one that is current
+    revision : how often the pointer was written, which only grows; 0 where nobody counted
+    """
+
+    version: int
+    digest: str
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,12 +281,12 @@ def find_version(path: Path) -> tuple[Path, str]:
     pointer = path / POINTER
     if (path / MANIFEST).exists() or not pointer.exists():
         return path, ""
-    version, digest = read_pointer(path)
-    return path / str(version), digest
+    pointed = read_pointer(path)
+    return path / str(pointed.version), pointed.digest
 
 
-def read_pointer(model_folder: Path) -> tuple[int, str]:
-    """Version and digest that `current.json` points at."""
+def read_pointer(model_folder: Path) -> Pointer:
+    """What `current.json` points at. Raises BundleError where there is none, or it says something else."""
     place = str(model_folder / POINTER)
     try:
         root = os.open(model_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -286,19 +299,21 @@ def read_pointer(model_folder: Path) -> tuple[int, str]:
         raise BundleError(place, "there is none", mend="Publish a version, or name the folder of one.") from error
     finally:
         os.close(root)
-    match value:
-        case {"digest": str(digest), "format": 1, "version": int(version)} if len(value) == 3 and version is not True and version > 0:
-            return version, digest
+    match value if "revision" in value or not isinstance(value, dict) else {**value, "revision": 0}:
+        case {"digest": str(digest), "format": 1, "revision": int(revision), "version": int(version), **rest} if (
+            not rest and version is not True and version > 0 and revision is not True and revision >= 0
+        ):
+            return Pointer(version, digest, revision)
         case _:
-            raise BundleCorruption(
-                place, json.dumps(value)[:80], expected='{"digest": .., "format": 1, "version": ..}', mend="Publish again."
-            )
+            expected = '{"digest": .., "format": 1, "revision": .., "version": ..}'
+            raise BundleCorruption(place, json.dumps(value)[:80], expected=expected, mend="Publish again.")
 
 
 __all__ = [
     "POINTER",
     "VERSION_NAME",
     "Inspection",
+    "Pointer",
     "VerifiedFiles",
     "find_version",
     "inspect",

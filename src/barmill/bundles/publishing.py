@@ -19,7 +19,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from barmill.artefacts import canonical_json, sha256, storage_errors, sync_folder, write_bytes, write_new
-from barmill.bundles.folder import POINTER, VERSION_NAME, inspect, read_version
+from barmill.bundles.folder import POINTER, VERSION_NAME, inspect, read_pointer, read_version
 from barmill.bundles.manifest import MANIFEST, SEAL, check_name, list_files, parse_manifest, seal_of
 from barmill.errors import BundleError
 
@@ -76,7 +76,12 @@ def promote(model_folder: Path, version: int) -> str:
 
 
 def _point(folder: Path, version: int, digest: str) -> None:
-    write_bytes(folder / POINTER, canonical_json({"digest": digest, "format": 1, "version": version}))
+    """Replace the pointer, under the lock: so that no two have one revision, and who reads tells the later from the earlier."""
+    try:
+        revision = read_pointer(folder).revision
+    except BundleError:  # there is none, or none that can be read: it is counted anew
+        revision = 0
+    write_bytes(folder / POINTER, canonical_json({"digest": digest, "format": 1, "revision": revision + 1, "version": version}))
 
 
 def _check(files: Mapping[str, bytes]) -> str:

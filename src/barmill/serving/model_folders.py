@@ -5,25 +5,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from barmill.bundles.folder import POINTER, VERSION_NAME, read_pointer
+from barmill.bundles.folder import POINTER, VERSION_NAME, Pointer, read_pointer
 from barmill.bundles.manifest import MANIFEST, SEAL
 from barmill.bundles.manifest_rules import NAME
 
 Looks = tuple[tuple[str, int, int, int], ...]  # of each entry: path, inode, size, time of change in ns
 
 _MOST_ENTRIES = 1_000
+_READS = 3  # of a pointer, before it is said to be bad: it may have been replaced between two looks at it
 
 
 class Found(NamedTuple):
     """A model's folder at one moment.
 
     versions : by number, how the folder looks; another look means that it changed
-    pointer : version and digest that `current.json` names; None where there is none
+    pointer : what `current.json` says; None where there is none
     pointer_problem : what is wrong with it, where it cannot be read
     """
 
     versions: Mapping[int, Looks]
-    pointer: tuple[int, str] | None
+    pointer: Pointer | None
     pointer_problem: str
 
 
@@ -35,22 +36,38 @@ def model_folders(root: Path) -> dict[str, Path]:
 
 
 def look_at(folder: Path) -> Found:
-    """A model's folder as it is now. Raises OSError where it cannot be listed."""
+    """A model's folder as it is now. Raises OSError where it cannot be listed.
+
+    The pointer is read first: what it names was there before it, and so is among the versions.
+    """
+    pointer, problem = _pointer(folder)
     with os.scandir(folder) as entries:
         numbers = sorted(int(entry.name) for entry in entries if VERSION_NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False))
-    versions = {number: looks_of(folder / str(number)) for number in numbers}
-    if not (folder / POINTER).exists():
-        return Found(versions, None, "")
-    try:
-        return Found(versions, read_pointer(folder), "")
-    except Exception as error:  # noqa: BLE001 - whatever it holds, the versions are served as before
-        return Found(versions, None, str(error))
+    return Found({number: looks_of(folder / str(number)) for number in numbers}, pointer, problem)
+
+
+def _pointer(folder: Path) -> tuple[Pointer | None, str]:
+    """The pointer, and what is wrong with it."""
+    problem = ""
+    for _ in range(_READS):
+        if not (folder / POINTER).exists():
+            return None, ""
+        try:
+            return read_pointer(folder), ""
+        except Exception as error:  # noqa: BLE001 - whatever it holds, the versions are served as before
+            problem = str(error)
+    return None, problem
 
 
 def looks_of(folder: Path) -> Looks:
-    """Every entry of a version's folder; empty where it is gone."""
+    """Every entry of a version's folder, and every folder in it that cannot be listed; empty where it is gone."""
     found: list[tuple[str, int, int, int]] = []
-    for place, folders, files in os.walk(folder):
+
+    def unlisted(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            found.append((str(error.filename), 0, 0, 0))
+
+    for place, folders, files in os.walk(folder, onerror=unlisted):
         folders.sort()
         for name in sorted(files):
             path = os.path.join(place, name)  # noqa: PTH118 - thousands a minute

@@ -7,51 +7,22 @@ goes wrong with any of them.
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from barmill.artefacts import write_json
 from barmill.bundles.folder import VerifiedFiles, read_version
-from barmill.errors import BundleError, StorageError
 from barmill.serving.loading import load_served
 from barmill.serving.model_folders import Found, Looks, is_version, look_at, model_folders
 from barmill.serving.model_table import ModelTable
+from barmill.serving.quarantine import QuarantineNotes
 from barmill.serving.refusals import Refusal
 from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Silent, Telemetry
+from barmill.serving.watched import Model, Version, told, unreadable, untried
 
 POLL_SECONDS = 0.5
 STILL_POLLS = 3  # a folder that does not check out is being copied until it stood still for so long
 VERSIONS = 4  # of a model that are kept loaded: the champion, and the newest
-
-
-@dataclass(slots=True)
-class _Version:
-    """What is known of a version's folder.
-
-    looks : when it was last looked at; still : polls since it changed
-    state : "waiting", "served" or "refused"
-    digest : of what is served, or was tried; empty before
-    reason : why it is not served
-    """
-
-    looks: Looks
-    still: int = 0
-    state: str = "waiting"
-    digest: str = ""
-    reason: str = ""
-
-
-@dataclass(slots=True)
-class _Model:
-    """What is known of a model's folder."""
-
-    folder: Path
-    versions: dict[int, _Version] = field(default_factory=dict[int, _Version])
-    unloaded: bool = False  # an operator said so; until it is loaded again
-    applied: tuple[int, str] | None = None  # the pointer that was last followed
-    told: str = ""  # the last complaint about the pointer, which is told once
 
 
 class Watcher:
@@ -64,6 +35,7 @@ class Watcher:
     named : further bundles: a model's folder, which is watched too, or a version's, which is served as it is
     quarantine : folder for a note on each version that was refused; None writes none
     on_champion : told each new champion after it is one, such as who carries streams on
+    timer : seconds that only grow
 
     A model's pointer decides its champion. Without one the highest number does that can be served.
     """
@@ -80,13 +52,15 @@ class Watcher:
         on_champion: Callable[[ServedModel], object] | None = None,
         poll_seconds: float = POLL_SECONDS,
         versions: int = VERSIONS,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._table, self._root, self._quarantine = table, root, quarantine
+        self._table, self._root, self._timer = table, root, timer
         self._settings = settings or PlaneSettings()
         self._telemetry: Telemetry = telemetry or Silent()
+        self._notes = QuarantineNotes(quarantine, self._telemetry)
         self._on_champion = on_champion
         self._poll_seconds, self._n_versions = poll_seconds, versions
-        self._models = {path.name: _Model(path) for path in named if not is_version(path)}
+        self._models = {path.name: Model(path) for path in named if not is_version(path)}
         self._fixed = [path for path in named if is_version(path)]
         self._unserved: dict[Path, str] = {}  # of those that were named by their version's folder
         self._root_told = ""
@@ -110,6 +84,7 @@ class Watcher:
         while self._fixed and not self._stopping.is_set():
             self._serve_fixed(self._fixed.pop(0))
         with self._lock:
+            self._notes.write_left()
             self._find_models()
             models = list(self._models.items())
         for name, model in models:
@@ -134,7 +109,7 @@ class Watcher:
                 del model.versions[number]
             self._look(name, model)
             if self._champion(name) is None:
-                raise Refusal("conflict", "not_loaded", "model", _why_not(model), mend="Publish a version that can be served.")
+                raise Refusal("conflict", "not_loaded", "model", model.why_not, mend="Publish a version that can be served.")
 
     def unload(self, name: str) -> None:
         """Serve a model no longer, whatever is published, until `load` or a restart. Raises Refusal where it is not served."""
@@ -151,9 +126,9 @@ class Watcher:
             model = self._models.get(folder.name)
             if model is None or model.folder != folder:
                 return self._unserved.get(folder, "")
-            return "" if self._champion(folder.name) else _why_not(model)
+            return "" if self._champion(folder.name) else model.why_not
 
-    def _look(self, name: str, model: _Model) -> None:
+    def _look(self, name: str, model: Model) -> None:
         try:
             self._follow(name, model, look_at(model.folder))
         except Exception as error:  # noqa: BLE001 - a folder that cannot be read must not end the watch over the others
@@ -176,7 +151,7 @@ class Watcher:
             return
         self._root_told = ""
         for name, folder in found.items():
-            self._models.setdefault(name, _Model(folder))
+            self._models.setdefault(name, Model(folder))
 
     def _serve_fixed(self, folder: Path) -> None:
         """A bundle that was named by its version's folder is its model's champion, whatever else is there."""
@@ -189,7 +164,7 @@ class Watcher:
         else:
             self._tell_champion(served)
 
-    def _follow(self, name: str, model: _Model, found: Found) -> None:
+    def _follow(self, name: str, model: Model, found: Found) -> None:
         self._forget_removed(name, model, found)
         for number in self._wanted(found):
             looks = found.versions[number]
@@ -198,60 +173,66 @@ class Watcher:
                 known = model.versions[number] = self._changed(known, looks)
             elif known.state == "waiting":
                 known.still += 1
+            known.try_again(self._timer())
             if known.state == "waiting" and looks:
                 self._try(name, model, number, known)
         self._follow_pointer(name, model, found)
         self._retire_old(name, model, found)
 
     @staticmethod
-    def _changed(known: _Version | None, looks: Looks) -> _Version:
+    def _changed(known: Version | None, looks: Looks) -> Version:
         """A folder that is new, or other than it was. What is served is in memory, and goes on whatever became of its folder."""
-        return _Version(looks, digest=known.digest if known is not None and known.state == "served" else "")
+        return Version(looks, digest=known.digest if known is not None and known.state == "served" else "")
 
     def _wanted(self, found: Found) -> list[int]:
         """Numbers that are to be served: the pointer's first, so that the champion is ready as soon as can be, then the newest."""
         newest = sorted(found.versions, reverse=True)[: self._n_versions]
-        current = [] if found.pointer is None or found.pointer[0] not in found.versions else [found.pointer[0]]
+        current = [] if found.pointer is None or found.pointer.version not in found.versions else [found.pointer.version]
         return [*current, *(number for number in newest if number not in current)]
 
-    def _try(self, name: str, model: _Model, number: int, known: _Version) -> None:
+    def _try(self, name: str, model: Model, number: int, known: Version) -> None:
         """Serve a version that is whole. One that is not may be on its way, and is refused once it stands still."""
         folder = model.folder / str(number)
         try:
             verified = read_version(folder)
         except Exception as error:  # noqa: BLE001 - of any type: nothing of the folder was parsed yet but its manifest
-            known.reason = _told(error)
             if known.still >= STILL_POLLS:
                 self._not_whole(name, number, known, error)
+            elif known.told is None:
+                known.reason = told(error)
             return
         if known.digest == verified.digest:
             known.state = "served"
             return
         known.digest = verified.digest
-        self._table.announce(name, verified.manifest.version, number, verified.digest)
+        if known.told is None:  # else the index goes on to say why it was refused
+            self._table.announce(name, verified.manifest.version, number, verified.digest)
         try:
             self._table.install(load_served(verified, name, number, self._settings, self._champion(name)), champion=False)
             known.state = "served"
         except Exception as error:  # noqa: BLE001 - whatever a model's library raises is the reason why this one is not served
-            known.state = "refused"
-            known.reason = self._refuse(name, number, verified, error)
+            self._refused(name, number, known, verified, error, again=untried(error))
 
-    def _not_whole(self, name: str, number: int, known: _Version, error: Exception) -> None:
+    def _not_whole(self, name: str, number: int, known: Version, error: Exception) -> None:
         if known.digest:
             known.state = "served"
             self._telemetry.event("served_version_damaged", "error", model=name, number=number, digest=known.digest, reason=str(error))
             return
-        known.state = "refused"
-        self._refuse(name, number, None, error)
+        self._refused(name, number, known, None, error, again=unreadable(error))
 
-    def _follow_pointer(self, name: str, model: _Model, found: Found) -> None:
+    def _refused(self, name: str, number: int, known: Version, verified: VerifiedFiles | None, error: Exception, *, again: bool) -> None:
+        """Told once, however often it is tried in vain."""
+        if known.refuse(error, again=again, now=self._timer()):
+            self._refuse(name, number, verified, error)
+
+    def _follow_pointer(self, name: str, model: Model, found: Found) -> None:
         if found.pointer_problem:
             self._complain(name, model, found.pointer_problem)
             return
-        pointer = found.pointer or self._highest(model)
-        if pointer is None or pointer == model.applied:
+        pointer = found.pointer or model.highest
+        if pointer is None or model.goes_back(pointer, STILL_POLLS) or pointer == model.applied:
             return
-        number, digest = pointer
+        number, digest, revision = pointer
         known = model.versions.get(number)
         if known is None or known.state != "served" or known.digest != digest:
             if known is None or known.state == "refused" or known.digest not in ("", digest):
@@ -259,13 +240,11 @@ class Watcher:
                     name, model, f"current.json names version {number} ({digest[:12]}..), which is not served: the champion stays"
                 )
             return
-        model.applied, model.told = pointer, ""
+        before, model.applied, model.told, model.older = model.applied, pointer, "", None
+        if before is not None and revision < before.revision:
+            self._telemetry.event("older_pointer_followed", "warning", model=name, revision=revision, before=before.revision)
         if self._table.set_champion(name, number, across_majors=False):
             self._tell_champion(self._table.routes(name).find("champion").served)
-
-    def _highest(self, model: _Model) -> tuple[int, str] | None:
-        served = [(number, known.digest) for number, known in model.versions.items() if known.state == "served"]
-        return max(served, default=None)
 
     def _tell_champion(self, served: ServedModel) -> None:
         if self._on_champion is not None:
@@ -275,7 +254,7 @@ class Watcher:
         routes = self._table.known(name)
         return None if routes is None or routes.champion_entry is None else routes.champion_entry.served
 
-    def _forget_removed(self, name: str, model: _Model, found: Found) -> None:
+    def _forget_removed(self, name: str, model: Model, found: Found) -> None:
         """A folder that is gone is served no longer, but for a version that somebody counts on."""
         for number in [number for number in model.versions if number not in found.versions]:
             known = model.versions[number]
@@ -287,7 +266,7 @@ class Watcher:
             self._table.forget(name, number)
             del model.versions[number]
 
-    def _retire_old(self, name: str, model: _Model, found: Found) -> None:
+    def _retire_old(self, name: str, model: Model, found: Found) -> None:
         """Serve no more than are wanted; those that have an alias stay."""
         wanted = set(self._wanted(found))
         for number in [number for number, known in model.versions.items() if known.state == "served" and number not in wanted]:
@@ -307,32 +286,15 @@ class Watcher:
     def _refuse(self, name: str, number: int, verified: VerifiedFiles | None, error: Exception) -> str:
         """Returns the reason, as it is told."""
         version, digest = (verified.manifest.version, verified.digest) if verified else ("", "")
-        reason = _told(error)
+        reason = told(error)
         self._table.refuse(name, version, number, digest, reason)
-        if self._quarantine is None:
-            return reason
-        note = {"model": name, "number": number, "version": version, "digest": digest, "reason": reason, "time": int(time.time())}
-        try:
-            self._quarantine.mkdir(parents=True, exist_ok=True)
-            write_json(self._quarantine / f"{name}-{number}-{digest[:12] or 'unread'}.json", note)
-        except (StorageError, OSError) as failed:
-            self._telemetry.event("quarantine_note_failed", "error", model=name, number=number, reason=str(failed))
+        self._notes.write(name, number, version, digest, reason)
         return reason
 
-    def _complain(self, name: str, model: _Model, reason: str) -> None:
+    def _complain(self, name: str, model: Model, reason: str) -> None:
         if model.told != reason:
             model.told = reason
             self._telemetry.event("watch_failed", "error", model=name, folder=str(model.folder), reason=reason)
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
-
-
-def _why_not(model: _Model) -> str:
-    """Why nothing of a model is served."""
-    reasons = [known.reason for _, known in sorted(model.versions.items(), reverse=True) if known.reason]
-    return next(iter(reasons), model.told or "there is no version in its folder")
 
 
 __all__ = ["POLL_SECONDS", "STILL_POLLS", "VERSIONS", "Watcher"]

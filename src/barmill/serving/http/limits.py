@@ -68,6 +68,7 @@ class Headers(NamedTuple):
     origin: str | None = None
     request_id: str | None = None
     traceparent: str | None = None
+    model_revision: str | None = None
 
 
 _MEANT = {
@@ -82,6 +83,7 @@ _MEANT = {
     b"origin": "origin",
     b"x-request-id": "request_id",
     b"traceparent": "traceparent",
+    b"x-model-revision": "model_revision",
 }
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
@@ -138,7 +140,7 @@ class Buffered:
 
 
 async def read_body(receive: Receive, headers: Headers, limits: Limits, buffered: Buffered) -> bytes:
-    """The whole body; how long it may take is the connection's to say. Raises Refusal (413) over the limit, unread if its length is told."""
+    """The whole body; how long it takes is the connection's to say. Raises Refusal (413) over the limit, unread if its length is told."""
     length = headers.content_length
     if length is None and not headers.chunked:
         return b""

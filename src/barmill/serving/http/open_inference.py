@@ -11,8 +11,9 @@ from barmill.serving.contract import Forecasting
 from barmill.serving.http.forecasts import Ready
 from barmill.serving.http.limits import Limits
 from barmill.serving.http.replies import json_reply, listed
+from barmill.serving.http.revisions import check_answered, check_before, headers_of
 from barmill.serving.http.routing import Endpoint, Request, Routes, Work
-from barmill.serving.http.statuses import JSON, Reply
+from barmill.serving.http.statuses import Reply
 from barmill.serving.http.strict_json import StrictJson
 from barmill.serving.inference import InferReply, InferRequest, Parameter, infer, model_metadata, server_metadata
 from barmill.serving.refusals import Refusal
@@ -137,13 +138,16 @@ class OpenInference:
         return Work(True, lambda: json_reply(index))
 
     def _infer(self, request: Request) -> Work:
+        check_before(self._plane, request)
         parsed = self._parsed(request)
         if "stream" in parsed.request.parameters and "stream" not in request.principal.scopes:
             raise Refusal("forbidden", "no_scope", "authorization", "may not stream", mend="Ask for a key with that scope.")
         ask = request.ask
 
         def call() -> Reply:
-            return _reply(infer(self._plane, ask, parsed.request), parsed.binary)
+            reply = infer(self._plane, ask, parsed.request)
+            check_answered(request, str(reply.parameters["digest"]))
+            return _reply(reply, parsed.binary)
 
         inline = False
         if parsed.request.n_rows == 1 and "bars" not in {tensor.name for tensor in parsed.request.inputs}:
@@ -237,9 +241,10 @@ def _reply(reply: InferReply, binary: frozenset[str] | None) -> Reply:
             said["data"] = plain[tensor.name]
         outputs.append(said)
     head = orjson.dumps(_head(reply, reply.parameters) | {"outputs": outputs})
+    digest = str(reply.parameters["digest"])
     if not raw:
-        return Reply(200, head, (JSON,))
-    return Reply(200, b"".join((head, *raw)), (_OCTETS, (_LENGTH_HEADER, b"%d" % len(head))))
+        return Reply(200, head, headers_of(digest))
+    return Reply(200, b"".join((head, *raw)), (*headers_of(digest, _OCTETS), (_LENGTH_HEADER, b"%d" % len(head))))
 
 
 def _head(reply: InferReply, parameters: Mapping[str, Parameter]) -> dict[str, Any]:

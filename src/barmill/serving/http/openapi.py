@@ -22,6 +22,7 @@ _SAID = {
     404: "There is no such model, version, stream or route.",
     408: "The body did not come in time.",
     409: "The bar is a duplicate of other values, out of order, or after a gap; or the version cannot stand where it is put.",
+    412: "Another version would answer than the header `X-Model-Revision` asks for.",
     413: "More bytes or rows than the limits.",
     415: "Another content type or encoding than JSON as it is.",
     422: "JSON that the model's schema does not ask for; `field` names what.",
@@ -30,6 +31,7 @@ _SAID = {
     503: "Not ready, overloaded, or shutting down; try again.",
     504: "Not answered before the deadline.",
 }
+_REVISION = "The header `X-Model-Revision`, a digest or its first twelve digits or more, lets no other version answer."
 _READING = (400, 401, 403, 404, 429, 503, 504)
 _WRITING = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
@@ -59,7 +61,7 @@ def _forecast_paths() -> Json:
         "Forecast from bars or features",
         "forecast",
         ref("Answer"),
-        _WRITING,
+        (*_WRITING, 412),
         body=ref("ForecastBody"),
         examples={"bars": {"bars": [_BAR], "last": 1}, "columns": {"bars": _COLUMNS}, "features": {"features": _ROW}},
     )
@@ -67,7 +69,7 @@ def _forecast_paths() -> Json:
         "Push closed bars to a named stream",
         "stream",
         ref("Answer"),
-        (*_WRITING, 409),
+        (*_WRITING, 409, 412),
         body=ref("PushBody"),
         examples={"one": _BAR, "many": {"bars": _COLUMNS}},
     )
@@ -92,7 +94,7 @@ def _forecast_paths() -> Json:
         "Forecast from features, as KServe's first protocol has it",
         "forecast",
         {"type": "object", "required": ["predictions"], "properties": {"predictions": predictions}},
-        _WRITING,
+        (*_WRITING, 412),
         body=ref("PredictBody"),
         examples={"rows": {"instances": [_ROW]}},
     )
@@ -141,7 +143,7 @@ def _inference_paths() -> Json:
         "Inference",
         "forecast",
         reply,
-        (*_WRITING, 409),
+        (*_WRITING, 409, 412),
         body=ref("InferBody"),
         examples={"features": {"id": "1", "inputs": [tensor]}},
         binary=True,
@@ -218,6 +220,9 @@ def _operation(
         operation["security"] = []
     else:
         operation["description"] = f"A key needs the scope `{scope}`, where keys are asked for."
+    if 412 in statuses:
+        answered["headers"] = {"X-Model-Revision": {"description": "Digest of the bundle that answered.", "required": True, "schema": TEXT}}
+        operation["description"] += f" {_REVISION}"
     if body is not None:
         shown = {name: {"value": value} for name, value in (examples or {}).items()}
         operation["requestBody"] = {"required": not optional, "content": {"application/json": {"schema": body, "examples": shown}}}

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from barmill.serving.answers import Answer, Float64Array, StreamStatus, VersionStatus
-from barmill.serving.http.statuses import Reply
+from barmill.serving.http.statuses import JSON, Header, Reply
 from barmill.serving.refusals import Refusal
 
 _ONE_BY_ONE = 8  # so many values are checked faster by Python than by NumPy
@@ -76,9 +76,9 @@ def version_json(status: VersionStatus) -> dict[str, Any]:
     }
 
 
-def json_reply(value: Any, status: int = 200) -> Reply:
+def json_reply(value: Any, status: int = 200, headers: tuple[Header, ...] = (JSON,)) -> Reply:
     """`value` as a body."""
-    return Reply(status, orjson.dumps(value))
+    return Reply(status, orjson.dumps(value), headers)
 
 
 __all__ = ["answer_json", "json_reply", "listed", "stream_json", "version_json"]
