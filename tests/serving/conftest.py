@@ -198,15 +198,17 @@ def _serving_both(plane: Plane, telemetry: Telemetry | None = None) -> Generator
     parts = Parts(plane, told, render, stops=[lambda: plane.close(5.0) and None])
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve(job, parts, ready.set, stop)))
     thread.start()
-    assert ready.wait(60)
-    http, rpc = (f"127.0.0.1:{one.number}" for one in held)
-    with httpx.Client(base_url=f"http://{http}") as client, grpc.insecure_channel(rpc) as channel:
-        yield Both(client, channel, http, rpc)
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(60)
-    loop.close()
-    for one in held:
-        one.close()
+    try:
+        assert ready.wait(60)
+        http, rpc = (f"127.0.0.1:{one.number}" for one in held)
+        with httpx.Client(base_url=f"http://{http}") as client, grpc.insecure_channel(rpc) as channel:
+            yield Both(client, channel, http, rpc)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(60)
+        loop.close()
+        for one in held:
+            one.close()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import grpc
 import httpx
@@ -22,6 +22,7 @@ from barmill.serving.http.application import Application, Rim
 from barmill.serving.http.keys import Keys, add_key
 from barmill.serving.model_table import ModelTable
 from barmill.serving.plane import Plane
+from barmill.serving.refusals import Kind, Refusal
 from barmill.serving.served import warm
 from barmill.serving.signature import signature_of
 from barmill.serving.stream_settings import StreamSettings
@@ -208,6 +209,47 @@ BAD: dict[str, tuple[str, Making, int, str, str]] = {
         "too_many_rows",
     ),
 }
+
+
+KINDS: dict[Kind, tuple[int, str]] = {
+    "malformed": (400, "INVALID_ARGUMENT"),
+    "unauthorised": (401, "UNAUTHENTICATED"),
+    "forbidden": (403, "PERMISSION_DENIED"),
+    "not_found": (404, "NOT_FOUND"),
+    "conflict": (409, "FAILED_PRECONDITION"),
+    "too_large": (413, "RESOURCE_EXHAUSTED"),
+    "unsupported": (415, "UNIMPLEMENTED"),
+    "invalid": (422, "INVALID_ARGUMENT"),
+    "too_many": (429, "RESOURCE_EXHAUSTED"),
+    "unavailable": (503, "UNAVAILABLE"),
+    "timed_out": (504, "DEADLINE_EXCEEDED"),
+    "failed": (500, "INTERNAL"),
+}
+
+
+def test_each_kind_of_refusal_has_its_status_in_both_and_says_the_same(
+    bundle: Bundle, inputs: dict[str, np.ndarray], serving_both: Callable[..., AbstractContextManager[Any]]
+) -> None:
+    table, kind = ModelTable(), "invalid"
+    table.install(warm(bundle, 1), champion=True)
+
+    class Refusing(Plane):
+        def forecast(self, *_: Any) -> Any:
+            raise Refusal(kind, f"a_{kind}", f"field.{kind}", "is why", expected="another", mend="Do it.", retry_after=1.5)
+
+    said = body_of(("features", "FP64", inputs["features"]))
+    assert set(KINDS) == set(get_args(Kind))
+    with serving_both(Refusing(table)) as both:
+        for kind, (status, code) in KINDS.items():
+            reply = both.client.post("/v2/models/logistic/infer", json=said)
+            told = {"error": f"field.{kind}: is why; expected another. Do it.", "code": f"a_{kind}", "field": f"field.{kind}"}
+            assert (reply.status_code, reply.json(), reply.headers["retry-after"]) == (status, told, "2")
+            with pytest.raises(grpc.RpcError) as refused:
+                GRPCInferenceServiceStub(both.channel).ModelInfer(message_of("logistic", said))
+            trailers = dict(refused.value.trailing_metadata())
+            assert (refused.value.code().name, refused.value.details()) == (code, told["error"])
+            assert (trailers["barmill-code"], trailers["barmill-field"]) == (told["code"], told["field"])
+            assert trailers["grpc-retry-pushback-ms"] == "1500"
 
 
 @pytest.mark.parametrize("case", BAD)

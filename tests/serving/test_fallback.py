@@ -18,6 +18,7 @@ from barmill.serving.refusals import Refusal
 from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Silent
+from barmill.serving.workers import TooLate, Workers
 
 LONG = 60.0  # seconds that no test takes
 Fault = Callable[[dict[str, Any]], Any]
@@ -260,6 +261,26 @@ def test_five_failures_open_the_breaker_and_a_good_trial_closes_it(bench):
     answer = at.ask("features")
     assert (answer.source, answer.degraded, answer.reason) == ("champion", False, "")
     assert at.plane.readiness().ready
+
+
+def test_deadlines_that_are_too_short_for_any_model_do_not_open_the_breaker_of_everybody(bench, monkeypatch):
+    now = [50.0]
+    at = bench(clock=lambda: now[0])
+    at.champion.inline = False
+
+    def late(workers, work, seconds, stuck):
+        now[0] += seconds
+        raise TooLate(started=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Workers, "run", late)
+        for _ in range(20):
+            assert at.ask("features", deadline=now[0] + 0.001).reason == "timed_out"
+        assert at.champion.breaker.state == "closed"
+    assert at.ask("features").source == "champion"
+    monkeypatch.setattr(Workers, "run", late)
+    now[0] += 100.0
+    assert [at.ask("features").reason for _ in range(6)] == ["timed_out"] * 5 + ["breaker_open"]
 
 
 def test_rows_far_outside_the_range_of_training_do_not_open_the_breaker_of_everybody(bench):

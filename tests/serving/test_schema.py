@@ -98,7 +98,12 @@ def test_names_may_come_in_any_order_and_more_of_the_plan_may_come(schema: Featu
         (lambda names: names[:-1], "missing_feature", "features.{last}", "{last} is missing"),
         (lambda names: [*names, "moon"], "unknown_feature", "features.names[{n}]", "no feature is called 'moon'"),
         (lambda names: [*names, names[0]], "feature_twice", "features.names[{n}]", "'{first}' is given twice"),
-        (lambda names: [f"{names[0]}x", *names[1:]], "unknown_feature", "features.names[0]", "Did you mean '{first}'?"),
+        (
+            lambda names: [f"{names[0]}x", *names[1:]],
+            "renamed_feature",
+            "features.names[0]",
+            "'{first}' is missing. Did you mean '{first}'?",
+        ),
     ],
 )
 def test_a_wrong_list_of_names_is_refused_naming_the_column(schema: FeatureSchema, change: Any, code: str, place: str, words: str):

@@ -15,6 +15,8 @@ from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Telemetry
 from barmill.serving.workers import TooLate, Workers
 
+_FAIR = 0.5  # of the time that the settings give the first of a chain: with less, being late is no failure of a version
+
 
 class Link(NamedTuple):
     """One of a chain, and what an answer of it says of its source."""
@@ -82,8 +84,11 @@ class Chain:
             if first or refusal.kind == "unavailable":
                 raise
             return self._not_answered(served, why, "model_error", str(refusal))
-        except TooLate:
-            return self._failed(served, why, "timed_out", f"no answer within {seconds:.3g} s", in_range=True)
+        except TooLate:  # within an asker's own short deadline it says nothing: else anybody could take the version from all
+            found, settings = f"no answer within {seconds:.3g} s", self._settings
+            if seconds < _FAIR * settings.first_share * settings.max_seconds:
+                return self._not_answered(served, why, "timed_out", found)
+            return self._failed(served, why, "timed_out", found, in_range=True)
         except ModelFailed as failure:
             return self._failed(served, why, failure.reason, str(failure), in_range=failure.in_range)
         except ForecastError as error:

@@ -159,13 +159,12 @@ class FeatureSchema:
         return found
 
     def _select(self, names: tuple[str, ...]) -> Selection:
+        missing = [name for name in self.names if name not in names]
         for number, name in enumerate(names):
             if name not in self.known:
-                place = f"features.names[{number}]"
-                raise Refusal("invalid", "unknown_feature", place, f"no feature is called '{name}'", mend=nearest(name, self.names))
+                raise _unknown(name, f"features.names[{number}]", missing, self.names)
             if name in names[:number]:
                 raise Refusal("invalid", "feature_twice", f"features.names[{number}]", f"'{name}' is given twice")
-        missing = [name for name in self.names if name not in names]
         if missing:
             # No feature of a plan is optional: a neutral value in its place would be a forecast from something that did not happen.
             found = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
@@ -183,6 +182,14 @@ class FeatureSchema:
         at = [int(number) for number in np.argwhere(~np.isfinite(values))[0]]
         place = f"features{''.join(f'[{number}]' for number in at[:-1])}.{self.names[at[-1]]}"
         return Refusal("invalid", "not_finite", place, f"{values[tuple(at)]}", expected="a finite number")
+
+
+def _unknown(name: str, place: str, missing: Sequence[str], needed: Sequence[str]) -> Refusal:
+    """A column that the plan does not have: of another name where one that is needed is missing, and else one too many."""
+    found = f"no feature is called '{name[:64]}'"
+    if missing:
+        return Refusal("invalid", "renamed_feature", place, f"{found}, and '{missing[0]}' is missing", mend=nearest(name[:64], missing))
+    return Refusal("invalid", "unknown_feature", place, found, mend=nearest(name[:64], needed))
 
 
 def _range(profile: Any, name: str) -> tuple[float, float, float]:

@@ -44,6 +44,13 @@ def message_of(bars: Any, n: int, *, volume: bool = True) -> pb.Bars:
     return pb.Bars(**columns)
 
 
+def picture(value: float) -> bytes:
+    """Pixels of a picture in which one is `value`."""
+    image = np.full((64, 64, 3), 0.5, dtype=np.float32)
+    image[3, 5, 1] = value
+    return image.tobytes()
+
+
 LOGISTIC, PATTERNS = pb.Model(name="logistic"), pb.Model(name="pattern_cnn")
 
 
@@ -99,6 +106,11 @@ def test_features_are_forecast_by_name_in_any_order(stub: Any, both: Plane, load
             "INVALID_ARGUMENT",
         ),
         ("Classify", lambda bars: pb.Image(model=PATTERNS, bars=message_of(bars, 83)), "bars", "INVALID_ARGUMENT"),
+        ("Classify", lambda bars: pb.Image(model=PATTERNS, pixels=picture(np.nan)), "image[3][5][1]", "INVALID_ARGUMENT"),
+        ("Classify", lambda bars: pb.Image(model=PATTERNS, pixels=picture(-0.01)), "image[3][5][1]", "INVALID_ARGUMENT"),
+        ("Classify", lambda bars: pb.Image(model=PATTERNS, pixels=picture(0.5) + bytes(4)), "pixels", "INVALID_ARGUMENT"),
+        ("Nearest", lambda bars: pb.NearestRequest(model=PATTERNS, embed=[1.0] * 63), "embed", "INVALID_ARGUMENT"),
+        ("Nearest", lambda bars: pb.NearestRequest(model=PATTERNS, embed=[float("nan")] * 64), "embed", "INVALID_ARGUMENT"),
         ("Classify", lambda bars: pb.Image(model=LOGISTIC, bars=message_of(bars, 84)), "model", "NOT_FOUND"),
         ("Nearest", lambda bars: pb.NearestRequest(model=PATTERNS), "embed", "INVALID_ARGUMENT"),
         ("Nearest", lambda bars: pb.NearestRequest(model=PATTERNS, embed=[0.0] * 64), "embed", "INVALID_ARGUMENT"),
