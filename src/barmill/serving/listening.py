@@ -48,6 +48,7 @@ class HttpServer:
         class OneConnection(Connection):
             limits = config.limits
             telemetry = watcher or Silent()
+            turns = getattr(application, "turns", None)
 
         told = Config(
             application,

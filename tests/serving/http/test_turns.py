@@ -1,6 +1,8 @@
 """More requests than can be answered: so many wait, the rest are refused at once, and what is answered is right."""
 
 import asyncio
+import contextlib
+import os
 import threading
 from collections import Counter
 
@@ -9,7 +11,7 @@ import pytest
 
 from barmill.serving.http.application import Rim
 from barmill.serving.http.limits import Limits
-from barmill.serving.http.turns import EACH_ROUND, RESERVED, Turns
+from barmill.serving.http.turns import EACH_ROUND, RESERVED, Turns, is_whole_post
 
 FORECAST = "/v1/models/logistic/forecast"
 MOST = 40
@@ -127,6 +129,80 @@ def test_one_who_waits_no_longer_takes_no_turn():
 
     assert asyncio.run(everyone()) == 0
     assert order == [number for number in range(EACH_ROUND + 3) if number != EACH_ROUND]
+
+
+HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "whole"),
+    [
+        (HEAD + b"\r\n{}", True),
+        (HEAD.replace(b"Content-Length: 2", b"content-length:2") + b"\r\n{}", True),
+        (HEAD + b"Content-Type: application/json\r\nConnection: keep-alive\r\n\r\n{}", True),
+        (HEAD + b"\r\n{", False),
+        (HEAD + b"\r\n{}" + HEAD, False),
+        (HEAD, False),
+        (HEAD[5:] + b"\r\n{}", False),
+        (HEAD.replace(b"POST", b"GET") + b"\r\n{}", False),
+        (HEAD.replace(b"1.1", b"1.0") + b"\r\n{}", False),
+        (HEAD + b"Content-Length: 2\r\n\r\n{}", False),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n{}", False),
+        (HEAD + b"Connection: close\r\n\r\n{}", False),
+        (HEAD + b"Expect: 100-continue\r\n\r\n{}", False),
+        (HEAD.replace(b"Content-Length", b"X: Content-Length") + b"\r\n{}", False),
+        (HEAD.replace(b"\r\nContent", b"\r\n Content") + b"\r\n{}", False),
+        (HEAD.replace(b"\r\nContent", b"\nContent") + b"\r\n{}", False),
+        (HEAD.replace(b": 2", b": +2") + b"\r\n{}", False),
+        (HEAD.replace(b": 2", b": 2, 2") + b"\r\n{}", False),
+    ],
+)
+def test_only_a_request_whose_end_nobody_could_doubt_is_whole(data, whole):
+    assert is_whole_post(data) is whole
+
+
+def test_a_server_that_is_full_says_so_whatever_it_is_asked_and_however_it_comes(plane, run, row, telling):
+    """Parsed or not, the answers are the same, and the connection goes on."""
+    body = httpx.Request("POST", "http://x", json={"features": row}).content
+    request = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (
+        FORECAST.encode(),
+        len(body),
+    )
+    chunked = b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" % FORECAST.encode()
+    other = b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    health = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with (
+        run(plane, Rim(limits=Limits(max_pending=0), telemetry=telling, hosts={"127.0.0.1"})) as server,
+        server.connect(60) as connection,
+        connection.makefile("rb") as file,
+    ):
+        said = []
+        for asked in (request + body, request + body, other, request + body + request + body, health, request + body):
+            connection.sendall(asked)
+            said += [_read(file) for _ in range(asked.count(b" HTTP/1.1"))]
+        connection.sendall(request + body[:10])
+        connection.sendall(body[10:] + health)
+        said += [_read(file), _read(file)]
+        assert [answer.status for answer in said] == [503] * 5 + [200, 503, 503, 200]
+        assert len({answer.body for answer in said if answer.status == 503}) == 1
+        connection.sendall(chunked)
+        assert _read(file) == said[0]
+        assert file.read() == b""  # of what has no length the end is not waited for
+
+
+def test_thousands_of_idle_connections_are_no_concern_of_others(plane, run, row):
+    """As many as the limit of open files allows, of which each costs this test two; all of them still work afterwards."""
+    idle = int(os.environ.get("BARMILL_IDLE_CONNECTIONS", "1000"))
+    health = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with run(plane, Rim(hosts={"127.0.0.1"})) as server, contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(server.connect(60)) for _ in range(idle)]
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            answers = [client.post(FORECAST, json={"features": row}) for _ in range(50)]
+            assert {answer.status_code for answer in answers} == {200}
+            assert len({answer.content for answer in answers}) == 1
+        for connection in connections[:: max(idle // 100, 1)]:
+            connection.sendall(health)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
 
 class Standing:

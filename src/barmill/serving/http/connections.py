@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from barmill.serving.http.limits import Limits
 from barmill.serving.http.statuses import Reply, RimRefusal, refused
+from barmill.serving.http.turns import TURNED_AWAY, Turns, is_whole_post
 from barmill.serving.refusals import Refusal
 from barmill.serving.telemetry import Silent, Telemetry
 
@@ -29,6 +30,7 @@ class Connection(HttpToolsProtocol):
 
     limits = Limits()
     telemetry: Telemetry = Silent()
+    turns: Turns | None = None
 
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: asyncio.AbstractEventLoop | None = None
@@ -60,6 +62,11 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        if self.turns is not None:
+            if self.turns.full() and self._is_at_rest() and is_whole_post(data):
+                self._turn_away(self.turns)
+                return
+            self.turns.arrives()
         super().data_received(data)
         asked = self._asked
         if self._in_head or asked is None or asked.response_complete:
@@ -113,6 +120,22 @@ class Connection(HttpToolsProtocol):
         self._let_go()
 
     # bounds
+
+    def _is_at_rest(self) -> bool:
+        """Whether what comes next begins a request, and its answer can be written."""
+        asked = self._asked
+        answered = asked is None or (asked.response_complete and not asked.more_body)
+        return answered and not (self._in_head or self._head_bytes or self.pipeline or self.flow.write_paused)
+
+    def _turn_away(self, turns: Turns) -> None:
+        """Refuse a request of which nothing is parsed: where there are too many, what this takes is missing to those that are answered."""
+        turns.count_away()
+        self.transport.write(TURNED_AWAY)
+        self._unset_keepalive_if_required()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     @property
     def _asked(self) -> RequestResponseCycle | None:

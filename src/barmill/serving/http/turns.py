@@ -7,6 +7,7 @@ would take the place of what can be answered.
 """
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -17,7 +18,7 @@ from barmill.serving.http.statuses import JSON, Header, error_body
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-EACH_ROUND = 16  # requests that are begun in one round of the loop: where each takes a millisecond, the next look is 16 ms away
+EACH_ROUND = 4  # requests that are begun in one round of the loop, which lets in one new connection: a thousand may stand before the door
 RESERVED = 16  # further places for who asks whether the server lives: one that has much to do still does
 TOLD_SECONDS = 1.0  # between two lines of the log on those that were turned away
 
@@ -29,6 +30,23 @@ OVERLOADED_HEADERS: tuple[Header, ...] = (
     (b"content-length", b"%d" % len(OVERLOADED)),
     (b"server", b"barmill"),
 )
+TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\n%b\r\n%b" % (b"".join(b"%b: %b\r\n" % one for one in OVERLOADED_HEADERS), OVERLOADED)
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]{1,5})(?:\r\n|$)")
+_UNUSUAL = re.compile(rb"transfer-encoding|close|expect|upgrade|\n[ \t]|[^\r]\n")
+
+
+def is_whole_post(data: bytes) -> bool:
+    """Whether `data` is one request with all of its body and nothing behind it, which can be answered without being parsed.
+
+    Of anything unusual it is said that it is not: where another would see the request's end elsewhere, two answers could change places.
+    """
+    head, _, body = data.partition(b"\r\n\r\n")
+    head = head.lower()
+    if not head.startswith(b"post ") or b" http/1.1\r\n" not in head or head.count(b"content-length") != 1 or _UNUSUAL.search(head):
+        return False
+    length = _LENGTH.search(head)
+    return length is not None and int(length[1]) == len(body)
 
 
 class Turns:
@@ -42,6 +60,7 @@ class Turns:
         self._most, self._tell = most, tell
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._left = EACH_ROUND
+        self._coming = 0  # requests that were read since the round began, and will ask for a turn in the next
         self._follows = False  # whether the next round is asked for
         self._turned_away = 0  # of whom nobody was told yet
 
@@ -51,8 +70,14 @@ class Turns:
 
     def full(self, path: str = "") -> bool:
         """Whether a request for `path` is one too many."""
-        waiting = len(self._waiting)
+        waiting = len(self._waiting) + self._coming
         return waiting >= self._most and (path not in URGENT or waiting >= self._most + RESERVED)
+
+    def arrives(self) -> None:
+        """Count what was read and may be a request, before it is parsed and asks for its turn."""
+        self._coming += 1
+        if not self._follows:
+            self._ask_for_next()
 
     def count_away(self) -> None:
         """One more was refused. To tell of each would cost more than to refuse it."""
@@ -88,7 +113,7 @@ class Turns:
 
     def _next_round(self) -> None:
         """Runs behind all that had come before it was asked for."""
-        self._left, self._follows = EACH_ROUND, False
+        self._left, self._coming, self._follows = EACH_ROUND, 0, False
         while self._waiting and self._left:
             turn = self._waiting.popleft()
             if not turn.done():  # one who was cancelled waits no longer
@@ -102,4 +127,4 @@ class Turns:
         self._tell(count)
 
 
-__all__ = ["EACH_ROUND", "OVERLOADED", "OVERLOADED_HEADERS", "RESERVED", "URGENT", "Turns"]
+__all__ = ["EACH_ROUND", "OVERLOADED", "OVERLOADED_HEADERS", "RESERVED", "TURNED_AWAY", "URGENT", "Turns", "is_whole_post"]
