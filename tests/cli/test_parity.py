@@ -77,7 +77,9 @@ def test_a_sound_bundle_passes_in_words_and_in_json(made, making, tmp_path):
     content = json.loads(run(made(), "--json").stdout)
     assert content["passed"]
     assert ParityReport.from_json(content["recorded"]).passed
-    assert ParityReport.from_json(content["measured"]).passed
+    measured = ParityReport.from_json(json.loads(run(made(), "--json", "--second-rows", 120).stdout)["measured"])
+    assert measured.passed
+    assert {one.rows for graph in measured.graphs for one in graph.comparisons if one.kind == "reference"} == {120}
 
 
 def test_a_graph_that_says_something_else_exits_with_1_and_the_worst_row_is_named(made):

@@ -16,7 +16,7 @@ import pytest
 from barmill.bundles import Bundle, EnsemblePipeline, assemble, publish, read_bundle
 from barmill.bundles.parity_record import ParityReport
 from barmill.errors import BundleError
-from barmill.export import pipeline_graph
+from barmill.export import parity_subjects, pipeline_graph
 from barmill.export.parity import measure
 from barmill.export.parity_words import fault_lines
 from barmill.export.pipeline_graph import FittedFiles, forecast_graph, model_graph
@@ -93,6 +93,41 @@ def test_trees_are_asked_where_they_decide_through_the_model_and_through_its_sca
         for graph in report_of(exported(kind, which)).graphs:
             rows = sum(comparison.rows for comparison in graph.comparisons if comparison.kind == "thresholds")
             assert rows == (0 if graph.name.startswith("logistic") else 2 * N_THRESHOLD_ROWS), graph.name
+
+
+def test_a_second_runtime_is_asked_as_many_rows_as_are_wanted(exported, making):
+    def asked(one: Exported, **how: object) -> dict[str, tuple[int, bool]]:
+        return {
+            graph.name: (comparison.rows, any("there are no more" in sentence for sentence in graph.told))
+            for graph in report_of(one, **how).graphs
+            for comparison in graph.comparisons
+            if comparison.kind == "reference"
+        }
+
+    linear, trees = exported("logistic", 2), exported("lightgbm", 2)
+    assert set(asked(linear).values()) == {(64, False)}
+    assert set(asked(trees).values()) == {(16, False)}
+    assert set(asked(trees, n_second_rows=250).values()) == {(250, False)}
+    golden = len(linear.bundle.golden_bars.rows)
+    assert set(asked(linear, n_second_rows=1000).values()) == {(golden + N_ROWS, True)}
+    assert set(asked(linear, n_second_rows=300, bars=making.walk(1500, 11)).values()) == {(300, False)}
+
+
+def test_a_second_runtime_that_says_something_else_fails_the_graph(exported, monkeypatch):
+    one = exported("logistic", 2)
+    plain = parity_subjects.run_by_reference
+
+    def off_in_the_last_row(data, feeds):
+        found = plain(data, feeds)
+        if len(next(iter(found.values()))) == 150:
+            found = {name: values + 1e-3 * (np.arange(150) == 149).reshape(-1, *[1] * (values.ndim - 1)) for name, values in found.items()}
+        return found
+
+    monkeypatch.setattr(parity_subjects, "run_by_reference", off_in_the_last_row)
+    assert report_of(one).passed
+    report = report_of(one, n_second_rows=150)
+    assert {fault.split(": ")[1] for fault in report.faults} == {"reference"}
+    assert all("row 149" in fault for fault in report.faults)
 
 
 def test_the_same_rows_and_seed_give_the_same_report(exported):

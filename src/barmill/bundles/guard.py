@@ -41,7 +41,9 @@ def guard(columns: Mapping[str, Float64Array], rows: Rows, *, place: str, whole:
     """
     one = len(rows) == 1
     values: dict[str, Any] = {name: column.item() for name, column in columns.items()} if one else dict(columns)
-    for rule in _rules(tuple(columns), whole):
+    rules = _rules(tuple(columns), whole)
+    seen = len(columns) if one and all(map(math.isfinite, values.values())) else 0  # of the rules, those of finite numbers come first
+    for rule in rules[seen:]:
         holds = rule.holds(*[values[name] for name in rule.columns])
         if not (holds if one else holds.all()):
             raise _refusal(rule, columns, rows, place, np.atleast_1d(holds))

@@ -17,6 +17,9 @@ def parity(
     bars: Annotated[Path | None, typer.Option(help="Real bars to compare on too; quantised graphs are then judged by what came.")] = None,
     symbol: Annotated[str | None, typer.Option(help="What these bars are of, if the file's name does not say it.")] = None,
     rows: Annotated[int, typer.Option(help="Rows of bars and of drawn numbers; ten times as many where trees decide.", min=10)] = 2000,
+    second_rows: Annotated[
+        int | None, typer.Option(help="Rows for the second runtime, which takes long: 64, or 16 of trees, if nothing is said.", min=1)
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON, with the recorded one beside it.")] = False,
 ) -> None:
     """Run the ONNX graphs in a bundle and the bundle on the same rows, and compare, also with the parity that the bundle records.
@@ -39,7 +42,7 @@ def parity(
     if not loaded.graphs:
         raise BundleError(str(loaded.folder), "has no graphs", mend=f"Write them with 'barmill export {bundle}'.")
     offered = None if bars is None else read_bars_for(loaded, bars, symbol)
-    report = measure(loaded, loaded.graphs, bars=offered, n_rows=rows, n_threshold_rows=10 * rows)
+    report = measure(loaded, loaded.graphs, bars=offered, n_rows=rows, n_threshold_rows=10 * rows, n_second_rows=second_rows)
     recorded: Any = loaded.part("parity")
     problems = [str(problem) for problem in check_parity(loaded.graphs, recorded, f"{loaded.folder}/parity.json")]
     if json_:

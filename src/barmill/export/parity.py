@@ -26,6 +26,7 @@ def measure(
     bars: Bars | None = None,
     n_rows: int = N_ROWS,
     n_threshold_rows: int = N_THRESHOLD_ROWS,
+    n_second_rows: int | None = None,
     seed: int = 0,
 ) -> ParityReport:
     """Compare each graph with the bundle.
@@ -38,6 +39,8 @@ def measure(
     bars : real bars of the bundle's instrument and timeframe; `n_rows` of those that are ready are compared, spread over them. Where they
         are given, quantised graphs are judged by what came, too
     n_rows : also of drawn rows; n_threshold_rows : rows where trees decide
+    n_second_rows : that the second runtime is asked too, of golden bars, bars and drawn rows, in this order; None for as many as take
+        little time, 64, or 16 of trees
     seed : of what is drawn
 
     Returns
@@ -48,7 +51,7 @@ def measure(
     """
     shown = [_golden(bundle), *(() if bars is None else (_given(bundle, bars, n_rows),))]
     found = [
-        Subject.of(bundle, name, data, shown, np.random.default_rng([seed, number])).measured(n_rows, n_threshold_rows)
+        Subject.of(bundle, name, data, shown, np.random.default_rng([seed, number])).measured(n_rows, n_threshold_rows, n_second_rows)
         for number, (name, data) in enumerate(sorted(graphs.items()))
     ]
     return ParityReport(tuple(found), seed, versions())

@@ -4,7 +4,7 @@ Standard units: probabilities as they are, returns over the volatility known at 
 above 1. Scores are told as the probabilities that they mean: one tolerance then fits them all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,20 @@ class Sample:
         return Sample(self.kind, feeds, expected, units, self.of_model)
 
 
+def first_of(samples: Sequence[Sample], n: int) -> Sample:
+    """The first `n` rows of `samples` for one graph, one after another; as many as there are, if there are fewer."""
+    kept, left = list[Sample](), n
+    for sample in samples:
+        if left > 0:
+            kept.append(sample.some(left))
+            left -= len(kept[-1])
+    feeds, expected, units = (
+        {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        for parts in ([one.feeds for one in kept], [one.expected for one in kept], [one.units for one in kept])
+    )
+    return Sample(kept[0].kind, feeds, expected, units, kept[0].of_model)
+
+
 def forecast_sample(kind: str, pipeline: Pipeline, values: Float64Array, rows: Rows, closed: SeenBars | None = None) -> Sample:
     """Rows for a graph of the whole forecast: the bars `rows`, as `pipeline.run` takes them."""
     said = pipeline.run(values, rows, closed=closed, place="parity")
@@ -103,4 +117,4 @@ def _raw(outputs: Mapping[str, npt.NDArray[Any]]) -> RawForecast:
     return RawForecast(outputs.get("logits", np.empty(0)), outputs.get("expected"), outputs.get("quantiles"), further or None)
 
 
-__all__ = ["Sample", "forecast_sample", "model_sample"]
+__all__ = ["Sample", "first_of", "forecast_sample", "model_sample"]

@@ -16,7 +16,7 @@ from barmill.bundles.seen_bars import SeenBars, SeenByMembers
 from barmill.errors import BundleError, nearest
 from barmill.export.drawn_rows import features, features_of_inputs, scaled_samples
 from barmill.export.parity_figures import compared, joined, outcomes
-from barmill.export.parity_samples import Sample, forecast_sample, model_sample
+from barmill.export.parity_samples import Sample, first_of, forecast_sample, model_sample
 from barmill.export.running import GraphRun, run_by_reference
 from barmill.export.threshold_rows import threshold_rows, trees_of
 from barmill.market import Bars
@@ -77,20 +77,21 @@ class Subject:
         number, member = models.get(plain, (None, None))
         return cls(bundle, GraphRun(name, data), data, member, number, shown, rng, quantised=plain != name)
 
-    def measured(self, n_rows: int, n_threshold_rows: int) -> GraphParity:
+    def measured(self, n_rows: int, n_threshold_rows: int, n_second_rows: int | None) -> GraphParity:
         """The graph's record."""
         told: list[str] = []
         samples = [self._sample_of(shown) for shown in self.shown]
         first, others = samples[0], samples[1:]
         comparisons = [*self._golden_inputs(), *(self._compared(sample) for sample in samples)]
+        drawn = [] if self.quantised else list(self._drawn(n_rows, told))
         ends: Outcomes | None = None
         if self.quantised:
             told.append("numbers are rounded by the range of the whole call: a row moves a little with those beside it")
             ends = self._outcomes(others[0], told) if others else None
         else:
-            comparisons += [self._compared(sample) for sample in self._drawn(n_rows, told)]
+            comparisons += [self._compared(sample) for sample in drawn]
             comparisons += [joined([self._compared(part) for part in parts]) for parts in self._thresholds(n_threshold_rows, told)]
-        comparisons += [self._batched(first), *self._by_second_runtime(first, told)]
+        comparisons += [self._batched(first), *self._by_second_runtime([*samples, *drawn], n_second_rows, told)]
         return GraphParity(self.run.name, sha256(self.data), self.quantised, tuple(comparisons), ends, tuple(told))
 
     def _sample_of(self, shown: Shown) -> Sample:
@@ -162,10 +163,13 @@ class Subject:
         expected = {name: np.tile(values, len(BATCHES)) for name, values in some.expected.items()}
         return compared("batches", expected, {name: np.concatenate([run[name] for run in runs]) for name in runs[0]})
 
-    def _by_second_runtime(self, sample: Sample, told: list[str]) -> Iterator[Comparison]:
-        models = [self.member] if self.member is not None else [member for _, member in _models(self.bundle.pipeline).values()]
-        walked = any(trees_of(model.forecaster) for model in models)
-        some = sample.some(_REFERENCE_ROWS_OF_TREES if walked else _REFERENCE_ROWS)
+    def _by_second_runtime(self, samples: Sequence[Sample], n_rows: int | None, told: list[str]) -> Iterator[Comparison]:
+        if n_rows is None:
+            models = [self.member] if self.member is not None else [member for _, member in _models(self.bundle.pipeline).values()]
+            n_rows = _REFERENCE_ROWS_OF_TREES if any(trees_of(model.forecaster) for model in models) else _REFERENCE_ROWS
+        some = first_of(samples, n_rows)
+        if len(some) < n_rows:
+            told.append(f"the second runtime was asked {len(some):,} rows of {n_rows:,}: there are no more")
         found = run_by_reference(self.data, some.feeds)
         if isinstance(found, str):
             told.append(found)

@@ -13,6 +13,7 @@ from barmill.models.onnx_session import open_session
 Outputs = dict[str, npt.NDArray[Any]]
 
 _ROWS_AT_ONCE = 4096
+_REFERENCE_ROWS_AT_ONCE = 64  # what NumPy makes of more windows on the way does not fit everywhere
 
 
 class GraphRun:
@@ -54,11 +55,12 @@ def run_by_reference(data: bytes, feeds: Feeds) -> Outputs | str:
     try:
         evaluator: Any = ReferenceEvaluator(onnx.load_from_string(data))
         wanted = [one.name for one in onnx.load_from_string(data).graph.input]
+        own = {name: feeds[name] for name in wanted}
         with np.errstate(all="ignore"):
-            found = evaluator.run(None, {name: feeds[name] for name in wanted})
+            parts: list[Any] = [evaluator.run(None, part) for part in batches(own, _REFERENCE_ROWS_AT_ONCE)]
     except Exception as error:  # noqa: BLE001 - what it lacks it says by any type of exception: that is told, and no fault of the graph
         return f"onnx.reference cannot run it: {(str(error).splitlines() or [type(error).__name__])[0][:160]}"
-    return dict(zip(evaluator.output_names, found, strict=True))
+    return {name: np.concatenate(values) for name, values in zip(evaluator.output_names, zip(*parts, strict=True), strict=True)}
 
 
 def versions() -> dict[str, str]:
