@@ -100,7 +100,9 @@ def test_the_canary_answers_its_share_of_who_names_no_version_and_the_champion_f
     by_canary = [row for row, answer in enumerate(answers) if answer.source == "canary"]
     assert 8 < len(by_canary) < 32
     assert all(answers[row].version == "1.1.0" and not answers[row].degraded for row in by_canary)
-    assert {answer.version for row, answer in enumerate(answers) if row not in by_canary} == {"1.0.0"}
+    for row in sorted(set(range(40)) - set(by_canary)):  # the champion's answers are what they were, to the byte
+        assert bytes_of(answers[row])[0] == bytes_of(pinned[row])[0]
+        assert str(bytes_of(answers[row])[1]) == str(bytes_of(pinned[row])[1])
     assert all(at.ask(row, version="1.0.0").source == "champion" for row in range(40))
     assert at.plane.close(LONG)
     assert len(at.told.pairs) == 2 * len(by_canary)

@@ -3,6 +3,7 @@
 import gc
 import json
 import sys
+import time
 
 import pytest
 
@@ -146,7 +147,6 @@ BODIES = [
     ("rows without names", b'{"features": [[1, 2]]}', 422),
     ("another schema", b'{"features": [[1, 2]], "schema_hash": "0"}', 422),
     ("4,097 rows", b'{"features": [' + b",".join([b"[1]"] * 4097) + b"]}", 413),
-    ("a million keys", b'{"features": {' + b",".join(b'"%d":1' % number for number in range(400_000)) + b"}}", 422),
     ("a string of 7 MB", b'{"schema_hash": "' + b"x" * 7_000_000 + b'", "features": {"a": 1}}', 422),
 ]
 
@@ -161,6 +161,7 @@ def test_a_body_that_says_nothing_or_something_else_is_refused(plane, asking, bo
 
 
 FLOODS = [
+    ("400,000 keys", b'{"features": {' + b",".join(b'"%d":1' % number for number in range(400_000)) + b"}}"),
     ("empty arrays", b'{"features": [' + b"[]," * 200_000 + b"[]]}"),
     ("empty objects", b'{"bars": [' + b"{}," * 200_000 + b"{}]}"),
     ("numbers", b'{"features": [[' + b"1," * 1_100_000 + b"1]]}"),
@@ -188,6 +189,9 @@ def test_a_body_that_was_refused_is_not_kept(ask, body, padding):
     try:
         before = sys.getrefcount(body)
         ask.post(FORECAST, body)
+        deadline = time.monotonic() + 20
+        while sys.getrefcount(body) > before and time.monotonic() < deadline:  # a thread lets go of it a little later
+            time.sleep(0.001)
         assert sys.getrefcount(body) == before
     finally:
         gc.enable()

@@ -1,6 +1,7 @@
 """One of two workers is killed: what it was answering is lost and nothing else, it comes back, and so do its streams."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -119,15 +120,33 @@ def test_only_what_a_killed_worker_was_answering_fails_and_its_streams_go_on_to_
         one.http.close()
 
 
-def test_every_worker_serves_what_is_published_also_one_that_was_begun_again(server, folder, files_of):
-    def answers():
-        """Versions that answer, each asked over a connection of its own, which the kernel gives to either worker."""
+def test_every_worker_changes_over_or_none_does_and_none_answers_with_another_version_than_is_wanted(server, folder, files_of, truth):
+    body = {"features": truth.features[int(truth.bars.open_time[truth.history])]}
+
+    def answers(wanted=None):
+        """Status and version of answers, each over a connection of its own, which the kernel gives to either worker."""
         found = set()
         for _ in range(16):
             with server.client() as client:
-                found.add(client.get("/v1/models/logistic").json()["version"])
+                reply = client.post(FORECAST, json=body, headers={} if wanted is None else {"X-Model-Revision": wanted})
+                found.add((reply.status_code, reply.json().get("version")))
         return found
 
-    assert answers() == {"1.2.3"}
-    publish(files_of("logistic", "1.2.4", 8), folder, "logistic")
-    server.until(lambda: answers() == {"1.2.4"}, "a worker does not serve it")
+    def told(event, number):
+        return len([one for one in server.told(event) if one["number"] == number])
+
+    before = set(truth.rows)
+    assert answers() == answers(*before) == {(200, "1.2.3")}
+    good = publish(files_of("logistic", "1.2.4", 8), folder, "logistic")
+    server.until(lambda: answers() == {(200, "1.2.4")}, "a worker does not serve it")
+    server.until(lambda: told("swapped", 2) == 2)
+    assert answers(*before) == {(412, None)}
+
+    shutil.copytree(good, folder / "logistic" / "3")
+    weights = folder / "logistic" / "3" / "weights" / "model.json"
+    weights.write_bytes(weights.read_bytes()[:-1] + b" ")
+    server.until(lambda: told("version_refused", 3) == 2, "a worker does not refuse it")
+    publish(files_of("logistic", "1.2.5"), folder, "logistic")
+    server.until(lambda: answers() == {(200, "1.2.5")}, "a worker does not serve what came after a bad one")
+    assert told("swapped", 3) == 0
+    assert told("version_refused", 3) == 2  # once a worker

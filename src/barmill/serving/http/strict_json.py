@@ -17,6 +17,7 @@ from barmill.serving.refusals import Refusal
 
 MAX_DEPTH = 32
 MAX_CONTAINERS = 1 << 17  # arrays and objects of one body, twice as many as bars may be: each takes thirty times its two bytes
+MAX_KEYS = 1 << 12  # of each array or object, on the whole: no row has as many features
 MAX_VALUES = 1 << 20  # of one body: numbers as they are written fill the largest body with fewer
 
 Decoded = TypeVar("Decoded")
@@ -47,6 +48,9 @@ class StrictJson(Generic[Decoded]):
         if containers > self._max_depth:
             _check_count("arrays and objects", containers, MAX_CONTAINERS)
             check_depth(body, self._max_depth)
+        colons = body.count(b":")
+        if colons > MAX_KEYS:
+            _check_count("keys", colons, MAX_KEYS * containers)
         if len(body) > MAX_VALUES:
             _check_count("values", body.count(b","), MAX_VALUES)
         try:
@@ -55,7 +59,7 @@ class StrictJson(Generic[Decoded]):
             raise _refused(error, body) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal("malformed", "malformed_json", "body", _told(error), mend="Send JSON as RFC 8259 has it, in UTF-8.") from error
-        if body.count(b":") != self._keys(decoded):
+        if colons != self._keys(decoded):
             parse_whole(body)
         if not body.isascii():
             _check_utf8(body)
