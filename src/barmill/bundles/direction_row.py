@@ -26,17 +26,20 @@ class SaidRow:
     def __init__(self, calibration: Calibrator, quantiles: ResidualQuantiles | None, names: tuple[str, ...]) -> None:
         self._calibration, self._quantiles = calibration, quantiles
         self._regime = -1 if calibration.feature is None else names.index(calibration.feature)
-        self._classes = range(1 if calibration.n_classes == 2 else calibration.n_classes)
-        self.p: Sequence[float] = (0.0,) * len(self._classes)
+        self.p: Sequence[float] = (0.0,) * (1 if calibration.n_classes == 2 else calibration.n_classes)
         self.expected: float | None = None
         self.edges: Edges = (0.0, 0.0, 0.0)
 
     def take(self, raw: RawForecast, line: Float64Array) -> bool:
         """Read what a model says, `line` being the features (n_features,); False where a number is not sound, or no regime."""
-        logits = [raw.logits.item(k) for k in self._classes]
+        said = raw.logits.tolist()
+        logits: list[float] = said if raw.logits.ndim == 1 else said[0]
         expected = None if raw.expected is None else raw.expected.item()
-        if not all(map(math.isfinite, logits)) or (expected is not None and not math.isfinite(expected)):
+        if expected is not None and not math.isfinite(expected):
             return False
+        for logit in logits:
+            if not math.isfinite(logit):
+                return False
         regime = line.item(self._regime) if self._regime >= 0 else 0.0
         if not regime.is_integer():
             return False
@@ -45,7 +48,12 @@ class SaidRow:
             if edges is None:
                 return False
             self.edges = edges
-        self.p, self.expected = self._calibration.of_row(logits, regime), expected
+        self.expected = expected
+        if len(logits) == 1:
+            p = self._calibration.at(logits[0], regime)
+            self.p = (p,)
+            return 0 <= p <= 1
+        self.p = self._calibration.of_row(logits, regime)
         return all(0 <= one <= 1 for one in self.p)
 
 

@@ -18,6 +18,7 @@ import torch
 
 from barmill.errors import TrainingError
 from barmill.models.heads import NamedModule
+from barmill.models.recurrent_graph import without_idle_nodes
 
 LARGEST_BATCH = 4096
 MOST_TRACED = 32
@@ -49,7 +50,7 @@ def export_onnx_of(network: NamedModule, name: str, shape: tuple[int, ...], made
         program = _with_weights(_traced[key], network)
     with _quiet():
         program.optimize()
-    return stripped(program.model_proto)
+    return stripped(without_idle_nodes(program.model_proto))
 
 
 def _with_weights(graph: bytes, network: NamedModule) -> torch.onnx.ONNXProgram:

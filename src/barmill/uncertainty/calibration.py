@@ -65,9 +65,7 @@ class Calibration:
         return p
 
     def of_row(self, logits: Sequence[float], regime: float = 0.0) -> Sequence[float]:
-        """What `apply` says of one row of finite logits: p_up alone for two classes, in class order for more, nothing for none."""
-        if self.n_classes == 2:
-            return (self.at(logits[0]),)
+        """As `at`, of one row of several classes, in their order; nothing for a model that says nothing of classes."""
         if not self.n_classes:
             return ()
         if not self.steps:
