@@ -27,6 +27,8 @@ QUICK = {
     "leakage": ("--bars", "9000", "--rows", "100000", "--only", "recall,cost"),
     "models": ("--rows", "10000", "--windows", "512", "--rounds", "1"),
     "networks": ("--windows", "256", "--rounds", "1", "--only", "lstm,nbeats,nhits,dlinear,nlinear"),
+    "overload": ("--seconds", "0.5", "--rounds", "1", "--connections", "64"),
+    "reloads": ("--reloads", "5", "--minutes", "1", "--rate", "50", "--steady", "2"),
     "serving": ("--requests", "500", "--rounds", "2"),
     "serving_memory": ("--requests", "4000", "--lines", "4"),
     "splits": ("--labels", "100000", "--rounds", "2"),

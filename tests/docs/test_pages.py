@@ -39,7 +39,7 @@ COMMANDS = [
     for page in [*pages.PAGES, README]
     for block in pages.blocks_of(page, "console", "")
     for command in (block.commands if block.kind else block.text.splitlines())
-    if "barmill " in f"{command} "[:30] and "[OPTIONS]" not in command and not command.startswith("bundle")
+    if re.match(r"(.*[|&;] )?(\w+=\S+ )*barmill ", f"{command} ") and "[OPTIONS]" not in command and not command.startswith("bundle")
 ]
 
 
