@@ -64,12 +64,14 @@ def by_onnx(trees: FlatTrees) -> tuple[Ask, float]:
 
 def flat(trees: FlatTrees) -> Ask:
     """Our walk: into memory that is there for one row, as the hot path asks it."""
-    out = np.empty(trees.n_scores)
+    row, out = np.empty(trees.n_features, dtype=np.float32), np.empty(trees.n_scores)
+    walk = trees.bound(row, out)
 
     def ask(rows: Rows) -> Any:
         if len(rows) > 1:
             return trees.scores(rows)
-        trees.row(rows[0], out)
+        row[:] = rows[0]
+        walk()
         return out
 
     return ask

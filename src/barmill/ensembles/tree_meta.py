@@ -65,14 +65,15 @@ class TreeMeta:
         """`apply` of one row of k meta-features, as plain floats: the logits, and the expected z or None."""
         inputs = np.zeros(self.up.n_features, dtype=np.float32)
         scores, returns = np.empty(self.up.n_scores), np.empty(1)
+        up, expect = self.up.bound(inputs, scores), None if self.returns is None else self.returns.bound(inputs, returns)
 
         def say(x: Sequence[float]) -> tuple[Sequence[float], float | None]:
             for place, number in enumerate(x):
                 inputs[place] = number
-            self.up.row(inputs, scores)
-            if self.returns is None:
+            up()
+            if expect is None:
                 return scores.tolist(), None
-            self.returns.row(inputs, returns)
+            expect()
             return scores.tolist(), returns.item()
 
         return say

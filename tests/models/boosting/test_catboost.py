@@ -148,7 +148,7 @@ def test_a_small_text_is_read() -> None:
     np.testing.assert_array_equal(trees.scores(rows), [1.25, 2.25])
     np.testing.assert_array_equal(trees.flat().scores(rows), [1.25, 2.25])
     out = np.empty(1)
-    trees.row(rows[1], out)
+    trees.bound(rows[1], out)()
     assert out == 2.25
 
 

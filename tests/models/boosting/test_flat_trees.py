@@ -72,7 +72,7 @@ def test_rows_of_another_width_never_reach_the_walk() -> None:
             trees.scores(rows)
     for x, out in ((np.zeros(3, dtype=np.float32), np.zeros(1)), (np.zeros(2, dtype=np.float32), np.zeros(2))):
         with pytest.raises(ShapeError):
-            trees.row(x, out)
+            trees.bound(x, out)()
     with pytest.raises(ValueError, match="boosters of 2 and 3 features"):
         check_alike([trees, FlatTrees.pack(_one_question(n_features=3))])
 

@@ -39,7 +39,7 @@ def test_scores_are_lightgbms_to_the_bit(objective, seed, depth, n):
     np.testing.assert_array_equal(trees.scores(new), expected)
     one = np.empty(trees.n_scores)
     for i in range(0, n, 37):
-        trees.row(new[i], one)
+        trees.bound(new[i], one)()
         np.testing.assert_array_equal(one, expected[i])
 
 

@@ -55,7 +55,7 @@ def test_scores_are_xgboosts_to_the_bit(objective, seed, depth, n, gamma, policy
     np.testing.assert_array_equal(trees.scores(new), expected)
     one = np.empty(trees.n_scores)
     for i in range(0, n, 37):
-        trees.row(new[i], one)
+        trees.bound(new[i], one)()
         np.testing.assert_array_equal(one, expected[i])
 
 

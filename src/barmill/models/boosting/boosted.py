@@ -1,5 +1,6 @@
 """What a booster for directions and one for returns say about rows: the part that is the same for every library's trees."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -28,8 +29,8 @@ class Trees(Protocol):
         """Raw scores of finite rows (n, n_features), shape (n,), or (n, n_scores) of several; each depends on its row alone."""
         ...
 
-    def row(self, x: npt.NDArray[np.float32], out: Float64Array) -> None:
-        """Write the raw scores of one finite row (n_features,) into `out` (n_scores,), allocating nothing."""
+    def bound(self, x: npt.NDArray[np.float32], out: Float64Array) -> Callable[[], None]:
+        """A call that writes to `out` (n_scores,) the raw scores of the finite row then in `x` (n_features,), and makes no array."""
         ...
 
 

@@ -7,8 +7,9 @@ Rounded to the nearest, f could lie above t, and a row between them would go the
 Missing values are not let in (`check_finite` of every forecaster), so which way they would go is not kept.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -134,16 +135,16 @@ class FlatTrees:
             walk_rows.compiled(self.nodes, self.values, self.bits, self.roots, self.depths, x[:whole], totals)
             out[:whole] = totals.T
         for i in range(whole, len(x)):
-            self.row(x[i], out[i])
+            self.bound(x[i], out[i])()
         return out[:, 0] if self.n_scores == 1 else out
 
-    def row(self, x: Float32Array, out: Float64Array) -> None:
-        """Write the raw scores of one finite row (n_features,) into `out` (n_scores,), allocating nothing."""
+    def bound(self, x: Float32Array, out: Float64Array) -> Callable[[], None]:
+        """A call that writes to `out` (n_scores,) the raw scores of the finite row then in `x` (n_features,), and makes no array."""
         from barmill.models.boosting._walking import walk_row
 
-        if x.size != self.n_features or out.size != self.n_scores:
-            raise ShapeError("trees", f"a row of {x.size} for {out.size} scores", expected=f"{self.n_features} for {self.n_scores}")
-        walk_row.compiled(self.nodes, self.values, self.bits, self.roots, self.depths, self.base, x, out)
+        if x.shape != (self.n_features,) or out.shape != (self.n_scores,):
+            raise ShapeError("trees", f"a row of {x.shape} for {out.shape} scores", expected=f"({self.n_features},) for ({self.n_scores},)")
+        return partial(walk_row.compiled, self.nodes, self.values, self.bits, self.roots, self.depths, self.base, x, out)
 
     def trees(self) -> Iterator[Tree]:
         """Each tree by itself, in the order in which they are added up."""

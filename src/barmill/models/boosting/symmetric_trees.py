@@ -6,7 +6,9 @@ groups of trees, which differs in the last bit or two.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
@@ -87,13 +89,13 @@ class SymmetricTrees:
         walk_symmetric.compiled(*self._tables, np.ascontiguousarray(x, dtype=np.float32), out)
         return out[:, 0] if self.n_scores == 1 else out
 
-    def row(self, x: npt.NDArray[np.float32], out: Float64Array) -> None:
-        """Write the raw scores of one finite row (n_features,) into `out` (n_scores,)."""
+    def bound(self, x: npt.NDArray[np.float32], out: Float64Array) -> Callable[[], None]:
+        """As `FlatTrees.bound`."""
         from barmill.models.boosting._walking import walk_symmetric_row
 
-        if x.size != self.n_features or out.size != self.n_scores:
-            raise ShapeError("trees", f"a row of {x.size} for {out.size} scores", expected=f"{self.n_features} for {self.n_scores}")
-        walk_symmetric_row.compiled(*self._tables, x, out)
+        if x.shape != (self.n_features,) or out.shape != (self.n_scores,):
+            raise ShapeError("trees", f"a row of {x.shape} for {out.shape} scores", expected=f"({self.n_features},) for ({self.n_scores},)")
+        return partial(walk_symmetric_row.compiled, *self._tables, x, out)
 
     @property
     def _tables(self) -> tuple[Any, ...]:

@@ -14,14 +14,14 @@ class TreesRow:
 
     def __init__(self, up: Trees, returns: Trees | None) -> None:
         self.inputs = np.zeros(up.n_features, dtype=np.float32)
-        self._up, self._returns = up, returns
         self._forecast = empty_forecast(up.n_scores, expected=returns is not None)
-        self._scores = self._forecast.logits.reshape(-1)
+        self._walks = [up.bound(self.inputs, self._forecast.logits.reshape(-1))]
+        if returns is not None and self._forecast.expected is not None:
+            self._walks.append(returns.bound(self.inputs, self._forecast.expected))
 
     def raw(self) -> RawForecast:
-        self._up.row(self.inputs, self._scores)
-        if self._returns is not None and self._forecast.expected is not None:
-            self._returns.row(self.inputs, self._forecast.expected)
+        for walk in self._walks:
+            walk()
         return self._forecast
 
 

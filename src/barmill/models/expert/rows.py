@@ -21,13 +21,13 @@ class EntryRow:
     def __init__(self, boosters: Mapping[str, FlatTrees], column: int | None, borders: Float64Array) -> None:
         one = boosters[CLUSTERS[0]]
         self.inputs = np.zeros(one.n_features, dtype=np.float32)
-        self._boosters, self._column, self._borders = [boosters[name] for name in CLUSTERS], column, tuple(borders.tolist())
+        self._column, self._borders = column, tuple(borders.tolist())
         self._forecast = empty_forecast(one.n_scores)
-        self._scores = self._forecast.logits.reshape(-1)
+        self._walks = [boosters[name].bound(self.inputs, self._forecast.logits.reshape(-1)) for name in CLUSTERS]
 
     def raw(self) -> RawForecast:
         cluster = 0 if self._column is None else cluster_at(self.inputs.item(self._column), self._borders)
-        self._boosters[cluster].row(self.inputs, self._scores)
+        self._walks[cluster]()
         return self._forecast
 
     def answer(self, p: Sequence[float], out: Float64Array) -> None:
@@ -47,12 +47,12 @@ class QuantileRow:
         self._online, self._dead_band = online, dead_band
         quantiles, self._value = np.empty((1, len(boosters))), np.empty(1)
         self._quantiles = quantiles[0]
-        self._boosters = [(booster, self._quantiles[place : place + 1]) for place, booster in enumerate(boosters)]
+        self._walks = [booster.bound(self.inputs, self._quantiles[place : place + 1]) for place, booster in enumerate(boosters)]
         self._forecast = RawForecast(np.empty((1, 0)), values={output: self._value, f"{output}_quantiles": quantiles})
 
     def raw(self) -> RawForecast:
-        for booster, place in self._boosters:
-            booster.row(self.inputs, place)
+        for walk in self._walks:
+            walk()
         for place, quantile in enumerate(sorted(self._quantiles.tolist())):  # NumPy's sort works in more memory than all the rest
             self._quantiles[place] = 0.0 if abs(quantile) < self._dead_band else quantile + 0.0
         self._value[0] = self._quantiles.item(self._online)
