@@ -8,11 +8,13 @@ order of a dict that the code does not fix.
 """
 
 import ast
+import dataclasses
 import importlib
 import inspect
+import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -737,12 +739,63 @@ def _argument(argument: ast.arg, default: ast.expr | None) -> str:
     return f"{written} = {ast.unparse(default)}" if argument.annotation else f"{written}={ast.unparse(default)}"
 
 
+# ---- settings of a server
+
+
+def server_settings() -> str:
+    from barmill.serving.server_config import ServerConfig
+
+    inner = {"limits": "What a client may send", "plane": "How it is answered", "streams": "Named streams"}
+    kinds = get_type_hints(ServerConfig)
+    parts = [
+        "`barmill serve --config FILE` reads these from YAML; options of the command line are laid over them "
+        "([commands](commands.md)). Nothing else is a setting: a name that is not here is refused, and so is a value of another type.",
+        "```yml\nmodels: /srv/models\nport: 8443\nlimits: {rate: 50, burst: 100}\nplane: {max_seconds: 0.5}\nstreams: {on_gap: warm}\n```",
+        _settings(ServerConfig, "", leave_out=set(inner)),
+        *(f"## `{name}`: {said}\n\n{_settings(kinds[name], f'{name}.')}" for name, said in inner.items()),
+    ]
+    return page("Settings of a server", *parts)
+
+
+def _settings(kind: type, prefix: str, leave_out: Collection[str] = ()) -> str:
+    """A row for each field of a dataclass; what its docstring says of several at once stands beside the first of them."""
+    kinds, told = get_type_hints(kind), _told_of(kind)
+    rows = [
+        (code(prefix + field.name), _kind(kinds[field.name]).replace(code(""), code('""')), _default_of_field(field), told[field.name])
+        for field in dataclasses.fields(kind)
+        if field.name not in leave_out
+    ]
+    return table(("setting", "type", "default", ""), rows)
+
+
+def _told_of(kind: type) -> dict[str, str]:
+    """What a docstring's lines `name, name : text` say. Raises KeyError later for a field of which they say nothing."""
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in (inspect.getdoc(kind) or "").splitlines()[2:]:
+        begins = re.fullmatch(r"(\w+(?:, \w+)*) : (.*)", line)
+        if begins:
+            names = begins[1].split(", ")
+            found |= dict.fromkeys(names, f"as `{names[0]}`") | {
+                names[0]: begins[2] if len(names) == 1 else f"{', '.join(names)}: {begins[2]}"
+            }
+        elif names:
+            found[names[0]] += f" {line.strip()}"
+    return found
+
+
+def _default_of_field(field: "dataclasses.Field[Any]") -> str:
+    value = field.default if field.default is not dataclasses.MISSING else None
+    return "" if value in (None, (), "") else code(str(value).lower() if isinstance(value, bool) else value)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "features.md": features,
     "feature-sets.md": feature_sets,
     "models.md": models,
     "ensembles.md": ensembles,
     "recipe.md": recipe,
+    "server-settings.md": server_settings,
     "commands.md": commands,
     "errors.md": errors,
     "findings.md": findings,

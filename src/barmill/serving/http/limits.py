@@ -25,7 +25,8 @@ class Limits:
     max_body : bytes, also of a body in chunks: 413
     max_depth : arrays and objects in one another: 400
     max_rows, max_bars : rows of features, and bars with their history, in one request: 413
-    max_headers, max_header_bytes : 431; max_path : bytes of path and query: 414
+    max_headers, max_header_bytes : 431
+    max_path : bytes of path and query: 414
     header_seconds : until a request's headers are there; then the connection is closed
     idle_seconds : between an answer and the next request of a connection; more than the pools of clients and proxies keep one
     body_seconds : for the whole body, however it trickles: 408
