@@ -1,5 +1,7 @@
 """What every test stands on: one thread per library, no ledger or cache of the user's, real data where it is."""
 
+import asyncio
+import atexit
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -11,6 +13,11 @@ from hypothesis import settings
 # The first example of a property compiles kernels, and a busy machine is no fault of the code.
 settings.register_profile("barmill", settings(), deadline=None)
 settings.load_profile("barmill")
+
+# Some libraries take the loop of the main thread, and would make one that nobody closes: a warning, in whichever test runs then.
+_LOOP = asyncio.new_event_loop()
+asyncio.set_event_loop(_LOOP)
+atexit.register(_LOOP.close)
 
 # before any library that reads them is imported
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
