@@ -43,6 +43,7 @@ class Connection(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._body_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
+        self._end_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -52,7 +53,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(Refusal("unavailable", "too_many_connections", "server", found, mend="Try again.", retry_after=1.0))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for timer in (self._head_timer, self._body_timer, self._reading_timer):
+        for timer in (self._head_timer, self._body_timer, self._reading_timer, self._end_timer):
             if timer is not None:
                 timer.cancel()
         self._unset_keepalive_if_required()
@@ -110,7 +111,7 @@ class Connection(HttpToolsProtocol):
         if self._half_closed and not self.pipeline and self.cycle.response_complete:
             self.transport.close()
         if self.transport.is_closing():
-            self.loop.call_later(READ_SECONDS, self.transport.abort)
+            self._end_within(READ_SECONDS)
 
     def send_400_response(self, msg: str) -> None:
         del msg
@@ -186,7 +187,12 @@ class Connection(HttpToolsProtocol):
         self.transport.write(_raw(refused(refusal, close=True)))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self._end_within(LINGER_SECONDS)
+
+    def _end_within(self, seconds: float) -> None:
+        """Once; a connection that is lost before is not held until then."""
+        if self._end_timer is None:
+            self._end_timer = self.loop.call_later(seconds, self.transport.abort)
 
 
 def _raw(reply: Reply) -> bytes:
