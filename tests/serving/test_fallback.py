@@ -19,6 +19,7 @@ from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Silent
 from barmill.serving.workers import TooLate, Workers
+from planted_faults import Faulty
 
 LONG = 60.0  # seconds that no test takes
 Fault = Callable[[dict[str, Any]], Any]
@@ -50,19 +51,6 @@ FAULTS: dict[str, tuple[Fault, str]] = {
     "list": (lambda columns: {name: column.tolist() for name, column in columns.items()}, "model_error"),
     "nothing": (lambda columns: None, "model_error"),
 }
-
-
-class Faulty:
-    """A pipeline that says what `fault` makes of what the real one says, which nothing guards."""
-
-    def __init__(self, pipeline: Any, fault: Fault) -> None:
-        self._pipeline, self._fault = pipeline, fault
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._pipeline, name)
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        return self._fault(self._pipeline.run(*args, **kwargs))
 
 
 class Told(Silent):
@@ -281,6 +269,27 @@ def test_deadlines_that_are_too_short_for_any_model_do_not_open_the_breaker_of_e
     monkeypatch.setattr(Workers, "run", late)
     now[0] += 100.0
     assert [at.ask("features").reason for _ in range(6)] == ["timed_out"] * 5 + ["breaker_open"]
+
+
+def test_deadlines_that_are_too_short_to_consult_any_model_do_not_open_its_breaker(bench, monkeypatch):
+    now = [50.0]
+    at = bench(clock=lambda: now[0])
+
+    def late(workers, work, seconds, stuck):
+        now[0] += seconds
+        raise TooLate(started=True)
+
+    def refused(seconds):
+        with pytest.raises(Refusal) as refusal:
+            at.plane.consult(Ask(deadline=now[0] + seconds), lambda served: None)
+        return refusal.value.code
+
+    monkeypatch.setattr(Workers, "run", late)
+    assert {refused(0.001) for _ in range(20)} == {"timed_out"}
+    assert at.champion.breaker.state == "closed"
+    now[0] += 100.0
+    assert [refused(LONG) for _ in range(6)] == ["timed_out"] * 5 + ["breaker_open"]
+    assert at.told.events.count("breaker_opened") == 1
 
 
 def test_rows_far_outside_the_range_of_training_do_not_open_the_breaker_of_everybody(bench):

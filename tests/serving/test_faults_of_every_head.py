@@ -25,6 +25,7 @@ from barmill.serving.settings import PlaneSettings
 from barmill.serving.signature import signature_of
 from barmill.serving.workers import TooLate, Workers
 from barmill.uncertainty.conformal import fit_cqr_band
+from planted_faults import Faulty
 
 MAX_SECONDS = 2.0
 FAILURES = 5  # that open the breaker; a test makes fewer, but one
@@ -94,19 +95,6 @@ WITHOUT = {  # what a head has not got cannot be wrong
     "crossed quantiles": {"entry", "patterns"},
 }
 OF_BARS = {"a row less": "model_error", "a row more": "model_error"}  # what makes a frame of them raises before anybody can count
-
-
-class Faulty:
-    """A pipeline that says what `fault` makes of what the real one says, which nothing guards."""
-
-    def __init__(self, pipeline: Any, fault: Fault) -> None:
-        self._pipeline, self._fault = pipeline, fault
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._pipeline, name)
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        return self._fault(self._pipeline.run(*args, **kwargs))
 
 
 class Served:

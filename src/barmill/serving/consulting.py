@@ -12,6 +12,7 @@ import numpy as np
 
 from barmill.errors import ForecastError
 from barmill.serving.contract import Finding
+from barmill.serving.failures import Failures
 from barmill.serving.refusals import Refusal
 from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
@@ -27,7 +28,8 @@ class Consulting:
     def __init__(
         self, settings: PlaneSettings, telemetry: Telemetry, workers: Workers, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._settings, self._telemetry, self._workers, self._clock = settings, telemetry, workers, clock
+        self._settings, self._workers, self._clock = settings, workers, clock
+        self._failures = Failures(settings, telemetry, clock)
 
     def ask(self, served: ServedModel, work: Callable[[ServedModel], F], deadline: float) -> F:
         """What `work` finds with `served`, once every number of it is seen to be finite.
@@ -49,19 +51,15 @@ class Consulting:
             if not late.started:
                 raise Refusal("unavailable", "overloaded", "plane", "every thread is at work", retry_after=retry_after) from late
             said = f"no answer within {seconds:.3g} s"
-            self._failed(served, "timed_out", said)
+            if self._failures.are_enough(seconds):
+                self._failures.count(served, "timed_out", said)
             raise Refusal("timed_out", "timed_out", served.label, said, retry_after=retry_after) from late
         except Exception as error:  # models are of many libraries, each with errors of its own
             reason = error.reason if isinstance(error, ForecastError) else "model_error"
-            self._failed(served, reason, f"{type(error).__name__}: {error}")
+            self._failures.count(served, reason, f"{type(error).__name__}: {error}")
             raise Refusal("failed", reason, served.label, "gave no answer that may be given out", retry_after=retry_after) from error
         served.breaker.succeeded()
         return found
-
-    def _failed(self, served: ServedModel, reason: str, detail: str) -> None:
-        if served.breaker.failed(self._clock()):
-            self._telemetry.event("breaker_opened", "error", model=served.name, version=served.version, reason=reason)
-        self._telemetry.event("model_failed", "error", model=served.name, version=served.version, reason=reason, detail=detail)
 
 
 def _check_finite(found: Finding, served: ServedModel) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from barmill.errors import ForecastError
 from barmill.serving.answers import Answer, Source
+from barmill.serving.failures import Failures
 from barmill.serving.output_checks import checked_columns
 from barmill.serving.questions import ModelFailed, Question, Said, Unsuitable
 from barmill.serving.refusals import Refusal
@@ -14,8 +15,6 @@ from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
 from barmill.serving.telemetry import Telemetry
 from barmill.serving.workers import TooLate, Workers
-
-_FAIR = 0.5  # of the time that the settings give the first of a chain: with less, being late is no failure of a version
 
 
 class Link(NamedTuple):
@@ -44,6 +43,7 @@ class Chain:
         self, settings: PlaneSettings, telemetry: Telemetry, workers: Workers, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._settings, self._telemetry, self._workers, self._clock = settings, telemetry, workers, clock
+        self._failures = Failures(settings, telemetry, clock)
 
     def answer(self, question: Question, links: Sequence[Link], asked: ServedModel, deadline: float) -> Answer:
         """The first good answer, marked with who gave it and why not somebody before.
@@ -84,9 +84,9 @@ class Chain:
             if first or refusal.kind == "unavailable":
                 raise
             return self._not_answered(served, why, "model_error", str(refusal))
-        except TooLate:  # within an asker's own short deadline it says nothing: else anybody could take the version from all
-            found, settings = f"no answer within {seconds:.3g} s", self._settings
-            if seconds < _FAIR * settings.first_share * settings.max_seconds:
+        except TooLate:
+            found = f"no answer within {seconds:.3g} s"
+            if not self._failures.are_enough(seconds):
                 return self._not_answered(served, why, "timed_out", found)
             return self._failed(served, why, "timed_out", found, in_range=True)
         except ModelFailed as failure:
@@ -114,9 +114,7 @@ class Chain:
 
     def _failed(self, served: ServedModel, why: Why, reason: str, detail: str, *, in_range: bool) -> None:
         """The same for a failure of the model's own; features far outside those of training say nothing against it."""
-        if in_range and served.breaker.failed(self._clock()):
-            self._telemetry.event("breaker_opened", "error", model=served.name, version=served.version, reason=reason)
-        self._telemetry.event("model_failed", "error", model=served.name, version=served.version, reason=reason, detail=detail)
+        self._failures.count(served, reason, detail, against=in_range)
         return self._not_answered(served, why, reason, detail)
 
     def _not_answered(self, served: ServedModel, why: Why, reason: str, detail: str) -> None:

@@ -14,6 +14,7 @@ from barmill.serving.http.application import Rim
 from barmill.serving.http.limits import Limits
 from barmill.serving.http.pages import make_pages
 from barmill.serving.metrics import Metrics
+from raw_http import statuses, until_end
 
 HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -22,20 +23,6 @@ HEALTH = b"GET /v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 def server(plane, run):
     with run(plane, Rim(limits=Limits(header_seconds=0.5, idle_seconds=0.5), hosts={"127.0.0.1"})) as found:
         yield found
-
-
-def until_end(connection):
-    found = b""
-    try:
-        while part := connection.recv(1 << 20):
-            found += part
-    except ConnectionError:
-        pass
-    return found
-
-
-def statuses(answers):
-    return [int(part.split()[0]) for part in answers.split(b"HTTP/1.1 ")[1:]]
 
 
 def test_a_client_that_says_no_more_gets_all_that_it_asked_for(server):

@@ -15,6 +15,7 @@ import tritonclient.http as triton
 
 from barmill.serving.http.application import Rim
 from barmill.serving.http.limits import Limits
+from raw_http import statuses, until_end
 
 FORECAST = "/v1/models/logistic/forecast"
 MEGABYTE = 1 << 20
@@ -36,21 +37,6 @@ def request(body, path=FORECAST, **headers):
     lines = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": str(len(body))} | headers
     told = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items() if value is not None)
     return f"POST {path} HTTP/1.1\r\n{told}\r\n".encode() + body
-
-
-def until_end(connection):
-    """Everything up to the end of the connection; a reset is an end."""
-    found = b""
-    try:
-        while part := connection.recv(65536):
-            found += part
-    except ConnectionResetError:
-        pass
-    return found
-
-
-def all_statuses(answers):
-    return [int(part.split()[0]) for part in answers.split(b"HTTP/1.1 ")[1:]]
 
 
 def works(server, body):
@@ -75,7 +61,7 @@ def test_clients_that_send_their_body_slowly_are_told_408_and_closed(server, bod
     works(server, body)
     for connection in slow:
         answer = until_end(connection)
-        assert all_statuses(answer) == [408]
+        assert statuses(answer) == [408]
         assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "body_too_slow"
         connection.close()
 
@@ -94,7 +80,7 @@ def test_a_body_that_trickles_is_no_faster_for_it(server, body):
             continue
         except OSError:
             break
-    assert all_statuses(answer) == [408]
+    assert statuses(answer) == [408]
     connection.close()
 
 
@@ -107,7 +93,7 @@ def test_half_a_body_and_the_end_is_no_request(server, body):
     with server.connect() as connection:
         connection.sendall(request(body)[:-5])
         connection.shutdown(socket.SHUT_WR)
-        assert all_statuses(until_end(connection)) in ([400], [])
+        assert statuses(until_end(connection)) in ([400], [])
     works(server, body)
 
 
@@ -128,7 +114,7 @@ def test_requests_in_one_packet_are_answered_in_order(server, body):
     bad = b'{"features": 1}'
     with server.connect() as connection:
         connection.sendall(request(body) + request(bad) + request(body, path="/none") + request(body, Connection="close"))
-        assert all_statuses(until_end(connection)) == [200, 422, 404, 200]
+        assert statuses(until_end(connection)) == [200, 422, 404, 200]
 
 
 SMUGGLED = "GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -153,15 +139,15 @@ def test_no_second_request_is_smuggled_behind_an_ambiguous_first(server, head):
     with server.connect() as connection:
         connection.sendall(f"POST {FORECAST} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{head}".encode())
         answer = until_end(connection)
-    assert len(all_statuses(answer)) == 1, answer
-    assert all_statuses(answer)[0] in (400, 408, 413, 422), answer
+    assert len(statuses(answer)) == 1, answer
+    assert statuses(answer)[0] in (400, 408, 413, 422), answer
 
 
 @pytest.mark.parametrize("head", ["GET / HTTP/1.1\r\n\r\n", "GET http://evil.example/v1/models HTTP/1.1\r\nHost: evil.example\r\n\r\n"])
 def test_a_request_for_nobody_or_somebody_else_is_refused(server, head):
     with server.connect() as connection:
         connection.sendall(head.encode())
-        assert all_statuses(until_end(connection))[0] in (400, 403, 404)
+        assert statuses(until_end(connection))[0] in (400, 403, 404)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +169,7 @@ def test_heads_that_are_too_large_are_refused(server, body, lines, length):
             connection.sendall(request(body, **extra))
         except OSError:  # closed before all of it was sent
             return
-        assert all_statuses(until_end(connection))[0] == 431
+        assert statuses(until_end(connection))[0] == 431
 
 
 def resident(pid="self"):

@@ -115,9 +115,12 @@ class Client:
     def sees_champion(self, number):
         self.server.until(lambda: champion(self.http) == number, f"{number} is not the champion")
 
-    def is_answered_by(self, version):
-        before = self.answered.get(version, 0)
-        self.server.until(lambda: self.answered.get(version, 0) > before + 3, f"{version} does not answer")
+    def answers_by(self, version):
+        return self.answered.get(version, 0)
+
+    def is_answered_by(self, version, before):
+        """before : how many answers by it there were when it was first looked"""
+        self.server.until(lambda: self.answers_by(version) > before + 3, f"{version} does not answer")
 
     def sees_refused(self, number, words):
         told = self.server.until(lambda: refusal(self.http, number), f"{number} is not refused")
@@ -146,10 +149,12 @@ def test_while_versions_are_swapped_every_answer_is_that_of_the_version_it_names
             one.until += 30  # while it is swapped
         change()
         operator.sees_champion(number)
-        for one in (streamed, by_grpc):
+        version = f"1.2.{number + 2}"
+        before = [one.answers_by(version) for one in (asked, streamed, by_grpc)]
+        for one in (streamed, by_grpc):  # which get no more bars than these before the next swap
             one.until += 10
-        for one in (asked, streamed, by_grpc):
-            one.is_answered_by(f"1.2.{number + 2}")
+        for one, counted in zip((asked, streamed, by_grpc), before, strict=True):
+            one.is_answered_by(version, counted)
 
     with asking() as ask:
         ask(asked.forecast)
@@ -220,4 +225,4 @@ def test_bad_versions_are_shown_with_their_reason_answers_go_on_and_the_next_goo
         assert {one["state"] for one in index if one.get("reason")} == {"UNAVAILABLE"}
         publish(files[3], models, "logistic")
         operator.sees_champion(15)
-        asked.is_answered_by("1.3.0")
+        asked.is_answered_by("1.3.0", 0)

@@ -196,7 +196,7 @@ class Application:
 
     async def _swallowed(self, receive: Receive, headers: Headers, refusal: Refusal) -> bool:
         """Read the body of what was refused for another reason than the body, if it is small, so that its connection goes on."""
-        if refusal.kind in ("too_large", "timed_out") or not 0 < (headers.content_length or 0) <= LARGE_BODY:
+        if refusal.kind == "too_large" or not 0 < (headers.content_length or 0) <= LARGE_BODY:
             return False
         try:
             await read_body(receive, headers, self._limits, self._buffered)
