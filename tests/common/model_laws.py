@@ -189,7 +189,7 @@ for line in sys.stdin:
     spec = MODELS[line.strip()]
     train, valid = laws.samples(spec, laws.TRAIN), laws.samples(spec, laws.VALID)
     model = load_fit(spec)(laws.params(spec), train, valid, laws.context(spec, threads=2))
-    print("fitted", json.dumps([laws.digests(model.files), laws.digests(model.training_files), dict(model.summary)]), flush=True)
+    print("said", json.dumps([laws.digests(model.files), laws.digests(model.training_files), dict(model.summary)]), flush=True)
 """
 
 
@@ -201,23 +201,31 @@ def fits_elsewhere(laws: str, complaints: Path) -> Iterator[Callable[[ModelSpec]
     """
     code = _FITS_ELSEWHERE.format(folders=[str(Path(__file__).parent), str(Path(__file__).parents[1])], laws=laws)
     environment = {"PYTHONHASHSEED": "12345", "PATH": "/usr/bin:/bin", "LC_ALL": "C", "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-c", code]
+    with _asked_elsewhere(code, complaints, env=environment) as ask:
+        yield lambda spec: json.loads(ask(spec.name))
+
+
+@contextlib.contextmanager
+def _asked_elsewhere(code: str, complaints: Path, **process: Any) -> Iterator[Callable[[str], str]]:
+    """Asks a process that runs `code`, which reads a line and answers with one that begins with "said "."""
     with (
         complaints.open("w") as stderr,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment) as process,
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True, **process
+        ) as child,
     ):
-        assert process.stdin is not None
-        assert process.stdout is not None
-        asked, answers = process.stdin, process.stdout
+        assert child.stdin is not None
+        assert child.stdout is not None
+        asked, answers = child.stdin, child.stdout
 
-        def fit(spec: ModelSpec) -> Any:
-            asked.write(f"{spec.name}\n")
+        def ask(line: str) -> str:
+            asked.write(f"{line}\n")
             asked.flush()
-            answer = next((line for line in answers if line.startswith("fitted ")), "")
+            answer = next((line for line in answers if line.startswith("said ")), "")
             assert answer, complaints.read_text()
-            return json.loads(answer.removeprefix("fitted "))
+            return answer.removeprefix("said ")
 
-        yield fit
+        yield ask
 
 
 def assert_equal_bytes(model: FittedModel, there: Any) -> None:
@@ -228,30 +236,40 @@ def assert_equal_bytes(model: FittedModel, there: Any) -> None:
     assert summary == plain_summary(model)
 
 
-_FORECAST_ELSEWHERE = """
+_FORECASTS_ELSEWHERE = """
 import sys
 import numpy as np
 from pathlib import Path
 from barmill import views
 from barmill.models import MODELS, load_forecaster
-name, kind = sys.argv[1:]
-view = getattr(views, kind)(**{field: array if array.ndim else array.item() for field, array in np.load("view.npz").items()})
-raw = load_forecaster(MODELS[name], {path.name: path.read_bytes() for path in Path("model").iterdir()}).raw(view)
-said = {part: found for part, found in raw._asdict().items() if found is not None}
-values = said.pop("values", {})
-np.savez("said.npz", **said, **values)
-# Asked at the end: Polars and SciPy look torch up without importing it.
-loaded = {"torch", "onnx", "onnxscript", "sklearn.linear_model", "barmill.training"} & {*sys.modules}
-assert not loaded, loaded
+for line in sys.stdin:
+    name, kind, folder = line.rstrip("\\n").split("\\t")
+    folder = Path(folder)
+    view = getattr(views, kind)(**{field: array if array.ndim else array.item() for field, array in np.load(folder / "view.npz").items()})
+    raw = load_forecaster(MODELS[name], {path.name: path.read_bytes() for path in (folder / "model").iterdir()}).raw(view)
+    said = {part: found for part, found in raw._asdict().items() if found is not None}
+    values = said.pop("values", {})
+    np.savez(folder / "said.npz", **said, **values)
+    # Asked at the end: Polars and SciPy look torch up without importing it.
+    loaded = {"torch", "onnx", "onnxscript", "sklearn.linear_model", "barmill.training"} & {*sys.modules}
+    assert not loaded, (name, loaded)
+    print("said", name, flush=True)
 """
 
 
-def forecast_elsewhere(spec: ModelSpec, model: FittedModel, view: View, folder: Path) -> dict[str, Float64Array]:
-    """What the files say of `view` in a fresh process, which may load nothing of the training side."""
-    np.savez(folder / "view.npz", **{field.name: getattr(view, field.name) for field in fields(view) if field.init})
-    write_folder(folder / "model", model.files)
-    command = [sys.executable, "-c", _FORECAST_ELSEWHERE, spec.name, type(view).__name__]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    with np.load(folder / "said.npz") as said:
-        return dict(said)
+@contextlib.contextmanager
+def forecasts_elsewhere(complaints: Path) -> Iterator[Callable[[ModelSpec, FittedModel, View, Path], dict[str, Float64Array]]]:
+    """Says what the files of a model say of a view in another process, which may load nothing of the training side.
+
+    One process for all models; stderr goes to `complaints`.
+    """
+    with _asked_elsewhere(_FORECASTS_ELSEWHERE, complaints) as ask:
+
+        def forecast(spec: ModelSpec, model: FittedModel, view: View, folder: Path) -> dict[str, Float64Array]:
+            np.savez(folder / "view.npz", **{field.name: getattr(view, field.name) for field in fields(view) if field.init})
+            write_folder(folder / "model", model.files)
+            ask(f"{spec.name}\t{type(view).__name__}\t{folder}")
+            with np.load(folder / "said.npz") as said:
+                return dict(said)
+
+        yield forecast

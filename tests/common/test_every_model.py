@@ -37,7 +37,7 @@ from common.model_laws import (
     digests,
     each_in_its_process,
     fits_elsewhere,
-    forecast_elsewhere,
+    forecasts_elsewhere,
     plain_summary,
     returns,
     told,
@@ -419,7 +419,13 @@ def test_two_fits_give_equal_bytes_in_another_process_with_more_threads_and_anot
     assert_equal_bytes(fitted(spec.name), elsewhere(spec))
 
 
+@pytest.fixture(scope="module")
+def without_torch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    with forecasts_elsewhere(tmp_path_factory.mktemp("without-torch") / "stderr") as forecast_there:
+        yield forecast_there
+
+
 @every_model
-def test_forecasts_in_a_process_without_torch_are_the_same(spec: ModelSpec, tmp_path: Path) -> None:
+def test_forecasts_in_a_process_without_torch_are_the_same(spec: ModelSpec, without_torch: Callable[..., Any], tmp_path: Path) -> None:
     model = fitted(spec.name)
-    assert_equal(forecast_elsewhere(spec, model, samples(spec, TEST).view, tmp_path), told(forecast(spec, model)))
+    assert_equal(without_torch(spec, model, samples(spec, TEST).view, tmp_path), told(forecast(spec, model)))

@@ -4,6 +4,7 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from sklearn.metrics import roc_auc_score
 
 from barmill.features import FeaturePlan
@@ -11,7 +12,6 @@ from barmill.market import simulate
 from barmill.models import MODELS, FitContext, ModelSpec, Samples, load_fit, load_forecaster, window_of
 from barmill.training import train_network
 from barmill.views import FeatureMatrix, RobustScaler, WindowTensor
-from common.model_laws import each_in_its_process
 from common.test_every_model import SMALL
 
 N_BARS, HORIZON, STRENGTH = 6000, 20, 3.0
@@ -20,7 +20,7 @@ FIRST = 200  # every feature and every window is ready
 TRAIN, VALID, TEST = (FIRST, 3600 - HORIZON), (3600, 4500 - HORIZON), (4500, N_BARS - HORIZON)
 SHARE = 0.7  # of the oracle's AUC above 1/2
 
-every_learner = each_in_its_process([spec for spec in MODELS.values() if spec.question == "direction" and not spec.zero_shot])
+LEARNERS = [spec for spec in MODELS.values() if spec.question == "direction" and not spec.zero_shot]
 
 
 class Market(NamedTuple):
@@ -55,7 +55,7 @@ def samples(spec: ModelSpec, params: Any, part: tuple[int, int]) -> Samples:
     return Samples(view, (z[at] > 0).astype(np.int8), z[at], np.ones(at.size))
 
 
-@every_learner
+@pytest.mark.parametrize("spec", LEARNERS, ids=lambda spec: spec.name)
 def test_most_of_a_planted_edge_is_found_by_every_model(spec: ModelSpec) -> None:
     own = {"target": FEATURES[0], "epochs": 4}  # more rows than the other laws have, so fewer passes
     params = spec.params(**{**SMALL[spec.name], **{name: value for name, value in own.items() if name in spec.params.model_fields}})
