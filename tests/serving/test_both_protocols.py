@@ -217,6 +217,7 @@ KINDS: dict[Kind, tuple[int, str]] = {
     "forbidden": (403, "PERMISSION_DENIED"),
     "not_found": (404, "NOT_FOUND"),
     "conflict": (409, "FAILED_PRECONDITION"),
+    "precondition": (412, "FAILED_PRECONDITION"),
     "too_large": (413, "RESOURCE_EXHAUSTED"),
     "unsupported": (415, "UNIMPLEMENTED"),
     "invalid": (422, "INVALID_ARGUMENT"),

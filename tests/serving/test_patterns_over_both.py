@@ -45,6 +45,12 @@ class Both:
         self.application = Application(self.plane)
 
     def http(self, path: str, body: Any) -> tuple[int, Any]:
+        """Status and body."""
+        status, _, said = self.asked(path, body)
+        return status, said
+
+    def asked(self, path: str, body: Any, revision: str | None = None) -> tuple[int, dict[bytes, bytes], Any]:
+        """Status, headers and body, of a request that may name the only bundle that is to answer."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         messages, sent = [{"type": "http.request", "body": data, "more_body": False}], []
 
@@ -55,9 +61,11 @@ class Both:
             sent.append(message)
 
         headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
+        if revision is not None:
+            headers.append((b"x-model-revision", revision.encode()))
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "client": ("127.0.0.1", 1)}
         asyncio.run(self.application(scope, receive, send))
-        return sent[0]["status"], orjson.loads(sent[1]["body"])
+        return sent[0]["status"], dict(sent[0]["headers"]), orjson.loads(sent[1]["body"])
 
     def grpc(self, method: str, request: Any) -> Any:
         """The answer, or the refusal, as it is made before it becomes a status."""
@@ -145,6 +153,17 @@ def test_the_times_that_looked_alike_are_the_same_bits_by_either_protocol(both: 
         status, answered = both.http("/v1/models/pattern_cnn/nearest", {"embed": embed.tolist(), **fields})
         assert (status, answered) == (200, neighbours(message))
         assert len(answered["neighbours"]) == {1: 1, 1000: 300, 5: 5}.get(fields.get("k", 0), 0 if "before" in fields else 20)
+
+
+def test_an_answer_names_its_bundle_in_a_header_and_a_request_the_only_one_that_is_to_answer(both: Both, bars: Bars) -> None:
+    digest = both.served.digest
+    for path, body in (("classify", {"bars": columns(bars)}), ("nearest", {"embed": [1.0] * 64})):
+        for wanted in (None, digest, digest[:12]):
+            status, headers, answered = both.asked(f"/v1/models/pattern_cnn/{path}", body, wanted)
+            assert (status, headers[b"x-model-revision"].decode(), answered["digest"]) == (200, digest, digest)
+        status, headers, answered = both.asked(f"/v1/models/pattern_cnn/{path}", body, "0" * 12)
+        assert (status, answered["code"], answered["field"]) == (412, "other_revision", "x-model-revision")
+        assert b"x-model-revision" not in headers
 
 
 def _image(value: float) -> np.ndarray[Any, Any]:

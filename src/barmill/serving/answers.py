@@ -23,6 +23,7 @@ class Ask:
     deadline : float, on the plane's clock (seconds, monotonic): an answer after it is worth nothing
     request_id : str, as it is logged and returned
     principal : str, name of the key that asks; empty without keys
+    revision : str, the digest of the only bundle that may answer, or its first digits, see `revisions`; None for any
     """
 
     model: str | None = None
@@ -30,6 +31,7 @@ class Ask:
     deadline: float = float("inf")
     request_id: str = ""
     principal: str = ""
+    revision: str | None = None
 
 
 class RawBars(NamedTuple):

@@ -22,6 +22,7 @@ from barmill.serving.fallback import Chain, Link
 from barmill.serving.model_table import Lease, ModelTable
 from barmill.serving.questions import OfBars, OfFeatures, Question
 from barmill.serving.refusals import Refusal
+from barmill.serving.revisions import check_revision
 from barmill.serving.routes import Entry, Routes
 from barmill.serving.served import ServedModel
 from barmill.serving.settings import PlaneSettings
@@ -166,7 +167,13 @@ class Plane:
 
     def _answered(self, ask: Ask, work: Callable[[Routes, float], Answer]) -> Answer:
         start = self._clock()
-        answer = self._told(ask, work)
+
+        def checked(routes: Routes, deadline: float) -> Answer:
+            answer = work(routes, deadline)
+            check_revision(ask, answer.digest)  # somebody may have stood in
+            return answer
+
+        answer = self._told(ask, checked)
         self._telemetry.answered(answer, self._clock() - start)
         return answer
 
@@ -197,6 +204,7 @@ class Plane:
         with ExitStack() as held:
             served = held.enter_context(self.table.hold(asked))
             links = self._links(routes, asked, ask.version, ask.request_id, held)
+            check_revision(ask, links[0].served.digest)
             asked_question = question(served)
             answer = self._chain.answer(asked_question, links, served, deadline)
         return self._shadowed(routes, asked, ask.version, ask.request_id, asked_question, answer)
@@ -209,12 +217,14 @@ class Plane:
         with ExitStack() as held:
             served = held.enter_context(self.table.hold(asked))
             links = self._links(routes, asked, version, stream, held)
+            check_revision(ask, links[0].served.digest)  # before a bar is taken
             asked_question = question(links[0].served, version, deadline)
             answer = self._chain.answer(asked_question, links, served, deadline)
         return self._shadowed(routes, asked, version, stream, asked_question, answer) if asked_question.light else answer
 
     def _consulted(self, routes: Routes, ask: Ask, work: Callable[[Served], F], deadline: float) -> tuple[tuple[str, str, int, str], F]:
         with self.table.hold(routes.find(ask.version)) as served:
+            check_revision(ask, served.digest)
             return (served.name, served.version, served.number, served.digest), self._consulting.ask(served, work, deadline)
 
     def _with_stream(self, routes: Routes, ask: Ask, stream: str, deadline: float, work: Callable[..., StreamStatus]) -> StreamStatus:

@@ -10,6 +10,7 @@ Kind = Literal[
     "forbidden",  # a key without the scope
     "not_found",  # no such model, version, stream or route
     "conflict",  # a bar that is a duplicate, out of order or after a gap
+    "precondition",  # another bundle would answer than the request says must
     "too_large",  # more bytes, rows or depth than the limits
     "unsupported",  # a content type or encoding that is not spoken
     "invalid",  # readable, and not what the model's schema asks for

@@ -126,6 +126,31 @@ def test_what_is_wrong_is_refused_by_the_field(
     assert dict(refused.value.trailing_metadata())["barmill-field"] == field
 
 
+@pytest.mark.parametrize(
+    ("method", "request_of"),
+    [
+        ("Forecast", lambda bars: pb.ForecastRequest(model=LOGISTIC, bars=message_of(bars, 500))),
+        ("Classify", lambda bars: pb.Image(model=PATTERNS, bars=message_of(bars, 84))),
+        ("Nearest", lambda _: pb.NearestRequest(model=PATTERNS, embed=[1.0] * 64)),
+    ],
+    ids=["Forecast", "Classify", "Nearest"],
+)
+def test_a_call_may_name_the_only_bundle_that_is_to_answer_it(
+    stub: Any, both: Plane, making: ModuleType, method: str, request_of: Callable[[Any], Any]
+) -> None:
+    request = request_of(making.walk(900, seed=11))
+    with both.lease(Ask(request.model.name)) as served:
+        digest = served.bundle.digest
+    for wanted in (digest, digest[:12]):
+        assert getattr(stub, method)(request, metadata=[("x-model-revision", wanted)]).digest == digest
+    for other in ("0" * 12, digest[:11], ""):
+        with pytest.raises(grpc.RpcError) as refused:
+            getattr(stub, method)(request, metadata=[("x-model-revision", other)])
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        told = dict(refused.value.trailing_metadata())
+        assert (told["barmill-code"], told["barmill-field"]) == ("other_revision", "x-model-revision")
+
+
 def test_a_pattern_by_picture_is_that_by_bars_without_volume(stub: Any, both: Plane, making: ModuleType) -> None:
     bars = making.walk(900, seed=11)
     pixels = PatternImage.of(bars, [899]).gather([0], layout="channels_last").tobytes()

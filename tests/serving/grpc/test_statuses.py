@@ -26,6 +26,7 @@ def test_the_table_is_complete() -> None:
         ("unauthorised", "UNAUTHENTICATED"),
         ("forbidden", "PERMISSION_DENIED"),
         ("conflict", "FAILED_PRECONDITION"),
+        ("precondition", "FAILED_PRECONDITION"),
         ("failed", "INTERNAL"),
     ],
 )

@@ -19,6 +19,7 @@ from barmill.serving.contract import Forecasting
 from barmill.serving.grpc.method import Call, Elsewhere, Method, Service, nowhere_else
 from barmill.serving.grpc.statuses import CODES, details_of, trailers_of
 from barmill.serving.refusals import Refusal
+from barmill.serving.revisions import NAME as REVISION
 from barmill.serving.telemetry import Telemetry
 
 REQUEST_ID = "x-request-id"
@@ -86,7 +87,7 @@ class Calls:
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
             call: Call[Any] | None = None
             try:
-                ask = Ask(deadline=start + _remaining(context), request_id=request_id)
+                ask = Ask(deadline=start + _remaining(context), request_id=request_id, revision=told.get(REVISION))
                 asked = self._admitted(method, told.get("authorization"), _address(context), ask)
                 call = await self._prepared(method, data, asked)
                 return await self._answered(method, call)

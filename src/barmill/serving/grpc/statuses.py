@@ -14,6 +14,7 @@ CODES: Mapping[Kind, grpc.StatusCode] = MappingProxyType(
         "forbidden": grpc.StatusCode.PERMISSION_DENIED,
         "not_found": grpc.StatusCode.NOT_FOUND,
         "conflict": grpc.StatusCode.FAILED_PRECONDITION,
+        "precondition": grpc.StatusCode.FAILED_PRECONDITION,
         "too_large": grpc.StatusCode.RESOURCE_EXHAUSTED,
         "unsupported": grpc.StatusCode.UNIMPLEMENTED,
         "invalid": grpc.StatusCode.INVALID_ARGUMENT,

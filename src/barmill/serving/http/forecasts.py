@@ -12,8 +12,7 @@ from barmill.serving.contract import Forecasting, Readiness
 from barmill.serving.http.bodies import Bodies, ForecastBody, bar_of
 from barmill.serving.http.model_pages import about, aliases_json, schema_json
 from barmill.serving.http.pattern_routes import PatternRoutes
-from barmill.serving.http.replies import answer_json, json_reply, listed, stream_json, version_json
-from barmill.serving.http.revisions import check_answered, check_before, headers_of
+from barmill.serving.http.replies import answer_json, headers_of, json_reply, listed, stream_json, version_json
 from barmill.serving.http.routing import Endpoint, Request, Routes, Work
 from barmill.serving.http.statuses import Reply
 from barmill.serving.refusals import Refusal
@@ -66,7 +65,6 @@ class Forecasts:
         }
 
     def _forecast(self, request: Request) -> Work:
-        check_before(self._plane, request)
         body = self._bodies.forecast(request.body)
         if (body.bars is UNSET) == (body.features is UNSET):
             raise Refusal("invalid", "invalid_body", "body", "says neither bars nor features, or both", expected="one of the two")
@@ -82,7 +80,7 @@ class Forecasts:
         if not 1 <= last <= max(len(bars.open_time), 1):
             raise Refusal("invalid", "invalid_last", "last", f"is {last:.20g}", expected="from 1 to the number of bars")
         ask = request.ask
-        return Work(False, lambda: _answered(request, self._plane.forecast_bars(ask, bars, last)))
+        return Work(False, lambda: _answered(self._plane.forecast_bars(ask, bars, last)))
 
     def _of_features(self, request: Request, body: ForecastBody) -> Work:
         assert body.features is not UNSET
@@ -96,10 +94,9 @@ class Forecasts:
         if body.schema_hash is not UNSET:
             self._check_hash(ask, body.schema_hash)
         inline = len(features.values) == 1 and self._inline(ask)
-        return Work(inline, lambda: _answered(request, self._plane.forecast(ask, features.values, features.names)))
+        return Work(inline, lambda: _answered(self._plane.forecast(ask, features.values, features.names)))
 
     def _predict(self, request: Request) -> Work:
-        check_before(self._plane, request)
         features = self._bodies.features(self._bodies.predict(request.body).instances, None, "instances")
         ask = request.ask
 
@@ -108,20 +105,18 @@ class Forecasts:
             columns = listed(answer.columns)
             rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
             who = {"model_name": answer.model, "model_version": answer.version, "source": answer.source, "degraded": answer.degraded}
-            check_answered(request, answer.digest)
             return json_reply({"predictions": rows, **who}, headers=headers_of(answer.digest))
 
         return Work(len(features.values) == 1 and self._inline(ask), call)
 
     def _push(self, request: Request) -> Work:
-        check_before(self._plane, request)
         body = self._bodies.push(request.body)
         ask, stream = request.ask, request.stream
         if "bars" in body:
             return self._extend(request, body)
         bar = bar_of(body)
         near = not self._elsewhere(request.model or "", stream) and not self._long[request.model, stream]
-        return Work(near and self._inline(ask), lambda: _answered(request, self._plane.push(ask, stream, bar)))
+        return Work(near and self._inline(ask), lambda: _answered(self._plane.push(ask, stream, bar)))
 
     def _extend(self, request: Request, body: dict[str, Any]) -> Work:
         if len(body) > 1 or not isinstance(body["bars"], list | dict):
@@ -134,7 +129,7 @@ class Forecasts:
             with self._lock:
                 self._long[key] += 1
             try:
-                return _answered(request, self._plane.extend(ask, stream, bars))
+                return _answered(self._plane.extend(ask, stream, bars))
             finally:
                 with self._lock:
                     self._long[key] -= 1
@@ -195,8 +190,7 @@ class Forecasts:
             raise Refusal("invalid", "wrong_schema", "schema_hash", f"is {offered[:64]}", expected=wanted, mend=mend)
 
 
-def _answered(request: Request, answer: Answer) -> Reply:
-    check_answered(request, answer.digest)
+def _answered(answer: Answer) -> Reply:
     return json_reply(answer_json(answer), headers=headers_of(answer.digest))
 
 

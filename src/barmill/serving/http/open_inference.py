@@ -10,8 +10,7 @@ from msgspec import UNSET, UnsetType
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.forecasts import Ready
 from barmill.serving.http.limits import Limits
-from barmill.serving.http.replies import json_reply, listed
-from barmill.serving.http.revisions import check_answered, check_before, headers_of
+from barmill.serving.http.replies import headers_of, json_reply, listed
 from barmill.serving.http.routing import Endpoint, Request, Routes, Work
 from barmill.serving.http.statuses import Reply
 from barmill.serving.http.strict_json import StrictJson
@@ -138,22 +137,16 @@ class OpenInference:
         return Work(True, lambda: json_reply(index))
 
     def _infer(self, request: Request) -> Work:
-        check_before(self._plane, request)
         parsed = self._parsed(request)
         if "stream" in parsed.request.parameters and "stream" not in request.principal.scopes:
             raise Refusal("forbidden", "no_scope", "authorization", "may not stream", mend="Ask for a key with that scope.")
         ask = request.ask
 
-        def call() -> Reply:
-            reply = infer(self._plane, ask, parsed.request)
-            check_answered(request, str(reply.parameters["digest"]))
-            return _reply(reply, parsed.binary)
-
         inline = False
         if parsed.request.n_rows == 1 and "bars" not in {tensor.name for tensor in parsed.request.inputs}:
             with self._plane.lease(ask) as served:
                 inline = served.inline
-        return Work(inline, call)
+        return Work(inline, lambda: _reply(infer(self._plane, ask, parsed.request), parsed.binary))
 
     def _parsed(self, request: Request) -> _Parsed:
         header, rest = _split(request.body, request.headers.binary_length)

@@ -77,7 +77,7 @@ def _forecast_paths() -> Json:
         "Which chart pattern a picture or bars show, of a model of patterns",
         "forecast",
         ref("Classification"),
-        _WRITING,
+        (*_WRITING, 412),
         body=ref("ClassifyBody"),
         examples={"bars": {"bars": _COLUMNS}},
     )
@@ -85,7 +85,7 @@ def _forecast_paths() -> Json:
         "What became of the times in training that looked most alike",
         "forecast",
         ref("Neighbours"),
-        _WRITING,
+        (*_WRITING, 412),
         body=ref("NearestBody"),
         examples={"embedding": {"embed": [0.125] * 64, "k": 20, "before": _BAR["open_time"]}},
     )

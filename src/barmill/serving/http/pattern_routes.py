@@ -7,8 +7,9 @@ from msgspec import UNSET
 
 from barmill.serving.contract import Forecasting
 from barmill.serving.http.bodies import Bodies, time_of
-from barmill.serving.http.replies import json_reply
+from barmill.serving.http.replies import headers_of, json_reply
 from barmill.serving.http.routing import Endpoint, Request, Routes, Work
+from barmill.serving.http.statuses import Reply
 from barmill.serving.patterns import DEFAULT_K, Classification, Nearest, classify_bars, classify_image, nearest
 from barmill.serving.refusals import Refusal
 
@@ -33,10 +34,10 @@ class PatternRoutes:
             raise Refusal("invalid", "invalid_body", "body", "says neither image nor bars, or both", expected="one of the two")
         if body.bars is not UNSET:
             bars = self._bodies.bars(body.bars, volume=False)
-            return Work(False, lambda: json_reply(classification_json(classify_bars(self._plane, ask, bars))))
+            return Work(False, lambda: _classified(classify_bars(self._plane, ask, bars)))
         assert body.image is not UNSET
         image = self._bodies.image(body.image)
-        return Work(False, lambda: json_reply(classification_json(classify_image(self._plane, ask, image))))
+        return Work(False, lambda: _classified(classify_image(self._plane, ask, image)))
 
     def _nearest(self, request: Request) -> Work:
         body, ask = self._bodies.nearest(request.body), request.ask
@@ -44,7 +45,12 @@ class PatternRoutes:
             embed = np.array(body.embed, dtype=np.float64).astype(np.float32)
         k = DEFAULT_K if body.k is UNSET else body.k
         before = None if body.before is UNSET else time_of(body.before, "before")
-        return Work(False, lambda: json_reply(neighbours_json(nearest(self._plane, ask, embed, k, before))))
+
+        def call() -> Reply:
+            found = nearest(self._plane, ask, embed, k, before)
+            return json_reply(neighbours_json(found), headers=headers_of(found.digest))
+
+        return Work(False, call)
 
 
 def classification_json(found: Classification) -> dict[str, Any]:
@@ -71,6 +77,10 @@ def neighbours_json(found: Nearest) -> dict[str, Any]:
     }
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return {**_who(found), "sim_conf": found.sim_conf, "hist_rr_pct": found.hist_rr_pct, "neighbours": rows}
+
+
+def _classified(found: Classification) -> Reply:
+    return json_reply(classification_json(found), headers=headers_of(found.digest))
 
 
 def _who(found: Classification | Nearest) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import orjson
 from barmill.serving.answers import Answer, Float64Array, StreamStatus, VersionStatus
 from barmill.serving.http.statuses import JSON, Header, Reply
 from barmill.serving.refusals import Refusal
+from barmill.serving.revisions import NAME
 
 _ONE_BY_ONE = 8  # so many values are checked faster by Python than by NumPy
 
@@ -76,9 +78,15 @@ def version_json(status: VersionStatus) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=64)
+def headers_of(digest: str, kind: Header = JSON) -> tuple[Header, ...]:
+    """The headers of an answer by the bundle of this digest, made once for each version."""
+    return (kind, (NAME.encode(), digest.encode()))
+
+
 def json_reply(value: Any, status: int = 200, headers: tuple[Header, ...] = (JSON,)) -> Reply:
     """`value` as a body."""
     return Reply(status, orjson.dumps(value), headers)
 
 
-__all__ = ["answer_json", "json_reply", "listed", "stream_json", "version_json"]
+__all__ = ["answer_json", "headers_of", "json_reply", "listed", "stream_json", "version_json"]

@@ -34,7 +34,7 @@ class Request(NamedTuple):
 
     @property
     def ask(self) -> Ask:
-        return Ask(self.model, self.version, self.deadline, self.request_id, self.principal.name)
+        return Ask(self.model, self.version, self.deadline, self.request_id, self.principal.name, self.headers.model_revision)
 
 
 class Work(NamedTuple):

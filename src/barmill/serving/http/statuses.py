@@ -15,6 +15,7 @@ STATUSES: Mapping[Kind, int] = {
     "forbidden": 403,
     "not_found": 404,
     "conflict": 409,
+    "precondition": 412,
     "too_large": 413,
     "unsupported": 415,
     "invalid": 422,
