@@ -90,6 +90,14 @@ def test_too_short_a_history_is_told_by_how_many_bars_and_a_young_one_in_a_note(
     assert any("where it began no longer matters" in note for note in young.notes) == (needed + 20 < bundle.settled_bars)
 
 
+def test_bars_on_which_a_feature_is_never_defined_are_told_so_and_not_that_they_are_few(quick: Plane, making: ModuleType):
+    bars = raw_of(making.walk(900, seed=11))
+    bars.values[:, :4] *= 1e200  # whose squares no number holds
+    with pytest.raises(Refusal, match="900 bars, none of which can be forecast: no value of '") as refused:
+        quick.forecast_bars(Ask(), bars)
+    assert (refused.value.kind, refused.value.code) == ("invalid", "feature_undefined")
+
+
 @pytest.mark.parametrize("last", [0, -1, 4097])
 def test_so_many_rows_cannot_be_asked_for(quick: Plane, making: ModuleType, last: int):
     with pytest.raises(Refusal) as refused:
@@ -134,7 +142,7 @@ def test_no_valid_bars_give_anything_but_a_finite_forecast(plane: Plane, seed: i
     try:
         answer = plane.forecast_bars(Ask(), bars, last=3)
     except Refusal as refusal:
-        if refusal.code != "history_too_short":  # features that overflow are never ready
+        if refusal.code != "feature_undefined":  # features that overflow are never ready
             raise
         return
     assert len(answer)

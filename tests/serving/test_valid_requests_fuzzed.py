@@ -29,7 +29,7 @@ OF_BARS = 50  # one request in so many brings bars, which take longer
 N_BARS = 500
 MODELS = ("logistic", "lightgbm", "risk")
 EDGES = np.array([0.0, -0.0, 5e-324, 1e-308, 1e15, -1e15, 1e30, 1.7976931348623157e308, -1.7976931348623157e308, 1.0, -1.0, 0.1])
-UNDEFINED = "history_too_short"  # said of bars on which some feature is never defined, as where nothing was ever traded
+UNDEFINED = "feature_undefined"  # said of bars whose numbers are too large or too small for some feature
 WRONG_IN_JSON = (b"NaN", b"nan", b"nfinity", b"null", b"inf,", b"inf]")
 
 

@@ -1,11 +1,13 @@
 """What is asked, in a form that any version can be asked it: rows of features, or bars."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from barmill.errors import ForecastError, InputError
+from barmill.features import FeatureTable
 from barmill.market import Bars
 from barmill.serving.answers import Float64Array, Int64Array, StreamStatus
 from barmill.serving.refusals import Refusal
@@ -171,7 +173,7 @@ class OfBars:
         except Exception as error:  # kernels and calendars raise errors of their own
             raise ModelFailed(error, in_range=False) from error
         if not ready.size:
-            raise _too_short(served, len(bars))
+            raise _undefined(served, table) if len(bars) >= bundle.needed_bars else _too_short(served, len(bars))
         rows = ready[-self.last :]
         outside = served.schema.out_of_range(table.values[rows][:, served.schema.positions])
         try:
@@ -194,6 +196,17 @@ class OfBars:
         short = f"{n_rows} of {self.last} rows: the bars before them warm up" if n_rows < self.last else ""
         young = f"the history has {len(self.bars)} bars; where it began no longer matters after {settled}"
         return short, young if len(self.bars) < settled else ""
+
+
+def _undefined(served: ServedModel, table: FeatureTable) -> Refusal:
+    """Enough bars, and none on which every feature has a value."""
+    lacking = [name for name, value in zip(table.names, table.values[-1].tolist(), strict=True) if not math.isfinite(value)]
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    what = f"'{lacking[0]}'{more} at the last" if lacking else "the bars of a longer timeframe before them"
+    found = f"{len(table)} bars, none of which can be forecast: no value of {what}"
+    expected = f"{served.bundle.needed_bars} bars without a gap"
+    mend = "After a gap the history begins anew; and of prices or volumes too large or too small to be squared a feature has no value."
+    return Refusal("invalid", "feature_undefined", "bars", found, expected=expected, mend=mend)
 
 
 def _too_short(served: ServedModel, n_bars: int) -> Refusal:
