@@ -31,6 +31,7 @@ QUICK = {
     "reloads": ("--reloads", "5", "--minutes", "1", "--rate", "50", "--steady", "2"),
     "serving": ("--requests", "500", "--rounds", "2"),
     "serving_memory": ("--requests", "4000", "--lines", "4"),
+    "shadow": ("--rounds", "1", "--seconds", "2", "--rate", "50"),
     "splits": ("--labels", "100000", "--rounds", "2"),
     "trees": ("--trees", "50", "--features", "60", "--calls", "200"),
     "views": ("--bars", "20000", "--batches", "4", "--rounds", "1"),

@@ -229,7 +229,7 @@ def main() -> None:
         publish(Bundle.from_verified(read_version(versions[0])).files, models.parent, MODEL)
         log = stack.enter_context((folder / "log").open("w+"))
         command = [sys.executable, "-m", "barmill.cli", "serve", "--models", str(models.parent), "--port", str(port)]
-        process = stack.enter_context(_begun([*command, "--workers", str(told.workers)], log, folder))
+        process = stack.enter_context(begun([*command, "--workers", str(told.workers)], log, folder))
         truth = Truth(versions)
         until_it_answers(port, f"/v1/models/{MODEL}/forecast", truth.bodies[0])
         children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
@@ -247,7 +247,7 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def _begun(command: list[str], log: object, folder: Path):
+def begun(command: list[str], log: object, folder: Path):
     import subprocess
 
     environment = {**os.environ, "BARMILL_CACHE": str(folder / "cache")}
