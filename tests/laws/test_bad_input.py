@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from barmill.bundles import publish
 from barmill.cli.__main__ import main
 
 SMALL = """
@@ -165,15 +166,9 @@ def test_bars_of_something_else_than_the_bundle_was_trained_on_are_refused(barmi
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
-    """A bundle as a run publishes it."""
-    from barmill.factory import train
-
-    folder = tmp_path_factory.mktemp("bundle")
-    (folder / "small.yaml").write_text(SMALL)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BARMILL_LEDGER", str(folder / "ledger"))
-        return train(folder / "small.yaml", out=folder / "run").bundle_path
+def bundle(making, tmp_path_factory) -> Path:
+    """A bundle with the files of one that a run publishes."""
+    return publish(making.files_of("logistic"), tmp_path_factory.mktemp("bundle"), "logistic")
 
 
 def test_a_flipped_or_missing_byte_in_any_file_of_a_bundle_is_refused_by_name(barmill, bundle, tmp_path):

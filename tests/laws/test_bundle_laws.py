@@ -1,7 +1,5 @@
 """The laws of a bundle, for a model of each family: one flipped bit is refused, the same input gives the same bytes, live equals batch."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +12,6 @@ from barmill.bundles.manifest import MANIFEST, SEAL
 MODELS = ("logistic", "lightgbm", "xgboost", "lstm", "entry", "risk", "pattern_cnn")
 NETWORKS = ("lstm", "pattern_cnn")
 FLIPS = 2000
-
-
-@pytest.fixture(scope="session")
-def making():
-    """The module tests/bundles/making.py, shared with the tests there."""
-    name = "barmill_making"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "bundles" / "making.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 @pytest.mark.parametrize("model", MODELS)

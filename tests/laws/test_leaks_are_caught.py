@@ -16,6 +16,8 @@ from planted_leaks.clean_columns import SETS, bouncing, by_pandas, by_plan, led,
 from planted_leaks.markets import REAL, Market, real, simulated
 from planted_leaks.study import study
 
+pytestmark = pytest.mark.xdist_group("planted leaks")  # one process, which looks at the table of all columns once
+
 OTHERS = {leak.name: leak for leak in OTHER_LEAKS}
 COLUMNS_ON_REAL_BARS = (
     "move_15m",

@@ -2,16 +2,18 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from barmill.factory import train
-from barmill.pipeline import Run, Silence
+from barmill.pipeline import Run, Silence, plan_recipe
 
 pytestmark = pytest.mark.xdist_group("the laws of a run")  # one process, which makes the run once
 
@@ -63,6 +65,12 @@ def reference(recipe, tmp_path_factory, cache_in):
     return Run(out)
 
 
+def touched_by_logistic(*others: str) -> set[str]:
+    """The stages that another parameter of the first model touches: a bundle holds the recipe, so all are made again."""
+    own = {f"{step} logistic" for step in ("fit", "calibrate", "bundle", "forecast")}
+    return own | {f"{step} {label}" for step in ("bundle", "forecast") for label in others} | {"judgement"}
+
+
 def test_the_same_command_again_has_nothing_to_do(recipe, reference):
     notes = Notes()
     again = train(recipe, out=reference.folder, listener=notes)
@@ -72,26 +80,12 @@ def test_the_same_command_again_has_nothing_to_do(recipe, reference):
     assert again.fingerprints == reference.fingerprints
 
 
-def test_another_folder_gives_the_identical_fingerprints(recipe, reference, tmp_path):
-    assert train(recipe, out=tmp_path / "elsewhere").fingerprints == reference.fingerprints
-
-
-def test_only_what_a_change_touches_is_computed_again(recipe, reference, tmp_path):
-    import shutil
-
-    copy = tmp_path / "run"
-    shutil.copytree(reference.folder, copy, symlinks=True)
-    notes = Notes()
-    train(recipe, out=copy, overrides=["base_models[0].config.C=0.5"], listener=notes)
-    to_do = {planned.stage.name for planned in notes.plans[0].to_do}
-    assert to_do == {f"{step} logistic" for step in ("fit", "calibrate", "bundle", "forecast")} | {
-        f"{step} {label}" for step in ("bundle", "forecast") for label in ("lightgbm", "lstm")
-    } | {"judgement"}
+def test_only_what_a_change_touches_is_planned_again(recipe, reference):
+    plan = plan_recipe(recipe, out=reference.folder, overrides=["base_models[0].config.C=0.5"])
+    assert {planned.stage.name for planned in plan.to_do} == touched_by_logistic("lightgbm", "lstm")
 
 
 def test_a_damaged_stage_is_computed_again_to_the_same_result(recipe, reference, tmp_path):
-    import shutil
-
     copy = tmp_path / "run"
     shutil.copytree(reference.folder, copy, symlinks=True)
     file = next(copy.glob("models/logistic-*/weights/model.json"))
@@ -126,8 +120,7 @@ def test_a_run_killed_at_every_moment_resumes_to_the_identical_result(recipe, re
     assert train(recipe, out=out, resume=True).fingerprints == reference.fingerprints
 
 
-def test_judging_never_imports_torch_and_the_core_runs_without_it(recipe, tmp_path):
-    script = f"""
+WITHOUT_TORCH = """
 import importlib.abc, sys
 
 
@@ -139,21 +132,54 @@ class NoTorch(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, NoTorch())
 from barmill.factory import train
-run = train({str(tmp_path / "core.yaml")!r}, out={str(tmp_path / "run")!r})
+run = train(sys.argv[1], out=sys.argv[2])
 print(run.bundle.forecast(run.bars).frame.height)
 """
-    (tmp_path / "core.yaml").write_text(RECIPE)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 0
 
 
-def test_the_ledger_counts_each_trial_once_and_each_opening(tmp_path):
-    recipe = tmp_path / "two.yaml"
-    recipe.write_text(RECIPE)
-    first = train(recipe, out=tmp_path / "one").judgement["ledger"]
-    second = train(recipe, out=tmp_path / "two").judgement["ledger"]
-    assert (first["trials"], first["test_openings"]) == (2, 1)
-    assert (second["trials"], second["test_openings"]) == (2, 2)
-    other = train(recipe, out=tmp_path / "two", overrides=["base_models[0].config.C=0.25"]).judgement["ledger"]
-    assert (other["trials"], other["test_openings"]) == (3, 3)
+@dataclass(frozen=True)
+class Core:
+    """A run without networks, made by a process that has no torch: how that ended, and what tells its ledger from others."""
+
+    folder: Path
+    ended: subprocess.CompletedProcess[str]
+    own: dict[str, str]
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder.parent / "core.yaml"
+
+
+@pytest.fixture(scope="module")
+def core(tmp_path_factory, cache_in):
+    folder = tmp_path_factory.mktemp("core")
+    (folder / "core.yaml").write_text(RECIPE)
+    own = {"BARMILL_LEDGER": str(folder / "ledger"), "BARMILL_CACHE": cache_in(folder)}
+    command = [sys.executable, "-c", WITHOUT_TORCH, str(folder / "core.yaml"), str(folder / "run")]
+    return Core(folder / "run", subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, check=False), own)
+
+
+def test_judging_never_imports_torch_and_the_core_runs_without_it(core):
+    assert core.ended.returncode == 0, core.ended.stderr
+    assert int(core.ended.stdout) > 0
+
+
+def counted(run: Run) -> tuple[int, int]:
+    ledger = run.judgement["ledger"]
+    return ledger["trials"], ledger["test_openings"]
+
+
+def test_the_ledger_counts_each_trial_once_and_each_opening_and_only_what_a_change_touches_is_computed_again(core, tmp_path, monkeypatch):
+    for name, value in core.own.items():
+        monkeypatch.setenv(name, value)
+    first = Run(core.folder)
+    assert counted(first) == (2, 1)
+    copy = shutil.copytree(core.folder, tmp_path / "two", symlinks=True)
+    shutil.rmtree(copy / "metrics")  # so that it looks at the test block for itself
+    second = train(core.recipe, out=copy)
+    assert second.fingerprints == first.fingerprints
+    assert counted(second) == (2, 2)
+    notes = Notes()
+    assert counted(train(core.recipe, out=copy, overrides=["base_models[0].config.C=0.25"], listener=notes)) == (3, 3)
+    assert {planned.stage.name for planned in notes.plans[0].to_do} == touched_by_logistic("lightgbm")
+    assert set(notes.started_stages) == {*touched_by_logistic("lightgbm"), "report"}

@@ -18,9 +18,17 @@ from sklearn.metrics import roc_auc_score
 import barmill as bm
 from barmill.errors import ProvenanceError
 from barmill.evaluation import Ledger, sharpe_ratio
+from barmill.pipeline import Silence, read_recipe
+from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
 from barmill.pipeline.dataset import Dataset, load_labels, load_positions
+from barmill.pipeline.development import Development
 from barmill.pipeline.folds import fold_data, stretches_of
-from barmill.splits import CombinatorialPurgedCV, cpcv_path_ids
+from barmill.pipeline.inputs import gather_inputs
+from barmill.pipeline.path_judging import SplitResult, _Paths
+from barmill.pipeline.plan import stages_of
+from barmill.pipeline.prepare import prepare
+from barmill.pipeline.workspace import Workspace
+from barmill.splits import CombinatorialPurgedCV, Ranges, cpcv_path_ids
 
 pytestmark = pytest.mark.xdist_group("a run with paths")  # one process, which makes the run once
 
@@ -59,14 +67,27 @@ def run(tmp_path_factory, cache_in):
         return run, counted
 
 
-def folds(run, model):
+def cross_validated(folder, cv=CPCV, add="[]", bars=None):
+    """The folder of a run that went as far as its cross-validation, which asks for no model of the run's own, and what was told of it."""
+    inputs = gather_inputs(read_recipe(recipe_in(folder, cv, add)), bars_of() if bars is None else bars, None, None)
+    stages, workspace = stages_of(inputs), Workspace(folder / "run")
+    prepare(inputs, stages, workspace, Silence())
+    cross_validate_models(inputs, stages, workspace, 2, Silence())
+    return workspace.root, cross_validation_section(stages, workspace)
+
+
+def folds(root, model):
     """(forecasts, summary) of each split, in order."""
-    found = sorted(run.folder.glob(f"folds/{model}-*"))
+    found = sorted(root.glob(f"folds/{model}-*"))
     return [(load_file(folder / "forecasts.safetensors"), json.loads((folder / "summary.json").read_text())) for folder in found]
 
 
 def told(run, model):
-    return next(each for each in run.judgement["cross_validation"]["models"] if each["name"] == model)
+    return told_of(run.judgement["cross_validation"], model)
+
+
+def told_of(section, model):
+    return next(each for each in section["models"] if each["name"] == model)
 
 
 def labels_of(run):
@@ -80,7 +101,7 @@ def test_every_path_is_put_together_from_the_splits_that_judged(run):
     n = len(positions["development"])
     groups = np.array_split(np.arange(n), 4)
     for model in ("logistic", "trees"):
-        results = folds(run, model)
+        results = folds(run.folder, model)
         assert len(results) == 6
         ids = cpcv_path_ids(4, 2)
         chosen = [
@@ -102,7 +123,7 @@ def test_no_model_of_a_split_saw_a_label_that_meets_what_it_forecast(run):
     labels, _ = labels_of(run)
     ends = np.maximum(labels.t1, labels.t0 + 60)  # splits.purge
     for model in ("logistic", "trees"):
-        for forecast, summary in folds(run, model):
+        for forecast, summary in folds(run.folder, model):
             test = np.zeros(labels.n_bars + 60, dtype=bool)
             for row in forecast["positions"]:
                 test[labels.t0[row] : ends[row] + 1] = True
@@ -165,14 +186,14 @@ def test_a_damaged_fold_is_done_again_alone_to_the_same_bytes(run, monkeypatch):
     monkeypatch.setenv("BARMILL_LEDGER", str(ledger.folder))
     whole = next(run.folder.glob("metrics/cross-validated-*"))
     before = (whole / "cross_validation.json").read_bytes()
-    stages = {folder.name: folder.stat().st_mtime_ns for folder in run.folder.glob("folds/*-*")}
+    stages = written_at(run.folder)
     victim = next(run.folder.glob("folds/trees-002-*"))
     (victim / "summary.json").write_text("{}")
     (whole / "cross_validation.json").write_text("{}")
     (next(run.folder.glob("metrics/judged-*")) / "judgement.json").write_text("{}")
     bm.train(run.folder.parent / "folds.yaml", bars=bars_of(), out=run.folder)
     assert (whole / "cross_validation.json").read_bytes() == before
-    again = {folder.name: folder.stat().st_mtime_ns for folder in run.folder.glob("folds/*-*")}
+    again = written_at(run.folder)
     assert {name for name in stages if again[name] != stages[name]} == {victim.name}
 
 
@@ -187,35 +208,25 @@ def test_a_run_killed_before_it_told_its_outcomes_tells_them_when_it_goes_on(run
     assert [set(by_block) for by_block in again.outcomes().values()] == [{"cross_validation", "test"}] * 2
 
 
-def test_another_model_leaves_the_folds_of_the_others_alone(run, tmp_path, monkeypatch):
-    run, _ = run
-    monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
-    folder = shutil.copytree(run.folder, tmp_path / "run")  # the others look at the run as it was
-    before = {stage.name for stage in folder.glob("folds/*-*")}
-    recipe = tmp_path / "folds.yaml"
-    entry = "  - {name: logistic, alias: flat, outputs: [p_up], config: {C: 0.001}}\nrandom_signals"
-    recipe.write_text((run.folder.parent / "folds.yaml").read_text().replace("random_signals", entry))
-    bm.train(recipe, bars=bars_of(), out=folder)
-    after = {stage.name for stage in folder.glob("folds/*-*")}
-    assert before < after
-    assert {name.rsplit("-", 2)[0] for name in after - before} == {"flat"}
-
-
 def test_nothing_before_the_test_block_changes_when_the_test_block_does(run, tmp_path):
     """Isolation: other bars from the first test decision on, the same cross-validation."""
     run, _ = run
     labels, positions = labels_of(run)
-    first = int(labels.t0[positions["test"][0]])
+    other = moved_after(int(labels.t0[positions["test"][0]]), 1.02)
+    again, _ = cross_validated(tmp_path, bars=other)
+    for model in ("logistic", "trees"):
+        for (mine, _), (theirs, _) in zip(folds(run.folder, model), folds(again, model), strict=True):
+            assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+def moved_after(last, times):
+    """The bars with other prices after bar `last`."""
     bars = bars_of()
     frame = bars.frame.with_columns(
-        pl.when(pl.int_range(pl.len()) > first).then(pl.col(name) * 1.02).otherwise(pl.col(name)).alias(name)
+        pl.when(pl.int_range(pl.len()) > last).then(pl.col(name) * times).otherwise(pl.col(name)).alias(name)
         for name in ("open", "high", "low", "close")
     )
-    other = bm.Bars.from_columns(bars.instrument, bars.timeframe, *(frame[name].to_numpy() for name in frame.columns[:6]))
-    again = bm.train(recipe_in(tmp_path), bars=other, out=tmp_path / "run")
-    for model in ("logistic", "trees"):
-        for (mine, _), (theirs, _) in zip(folds(run, model), folds(again, model), strict=True):
-            assert all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    return bm.Bars.from_columns(bars.instrument, bars.timeframe, *(frame[name].to_numpy() for name in frame.columns[:6]))
 
 
 KILLED = """
@@ -224,64 +235,90 @@ import barmill as bm
 if __name__ == "__main__":
     bm.train(sys.argv[1], bars=bm.simulate(9_000, seed=5, strength=2.5).bars, out=sys.argv[2])
 """
+ONE_MORE = "  - {name: logistic, alias: again, outputs: [p_up]}\nrandom_signals"
 
 
-def test_a_killed_cross_validation_goes_on_to_the_identical_result(run, tmp_path, monkeypatch):
+def test_a_model_more_whose_cross_validation_is_killed_goes_on_to_the_identical_result_and_leaves_other_folds_alone(
+    run, tmp_path, monkeypatch
+):
+    """The model more is one that is there, by another name: what comes of it is known."""
     run, _ = run
     monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
     (tmp_path / "train.py").write_text(KILLED)
-    recipe = recipe_in(tmp_path)
-    process = subprocess.Popen([sys.executable, str(tmp_path / "train.py"), str(recipe), str(tmp_path / "run")], env=os.environ)
+    recipe = tmp_path / "folds.yaml"
+    recipe.write_text((run.folder.parent / "folds.yaml").read_text().replace("random_signals", ONE_MORE))
+    folder = shutil.copytree(run.folder, tmp_path / "run")  # the others look at the run as it was
+    for number in range(3, 6):  # half of what was there is to be done too, which leaves enough to be killed among
+        for done in folder.glob(f"folds/*-{number:03}-*"):
+            shutil.rmtree(done)
+    before = written_at(folder)
+    process = subprocess.Popen([sys.executable, str(tmp_path / "train.py"), str(recipe), str(folder)], env=os.environ)
     try:
         deadline = time.monotonic() + 240
-        while len(list((tmp_path / "run").glob("folds/*-*"))) < 3:
+        while len(written_at(folder)) < len(before) + 2:
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    kept = {folder.name: folder.stat().st_mtime_ns for folder in (tmp_path / "run").glob("folds/*-*")}
-    assert 0 < len(kept) < 12
-    again = bm.train(recipe, bars=bars_of(), out=tmp_path / "run")
-    assert all((again.folder / "folds" / name).stat().st_mtime_ns == when for name, when in kept.items())
-    mine, theirs = (next(each.folder.glob("metrics/cross-validated-*/returns.safetensors")).read_bytes() for each in (run, again))
-    assert mine == theirs
-    assert Ledger.of(again.bars.fingerprint).count == 2
+    kept = written_at(folder)
+    assert len(before) == 6 < len(kept) < 18
+    again = bm.train(recipe, bars=bars_of(), out=folder)
+    after = written_at(folder)
+    assert len(after) == 18
+    assert {name: after[name] for name in kept} == kept
+    assert {name: kept[name] for name in before} == before
+    for model, same in (("logistic", "logistic"), ("trees", "trees"), ("again", "logistic")):
+        mine, theirs = (sorted(root.glob(f"folds/{name}-*")) for root, name in ((folder, model), (run.folder, same)))
+        for name in ("forecasts.safetensors", "summary.json"):
+            assert [(split / name).read_bytes() for split in mine] == [(split / name).read_bytes() for split in theirs]
+    earned, known = (load_file(next(each.folder.glob("metrics/cross-validated-*/returns.safetensors"))) for each in (again, run))
+    assert {name.partition("|")[2] for name in earned} == {"logistic", "trees", "again"}
+    for name, net in earned.items():
+        np.testing.assert_array_equal(net, known[name.replace("again", "logistic")], err_msg=name)
+    assert Ledger.of(again.bars.fingerprint).count == 3
 
 
-@pytest.mark.parametrize(
-    ("cv", "n_splits"),
-    [("{method: purged_kfold, n_splits: 3}", 3), ("{method: walk_forward, train_size: 3000, test_size: 1000, n_splits: 2}", 2)],
-)
-def test_folds_that_follow_one_another_make_one_path(cv, n_splits, tmp_path):
-    run = bm.train(recipe_in(tmp_path, cv), bars=bars_of(), out=tmp_path / "run")
-    found = run.judgement["cross_validation"]
-    assert (found["n_splits"], found["n_paths"]) == (n_splits, 1)
-    judged = np.concatenate([forecast["positions"] for forecast, _ in folds(run, "logistic")])
-    assert np.array_equal(judged, np.unique(judged))
-    assert told(run, "logistic")["oof"]["n_samples"] == len(judged)
-    if "walk" in cv:
-        assert all(split["train"][-1][1] < split["test"][0][0] for split in found["splits"])
+def written_at(root):
+    """When each split of each model was written."""
+    return {folder.name: folder.stat().st_mtime_ns for folder in root.glob("folds/*-*")}
 
 
 LEARNED = '["hmm_probability_2_1(log_return_1,realised_volatility_20)"]'
 
 
-def test_features_that_learn_learn_again_in_each_fold_on_its_training_rows_alone(tmp_path):
-    run = bm.train(recipe_in(tmp_path, "{method: purged_kfold, n_splits: 2}", LEARNED), bars=bars_of(), out=tmp_path / "run")
-    stages = {role: next(run.folder.glob(f"data/{role}-*")) for role in ("fitted-features", "labels", "splits", "scaled")}
+@pytest.fixture(scope="module")
+def learning(tmp_path_factory):
+    """A feature that learns, in folds that follow one another."""
+    return cross_validated(tmp_path_factory.mktemp("learning"), "{method: purged_kfold, n_splits: 3}", LEARNED)
+
+
+def check_one_path(root, section, n_splits):
+    assert (section["n_splits"], section["n_paths"]) == (n_splits, 1)
+    judged = np.concatenate([forecast["positions"] for forecast, _ in folds(root, "logistic")])
+    assert np.array_equal(judged, np.unique(judged))
+    assert told_of(section, "logistic")["oof"]["n_samples"] == len(judged)
+
+
+def test_folds_that_follow_one_another_make_one_path(learning):
+    check_one_path(*learning, n_splits=3)
+
+
+def test_steps_of_a_walk_make_one_path_and_learn_from_what_came_before(tmp_path):
+    root, section = cross_validated(tmp_path, "{method: walk_forward, train_size: 3000, test_size: 1000, n_splits: 2}")
+    check_one_path(root, section, n_splits=2)
+    assert all(split["train"][-1][1] < split["test"][0][0] for split in section["splits"])
+
+
+def test_features_that_learn_learn_again_in_each_fold_on_its_training_rows_alone(learning):
+    root, _ = learning
+    stages = {role: next(root.glob(f"data/{role}-*")) for role in ("fitted-features", "labels", "splits", "scaled")}
     data = Dataset(stages["fitted-features"], stages["labels"], stages["splits"], stages["scaled"], 2, 30, "realised_volatility_60")
     half = data.positions["development"][:900]
-    whole = fold_data(data, half, lambda: run.bars)
+    whole = fold_data(data, half, bars_of)
     last = int(data.labels.t0[half[-1]])
-    frame = run.bars.frame
-    changed = frame.with_columns(
-        (pl.when(pl.int_range(pl.len()) > last).then(pl.col(name) * 1.3).otherwise(pl.col(name))).alias(name)
-        for name in ("open", "high", "low", "close")
-    )
-    other = bm.Bars.from_columns(run.bars.instrument, run.bars.timeframe, *(changed[name].to_numpy() for name in changed.columns[:6]))
-    again = fold_data(data, half, lambda: other)
+    again = fold_data(data, half, lambda: moved_after(last, 1.3))
     assert np.array_equal(whole.values[: last + 1], again.values[: last + 1], equal_nan=True)
     column = next(number for number, name in enumerate(data.names) if name.startswith("hmm_probability"))
     assert not np.array_equal(whole.values[:, column], np.asarray(data.values)[:, column], equal_nan=True)  # another fit than the run's own
@@ -296,12 +333,6 @@ def test_stretches_are_the_runs_of_consecutive_rows(run):
 
 def test_a_forecast_by_a_model_that_saw_its_label_is_caught(run):
     """Planted: one split says that it was fitted on a row that it forecast."""
-    from barmill.pipeline.development import Development
-    from barmill.pipeline.inputs import gather_inputs
-    from barmill.pipeline.path_judging import SplitResult, _Paths
-    from barmill.pipeline.recipe_reading import read_recipe
-    from barmill.splits import Ranges
-
     run, _ = run
     inputs = gather_inputs(read_recipe(run.folder.parent / "folds.yaml"), bars_of(), None, None)
     stages = {role: next(run.folder.glob(f"data/{role}-*")) for role in ("features", "labels", "splits", "scaled")}

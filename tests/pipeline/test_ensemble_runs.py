@@ -1,7 +1,6 @@
 """Ensembles in a run: fitted on forecasts out of fold, published, forecast from their bundles, judged as models are, and resumed."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,11 @@ from barmill.pipeline.dataset import load_labels, load_positions
 from barmill.pipeline.ensemble_config import OofConfig
 from barmill.pipeline.ensembles.folding import FoldForecast
 from barmill.pipeline.ensembles.oof_folds import OofFolds
-from barmill.pipeline.recipe_reading import recipe_from_text
+from barmill.pipeline.fold_stages import split_stages
+from barmill.pipeline.inputs import gather_inputs
+from barmill.pipeline.plan import plan_run, stages_of
+from barmill.pipeline.recipe_reading import read_recipe, recipe_from_text
+from barmill.pipeline.workspace import Workspace
 from barmill.splits import Ranges
 
 pytestmark = pytest.mark.xdist_group("runs with ensembles")  # one process, which makes the run once
@@ -42,8 +45,9 @@ ensemble: {{enabled: true, method: stacking, {FOLDS}}}
 ensembles:
   - {{method: voting, config: {{weights: fitted}}, {FOLDS}}}
   - {{name: gate, method: gating, gating: {{method: softmax, regime_features: [volatility_regime_20_60]}}, {FOLDS}}}
+  - {{method: fusion, {FOLDS}}}
 """
-LABELS = ("ridge_stacking", "soft_voting", "gate")
+LABELS = ("ridge_stacking", "soft_voting", "gate", "fusion")
 CPCV = "cross_validation: {method: cpcv, n_groups: 3, n_test_groups: 1, embargo: 60}\n"
 
 
@@ -139,7 +143,7 @@ def test_what_members_bring_is_found_on_rows_that_nothing_of_them_saw(run):
 
 
 def test_only_weights_that_move_are_told_through_time(run):
-    stack, vote, gate = run.judgement["ensembles"]
+    stack, vote, gate, _ = run.judgement["ensembles"]
     assert "through_time" not in stack["weights"]
     assert vote["weights"]["through_time"] is None
     moving = gate["weights"]["through_time"]
@@ -189,38 +193,52 @@ def test_in_a_split_nothing_of_an_ensemble_saw_a_row_that_judges(run):
         assert ((labels.t1[seen] < first) | (labels.t0[seen] > last)).all()
 
 
-def test_an_ensemble_more_leaves_models_and_folds_alone(run, recipe, environment, bars, tmp_path, monkeypatch):
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("BARMILL_LEDGER", str(tmp_path / "ledger"))
-    folder = shutil.copytree(run.folder, tmp_path / "run")  # the others look at the run as it was
-    before = {path: path.stat().st_mtime_ns for kind in ("oof", "folds", "models") for path in folder.glob(f"{kind}/**/*.*")}
+def test_an_ensemble_more_leaves_models_and_folds_alone(run, recipe, bars, tmp_path):
     more = tmp_path / recipe.name
-    more.write_text(recipe.read_text().replace("ensembles:", f"ensembles:\n  - {{method: fusion, {FOLDS}}}"))
-    again = bm.train(more, bars=bars, out=folder)
-    assert "fusion" in {model["name"] for model in again.judgement["models"]}
-    kept = {path: path.stat().st_mtime_ns for path in before if "bundled" not in str(path)}
-    assert kept == {path: before[path] for path in kept}
+    more.write_text(recipe.read_text().replace("ensembles:", f"ensembles:\n  - {{name: even, method: voting, {FOLDS}}}"))
+    inputs, workspace = gather_inputs(read_recipe(more), bars, None, None), Workspace(run.folder)
+    stages = stages_of(inputs)
+    again = {f"{step} {label}" for step in ("bundle", "forecast") for label in ("logistic", "trees", *LABELS)}  # a bundle holds the recipe
+    own = {f"{step} even" for step in ("fit", "calibrate", "evidence", "bundle", "forecast")}
+    assert {planned.stage.name for planned in plan_run(inputs, stages, workspace).to_do} == {*again, *own, "cross-validation", "judgement"}
+    splits = [split_stages(inputs.recipe, stages.table.key, stages.splits.key, number) for number in range(3)]
+    to_do = [stage.name for split in splits for stage in split.all if workspace.record(stage) is None]
+    assert to_do == [f"split {number} even" for number in range(3)]
 
 
-def test_a_run_killed_among_its_ensembles_resumes_to_the_identical_result(recipe, environment, bars, tmp_path):
-    short = tmp_path / "short.yaml"
-    short.write_text(f"{MODELS}ensemble: {{enabled: true, method: stacking, {FOLDS}}}\n")
+def written_at(folder):
+    """When each file was written of what is fitted."""
+    return {path: path.stat().st_mtime_ns for kind in ("oof", "folds", "models") for path in folder.glob(f"{kind}/**/*.*")}
+
+
+def test_a_run_killed_among_its_ensembles_resumes_to_the_identical_result(run, recipe, environment, bars, tmp_path, monkeypatch):
+    """It begins where the models are fitted and judged in the splits, and nothing of the ensembles is done."""
+    for name, value in {**environment, "BARMILL_LEDGER": str(tmp_path / "ledger")}.items():
+        monkeypatch.setenv(name, value)
+    cut = shutil.copytree(run.folder, tmp_path / "cut", symlinks=True)
+    for label in LABELS:
+        for done in (*cut.glob(f"models/{label}-*"), cut / "bundle" / label):
+            shutil.rmtree(done)
+    for folder in ("oof", "metrics"):
+        shutil.rmtree(cut / folder)
+    for file in ("fingerprints.json", "leaderboard.json", "timings.json", "report.html"):
+        (cut / file).unlink()
+    before = written_at(cut)
     bars.write(tmp_path / "bars.parquet")
-    command = [sys.executable, "-m", "barmill.cli", "train", str(short), "--bars", str(tmp_path / "bars.parquet"), "--symbol", "SIM"]
-    given = {**os.environ, **environment, "BARMILL_LEDGER": str(tmp_path / "ledger")}
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run([*command, "--out", str(whole)], env=given, check=True, capture_output=True, timeout=300)
-    with subprocess.Popen([*command, "--out", str(cut)], env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command = [sys.executable, "-m", "barmill.cli", "train", str(recipe), "--bars", str(tmp_path / "bars.parquet"), "--symbol", "SIM"]
+    with subprocess.Popen([*command, "--out", str(cut)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 200
         while not list(cut.glob("oof/*/trees-01-*")) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
+    assert list(cut.glob("oof/*/trees-01-*"))
     assert not (cut / "fingerprints.json").exists()
-    subprocess.run([*command, "--out", str(cut), "--resume"], env=given, check=True, capture_output=True, timeout=300)
-    first, second = (json.loads((folder / "fingerprints.json").read_text()) for folder in (whole, cut))
-    assert first["results"] == second["results"]
-    assert first["bundles"] == second["bundles"]
+    kept = written_at(cut)
+    resumed = bm.train(recipe, bars=bars, out=cut, resume=True)
+    after = written_at(cut)
+    assert {path: after[path] for path in kept} == kept
+    assert {path: kept[path] for path in before} == before
+    assert resumed.fingerprints == run.fingerprints
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from barmill.features import FeaturePlan
 from barmill.market import resample
 from barmill.pipeline.dataset import load_labels, load_positions
 
+pytestmark = pytest.mark.xdist_group("a run on wide bars")  # one process, which makes the run once
+
 LEARNED = "hmm_probability_2_1(log_return_1,realised_volatility_20)"
 RECIPE = f"""
 name: wide

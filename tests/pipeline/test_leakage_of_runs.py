@@ -9,7 +9,13 @@ import pytest
 import barmill as bm
 from barmill.errors import LeakageError, RecipeError
 from barmill.evaluation import LEAKAGE_CHECKS
-from barmill.pipeline import recipe_from_text
+from barmill.pipeline import Silence, read_recipe, recipe_from_text
+from barmill.pipeline.cross_validation import cross_validate_models, cross_validation_section
+from barmill.pipeline.inputs import gather_inputs
+from barmill.pipeline.leakage import check_leakage, leakage_section
+from barmill.pipeline.plan import stages_of
+from barmill.pipeline.prepare import prepare
+from barmill.pipeline.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("runs that look ahead")  # one process, which is stopped once
 
@@ -41,6 +47,14 @@ def recipe_in(folder, *, ahead, allow=""):
     return path
 
 
+def prepared(recipe, bars, folder):
+    """The inputs, the stages and the workspace of a run that has cut its blocks, and nothing else."""
+    inputs = gather_inputs(recipe, bars, None, folder)
+    stages, workspace = stages_of(inputs), Workspace(folder / "run")
+    prepare(inputs, stages, workspace, Silence())
+    return inputs, stages, workspace
+
+
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory):
     """The folder of a run that was stopped, and what stopped it."""
@@ -65,8 +79,9 @@ def test_a_series_that_is_stamped_too_early_stops_the_run_before_anything_is_tra
 
 
 def test_the_same_series_stamped_rightly_passes(tmp_path):
-    run = bm.train(recipe_in(tmp_path, ahead=0), bars=bars_of(), out=tmp_path / "run")
-    told = run.judgement["leakage"]
+    given = prepared(read_recipe(recipe_in(tmp_path, ahead=0)), bars_of(), tmp_path)
+    check_leakage(*given, Silence())  # stops no run
+    told = leakage_section(*given)
     assert told["ok"]
     assert told["allowed"] == []
     assert [check["code"] for check in told["checks"]] == [check.code for check in LEAKAGE_CHECKS]
@@ -96,16 +111,19 @@ random_signals: 20
 """
 
 
-def auc_of_paths(folder, shuffle):
-    recipe = recipe_from_text(DEALT.replace("SHUFFLE", shuffle), "dealt.yaml")
-    run = bm.train(recipe, bars=bm.simulate(9_000, seed=11, strength=3.0).bars, out=folder)
-    return run, run.judgement["cross_validation"]["models"][0]["distribution"]["auc"]["p50"]
+def median_auc(section):
+    return section["models"][0]["distribution"]["auc"]["p50"]
 
 
 def test_a_run_on_shuffled_labels_comes_out_as_chance(tmp_path):
-    """The market has an edge, which the same run finds in the labels as they are."""
-    _, found = auc_of_paths(tmp_path / "labels", "")
-    run, chance = auc_of_paths(tmp_path / "dealt", "shuffle: 1")
+    """The market has an edge, which the paths of the same recipe find in the labels as they are."""
+    as_they_are, dealt = (recipe_from_text(DEALT.replace("SHUFFLE", shuffle), "dealt.yaml") for shuffle in ("", "shuffle: 1"))
+    bars = bm.simulate(9_000, seed=11, strength=3.0).bars
+    inputs, stages, workspace = prepared(as_they_are, bars, tmp_path)
+    cross_validate_models(inputs, stages, workspace, 2, Silence())
+    found = median_auc(cross_validation_section(stages, workspace))
+    run = bm.train(dealt, bars=bars, out=tmp_path / "dealt")
+    chance = median_auc(run.judgement["cross_validation"])
     assert found > 0.6
     assert 0.47 < chance < 0.53
     assert not run.judgement["overfitting"]["models"][0]["promoted"]

@@ -23,6 +23,8 @@ from barmill.pipeline.tuning.tuner import Tuning, tune_model
 from barmill.pipeline.tuning.tuning_run import tune_recipe
 from barmill.pipeline.workspace import Stage, Workspace
 
+pytestmark = pytest.mark.xdist_group("folds of a tuning")  # one process, which tunes once
+
 pytest.importorskip("optuna")
 
 RECIPE = """

@@ -1,5 +1,6 @@
 """The worker's side of `executor`: read the job, report as lines of JSON, end with the parent."""
 
+import gc
 import json
 import os
 import sys
@@ -48,6 +49,8 @@ def tell(**event: Any) -> None:
 
 def work(job: Callable[[dict[str, Any], Teller], None]) -> None:
     """Run `job` on the JSON file named on the command line; exit code 0, or 1 after telling the error."""
+    gc.freeze()  # the modules that are there stay; see how `executor` starts a worker
+    gc.enable()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.stdout = sys.stderr  # what a library prints goes to the log
     try:
