@@ -76,19 +76,13 @@ def load_ensemble(making: ModuleType, ensembles: ModuleType, tmp_path_factory: p
     return make
 
 
-@pytest.fixture
-def load(making: ModuleType, tmp_path: Path) -> Callable[..., Bundle]:
-    """Publishes and loads a real bundle: `load("lightgbm")`, `load("logistic", 3)`."""
-
-    def make(model: str, n_classes: int = 2) -> Bundle:
-        return Bundle.load(publish(making.files_of(model, n_classes), tmp_path / "repository", model))
-
-    return make
-
-
 @pytest.fixture(scope="session")
 def load_once(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Bundle]:
-    """The same, once a session, for tests that do not look at how a bundle is loaded: `load_once("lightgbm")`."""
+    """Publishes and loads a real bundle, once a session: `load_once("lightgbm")`, `load_once("logistic", 3)`.
+
+    It is loaded in this process alone. The child process of a first load takes 2 s, and has tests of its own: test_first_load.py, and
+    test_serving_side.py for every kind of model.
+    """
 
     @cache
     def make(model: str, n_classes: int = 2) -> Bundle:

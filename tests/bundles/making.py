@@ -181,9 +181,10 @@ def files_of(model: str, n_classes: int = 2, seed: int = 7) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    # A second process assembles the same bundle: `python making.py MODEL` prints its digest.
+    # A second process assembles the same bundles: `python making.py MODEL...` prints a digest a line.
     import sys
 
     from barmill.artefacts import sha256
 
-    sys.stdout.write(sha256(files_of(sys.argv[1])["manifest.json"]))
+    for model in sys.argv[1:]:
+        sys.stdout.write(sha256(files_of(model)["manifest.json"]) + "\n")

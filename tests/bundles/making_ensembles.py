@@ -133,11 +133,12 @@ def files_of(making: ModuleType, kind: str, labels: tuple[str, ...] = SMALL, n_c
 
 
 if __name__ == "__main__":
-    # A second process fits and assembles the same bundle: `python making_ensembles.py KIND` prints its digest.
+    # A second process fits and assembles the same bundles: `python making_ensembles.py KIND...` prints a digest a line.
     import sys
 
     import making as made
 
     from barmill.artefacts import sha256
 
-    sys.stdout.write(sha256(files_of(made, sys.argv[1])["manifest.json"]))
+    for kind in sys.argv[1:]:
+        sys.stdout.write(sha256(files_of(made, kind)["manifest.json"]) + "\n")

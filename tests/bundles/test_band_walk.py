@@ -192,7 +192,7 @@ def test_a_state_of_something_else_is_refused(bundle: Bundle, bars: Bars, change
         bundle.stream(value)
 
 
-def test_what_moves_a_band_goes_with_an_adaptive_one_alone(publish_with, bars: Bars, load) -> None:
+def test_what_moves_a_band_goes_with_an_adaptive_one_alone(publish_with, bars: Bars, load_once) -> None:
     with pytest.raises(BundleError, match=r"conformal.outcomes: are given for a band that does not adapt"):
         replace(band_of(bars), band=replace_by_cqr(), around="q05_q95")
     band = band_of(bars)
@@ -201,7 +201,7 @@ def test_what_moves_a_band_goes_with_an_adaptive_one_alone(publish_with, bars: B
     broken["outcomes"]["labels"]["horizon"] = 0
     with pytest.raises(BundleError, match="conformal: cannot be read"):
         ForecastBand.from_json(broken)
-    still = load("lightgbm")
+    still = load_once("lightgbm")
     assert still.walk(bars) is None
     assert still.stream().band_state() is None
     with pytest.raises(BundleError, match="has no band that moves"):

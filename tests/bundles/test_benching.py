@@ -33,9 +33,9 @@ def test_calls_that_warm_up_are_not_counted() -> None:
     assert len(made) == 70
 
 
-def test_a_bundle_is_measured_in_all_its_parts(load, monkeypatch) -> None:
+def test_a_bundle_is_measured_in_all_its_parts(load_once, monkeypatch) -> None:
     monkeypatch.setattr("barmill.bundles.benching.rows.SECONDS", 0.0)
-    bundle = load("logistic")
+    bundle = load_once("logistic")
     found = benching.bench_bundle(bundle.folder, 30)
     assert (found["name"], found["digest"], found["row"]["n"], found["bar"]["n"]) == ("logistic", bundle.digest, 30, 30)
     assert [batch["rows"] for batch in found["batches"]] == list(BATCHES)
@@ -47,11 +47,11 @@ def test_a_bundle_is_measured_in_all_its_parts(load, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ["soft_voting", "pattern_cnn"])
-def test_members_and_models_that_see_bars_are_measured_too(load, load_ensemble, monkeypatch, kind: str) -> None:
+def test_members_and_models_that_see_bars_are_measured_too(load_once, load_ensemble, monkeypatch, kind: str) -> None:
     monkeypatch.setattr(benching_bench, "bench_loading", lambda _folder: LOADED)
     monkeypatch.setattr("barmill.bundles.benching.rows.BATCHES", (1,))
     monkeypatch.setattr("barmill.bundles.benching.rows.SECONDS", 0.0)
-    bundle = load(kind) if kind == "pattern_cnn" else load_ensemble(kind)
+    bundle = load_once(kind) if kind == "pattern_cnn" else load_ensemble(kind)
     found = benching.bench_bundle(bundle.folder, 25)
     members = list(found["members"])
     assert members == ([] if kind == "pattern_cnn" else ["logistic", "lightgbm"])

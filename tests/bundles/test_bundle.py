@@ -23,8 +23,8 @@ ANSWERS = ("entry", "risk", "pattern_cnn")  # models of another question than di
 @pytest.mark.parametrize(
     ("model", "n_classes"), [("logistic", 2), ("logistic", 3), ("lightgbm", 3), ("xgboost", 2), *((model, 2) for model in ANSWERS)]
 )
-def test_a_loaded_bundle_forecasts_what_the_fitted_model_does(making, load, model: str, n_classes: int) -> None:
-    contents, bundle, bars = making.contents_of(model, n_classes), load(model, n_classes), making.walk(900, 3, gaps=(500,))
+def test_a_loaded_bundle_forecasts_what_the_fitted_model_does(making, load_once, model: str, n_classes: int) -> None:
+    contents, bundle, bars = making.contents_of(model, n_classes), load_once(model, n_classes), making.walk(900, 3, gaps=(500,))
     forecast = bundle.forecast(bars)
     table = contents.plan.compute(bars)
     rows = np.flatnonzero(table.ready)
@@ -53,16 +53,16 @@ PATTERNS = ("p_none", "p_flag", "p_wedge", "p_blow_off", "p_wick_exhaustion")
         ("pattern_cnn", (*PATTERNS, "quality", "pole_kATR", *(f"embedding_{number:02}" for number in range(64)))),
     ],
 )
-def test_a_model_of_another_question_says_what_its_columns_are(load, model: str, columns: tuple[str, ...]) -> None:
-    bundle = load(model)
+def test_a_model_of_another_question_says_what_its_columns_are(load_once, model: str, columns: tuple[str, ...]) -> None:
+    bundle = load_once(model)
     assert bundle.outputs == bundle.manifest.model.outputs == columns
 
 
-def test_the_columns_hold_what_the_forecaster_says_through_the_calibration(making, load) -> None:
+def test_the_columns_hold_what_the_forecaster_says_through_the_calibration(making, load_once) -> None:
     bars = making.walk(500, 3)
     said = {}
     for model in ("entry", "risk", "pattern_cnn"):
-        contents, bundle = making.contents_of(model), load(model)
+        contents, bundle = making.contents_of(model), load_once(model)
         frame = bundle.forecast(bars).frame
         table = contents.plan.compute(bars)
         rows = np.flatnonzero(table.ready)
@@ -85,8 +85,8 @@ def test_the_columns_hold_what_the_forecaster_says_through_the_calibration(makin
 
 
 @pytest.mark.parametrize("model", ["lightgbm", *ANSWERS])
-def test_forecasts_since_a_time_are_the_end_of_all_forecasts(making, load, model: str) -> None:
-    bundle, bars = load(model), making.walk(700, 3)
+def test_forecasts_since_a_time_are_the_end_of_all_forecasts(making, load_once, model: str) -> None:
+    bundle, bars = load_once(model), making.walk(700, 3)
     whole = bundle.forecast(bars).frame
     since = int(bars.open_time[600])
     part = bundle.forecast(bars, since=since)
@@ -97,8 +97,8 @@ def test_forecasts_since_a_time_are_the_end_of_all_forecasts(making, load, model
 
 
 @pytest.mark.parametrize("model", ["lightgbm", *ANSWERS])
-def test_a_prefix_of_the_bars_gives_a_prefix_of_the_forecasts(making, load, model: str) -> None:
-    bundle, bars = load(model), making.walk(700, 3, gaps=(400,))
+def test_a_prefix_of_the_bars_gives_a_prefix_of_the_forecasts(making, load_once, model: str) -> None:
+    bundle, bars = load_once(model), making.walk(700, 3, gaps=(400,))
     whole, part = bundle.forecast(bars).frame, bundle.forecast(bars.slice(0, 555)).frame
     assert part["open_time"].equals(whole["open_time"].head(len(part)))
     for name in bundle.outputs:  # a network may be run on other batches
@@ -108,8 +108,8 @@ def test_a_prefix_of_the_bars_gives_a_prefix_of_the_forecasts(making, load, mode
 
 
 @pytest.mark.parametrize("model", ["logistic", *ANSWERS])
-def test_too_few_bars_give_no_row_and_are_counted(making, load, model: str) -> None:
-    bundle = load(model)
+def test_too_few_bars_give_no_row_and_are_counted(making, load_once, model: str) -> None:
+    bundle = load_once(model)
     for n_bars in (0, 1, 70, bundle.plan.warmup_bars):
         forecast = bundle.forecast(making.walk(n_bars + 1, 3).slice(0, n_bars))
         assert (len(forecast), forecast.n_not_ready) == (0, n_bars)
@@ -121,7 +121,7 @@ def test_images_need_84_bars_where_features_need_fewer(making, tmp_path: Path) -
     said = contents.plan.to_json()
     for columns, settled in (([], 359), (said["columns"][:2], 359)):
         plan = FeaturePlan.from_json(said | {"columns": columns})
-        bundle = Bundle.load(publish(assemble(replace(contents, plan=plan)), tmp_path, "m"))
+        bundle = Bundle.from_verified(_verified(publish(assemble(replace(contents, plan=plan)), tmp_path, "m")))
         assert (bundle.needed_bars, bundle.settled_bars) == (84, settled)
         assert len(bundle.forecast(making.walk(84, 3))) == 1
         assert len(bundle.forecast(making.walk(83, 3))) == 0
@@ -132,7 +132,7 @@ def test_images_need_84_bars_where_features_need_fewer(making, tmp_path: Path) -
 def test_a_settled_forecast_forgets_where_the_bars_began(making, tmp_path: Path) -> None:
     contents = making.contents_of("pattern_cnn")
     plan = FeaturePlan.from_json(contents.plan.to_json() | {"columns": []})
-    bundle, bars = Bundle.load(publish(assemble(replace(contents, plan=plan)), tmp_path, "m")), making.walk(1200, 3)
+    bundle, bars = Bundle.from_verified(_verified(publish(assemble(replace(contents, plan=plan)), tmp_path, "m"))), making.walk(1200, 3)
     whole = bundle.forecast(bars, since=int(bars.open_time[-1])).frame
     part = bundle.forecast(bars.slice(1200 - bundle.settled_bars, 1200), since=int(bars.open_time[-1])).frame
     for name in bundle.outputs:
@@ -157,8 +157,8 @@ def test_a_pointer_to_a_version_that_was_replaced_is_refused(making, tmp_path: P
         Bundle.load(tmp_path / "m")
 
 
-def test_bars_of_something_else_are_refused(making, load) -> None:
-    bundle, bars = load("logistic"), making.walk(300, 3)
+def test_bars_of_something_else_are_refused(making, load_once) -> None:
+    bundle, bars = load_once("logistic"), making.walk(300, 3)
     with pytest.raises(DataError, match="bundle logistic: bars of BTCUSDT 1m; expected SIM 1m"):
         bundle.forecast(replace(bars, instrument=Instrument.builtin("BTCUSDT")))
     columns = (bars.open, bars.high, bars.low, bars.close, bars.volume)
@@ -167,8 +167,8 @@ def test_bars_of_something_else_are_refused(making, load) -> None:
         bundle.forecast(slow)
 
 
-def test_parts_are_read_as_json_and_the_card_as_text(load) -> None:
-    bundle = load("logistic")
+def test_parts_are_read_as_json_and_the_card_as_text(load_once) -> None:
+    bundle = load_once("logistic")
     assert bundle.part("thresholds")["rule"] == {"long_above": 0.55, "short_below": 0.45}
     assert bundle.part("metrics") == {"selection": {"auc": 0.51}}
     assert bundle.model_card == "# A test bundle\n"
@@ -198,11 +198,11 @@ def test_reordered_features_are_another_schema_and_the_first_difference_is_named
     plan["columns"] = _swapped(plan["columns"])
     names = making.contents_of("lightgbm").plan.names
     with pytest.raises(SchemaError, match=f"first difference at 0: '{names[1]}' against '{names[0]}'"):
-        Bundle.load(forge({"features.json": canonical_json(plan)}))
+        Bundle.from_verified(_verified(forge({"features.json": canonical_json(plan)})))
     schema = canonical_json(_swapped(json.loads(files["schema.json"])))
     assert sha256(schema) != making.contents_of("lightgbm").plan.schema_hash
     with pytest.raises(SchemaError, match=f"first difference at 0: '{names[0]}' against '{names[1]}'"):
-        Bundle.load(forge({"schema.json": schema}, schema_hash=sha256(schema)))
+        Bundle.from_verified(_verified(forge({"schema.json": schema}, schema_hash=sha256(schema))))
 
 
 def test_a_feature_that_this_version_does_not_know_is_named(making, forge) -> None:
@@ -316,4 +316,4 @@ def test_another_schema_is_refused_whatever_is_asked(making, forge, model: str) 
     files, names = making.files_of(model), making.contents_of(model).plan.names
     schema = canonical_json(_swapped(json.loads(files["schema.json"])))
     with pytest.raises(SchemaError, match=f"first difference at 0: '{names[0]}' against '{names[1]}'"):
-        Bundle.load(forge({"schema.json": schema}, model, schema_hash=sha256(schema)))
+        Bundle.from_verified(_verified(forge({"schema.json": schema}, model, schema_hash=sha256(schema))))

@@ -45,9 +45,9 @@ def banded(making, tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", BANDS)
-def test_a_band_adds_its_ends_in_returns_and_changes_nothing_else(making, load, banded, kind: str) -> None:
+def test_a_band_adds_its_ends_in_returns_and_changes_nothing_else(making, load_once, banded, kind: str) -> None:
     band = BANDS[kind]
-    plain, bars = load("lightgbm"), making.walk(500, 3)
+    plain, bars = load_once("lightgbm"), making.walk(500, 3)
     bundle = banded(band)
     assert bundle.outputs == (*plain.outputs, "lower", "upper") == bundle.manifest.model.outputs
     frame, without = bundle.forecast(bars).frame, plain.forecast(bars).frame

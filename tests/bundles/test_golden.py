@@ -17,8 +17,8 @@ GOLDEN = "golden.safetensors"
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_there_are_256_inputs_and_64_bars_and_all_come_out_to_the_bit(load, model: str) -> None:
-    bundle = load(model)
+def test_there_are_256_inputs_and_64_bars_and_all_come_out_to_the_bit(load_once, model: str) -> None:
+    bundle = load_once(model)
     assert bundle.replay.exact
     assert bundle.replay.n_inputs >= 256
     assert bundle.replay.n_bars == 64
@@ -77,12 +77,12 @@ def test_images_are_kept_as_the_bars_that_they_are_drawn_from(making) -> None:
 def test_another_answers_weights_under_a_good_seal_are_given_away(making, forge, model: str) -> None:
     other = making.files_of(model, 2, 11)
     with pytest.raises(BundleError, match="the forecasts of its golden inputs come out differently"):
-        Bundle.load(forge({path: data for path, data in other.items() if path.startswith("weights/")}, model))
+        Bundle.from_verified(read_version(forge({path: data for path, data in other.items() if path.startswith("weights/")}, model)))
 
 
 @pytest.mark.parametrize("model", ["risk", "pattern_cnn"])
-def test_a_millionth_of_a_unit_is_forgiven_and_a_hundred_thousandth_is_not(making, load, model: str) -> None:
-    bundle = load(model)
+def test_a_millionth_of_a_unit_is_forgiven_and_a_hundred_thousandth_is_not(making, load_once, model: str) -> None:
+    bundle = load_once(model)
     golden = load_tensors(making.files_of(model)[GOLDEN])
     column = bundle.outputs.index("sl_kATR" if model == "risk" else "pole_kATR")
     for tensor in ("input_forecast", "bar_forecast"):
@@ -107,8 +107,8 @@ def test_a_millionth_of_a_unit_is_forgiven_and_a_hundred_thousandth_is_not(makin
         (lambda g: g["inputs"].__setitem__((100, 3), np.nan), "model .pattern_cnn.: .*(is nan|not finite)"),
     ],
 )
-def test_altered_golden_bars_of_images_are_refused(making, load, change, said: str) -> None:
-    bundle = load("pattern_cnn")
+def test_altered_golden_bars_of_images_are_refused(making, load_once, change, said: str) -> None:
+    bundle = load_once("pattern_cnn")
     golden = {name: values.copy() for name, values in load_tensors(making.files_of("pattern_cnn")[GOLDEN]).items()}
     change(golden)
     with pytest.raises((BundleError, ForecastError), match=said):
@@ -119,7 +119,7 @@ def test_another_models_weights_under_a_good_seal_are_given_away(making, forge) 
     other = making.files_of("lightgbm", 2, 11)
     version = forge({path: other[path] for path in ("weights/p_up.txt", "weights/E_r.txt")})
     with pytest.raises(BundleError, match="the forecasts of its golden inputs come out differently"):
-        Bundle.load(version)
+        Bundle.from_verified(read_version(version))
 
 
 def _altered(making, change) -> bytes:
@@ -148,26 +148,26 @@ def _altered(making, change) -> bytes:
         ),
     ],
 )
-def test_altered_golden_samples_are_refused(making, load, change, said: str) -> None:
-    bundle = load("lightgbm")
+def test_altered_golden_samples_are_refused(making, load_once, change, said: str) -> None:
+    bundle = load_once("lightgbm")
     with pytest.raises(BundleError, match=said):
         replay(_altered(making, change), bundle.pipeline, bundle.plan, bundle.instrument, "x")
 
 
-def test_bytes_that_are_no_safetensors_are_refused(load) -> None:
-    bundle = load("lightgbm")
+def test_bytes_that_are_no_safetensors_are_refused(load_once) -> None:
+    bundle = load_once("lightgbm")
     with pytest.raises(BundleCorruption, match="golden samples do not load"):
         replay(b"\xff" * 64, bundle.pipeline, bundle.plan, bundle.instrument, "x")
 
 
-def test_last_bits_of_another_machine_are_told_and_accepted(making, load) -> None:
-    bundle = load("lightgbm")
+def test_last_bits_of_another_machine_are_told_and_accepted(making, load_once) -> None:
+    bundle = load_once("lightgbm")
     data = _altered(making, lambda g: g["input_forecast"].__setitem__((0, 0), np.nextafter(g["input_forecast"][0, 0], 1)))
     result = replay(data, bundle.pipeline, bundle.plan, bundle.instrument, "x")
     assert not result.exact
     assert 0 < result.forecasts < 1e-15
 
 
-def test_the_verified_bytes_hold_every_golden_tensor(load) -> None:
-    bundle = load("lightgbm")
+def test_the_verified_bytes_hold_every_golden_tensor(load_once) -> None:
+    bundle = load_once("lightgbm")
     assert len(load_tensors(read_version(bundle.folder).files[GOLDEN])) == 10

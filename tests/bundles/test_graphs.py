@@ -75,8 +75,8 @@ def test_a_published_bundle_gives_its_graphs_back_and_a_changed_one_is_found_out
         read_bundle(place)
 
 
-def test_a_bundle_gives_what_the_fits_of_its_models_gave(making, ensembles, load, load_ensemble) -> None:
+def test_a_bundle_gives_what_the_fits_of_its_models_gave(making, ensembles, load_once, load_ensemble) -> None:
     contents = making.contents_of("logistic")
-    assert load("logistic").fitted == {"logistic": ("logistic", contents.model_files)}
+    assert load_once("logistic").fitted == {"logistic": ("logistic", contents.model_files)}
     members = ensembles.contents_of(making, "soft_voting", ensembles.SMALL).members
     assert load_ensemble("soft_voting", ensembles.SMALL).fitted == {one.label: (one.model_name, one.model_files) for one in members}

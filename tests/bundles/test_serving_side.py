@@ -9,9 +9,11 @@ import barmill
 from barmill.bundles import publish
 
 _BLOCKED = """
+import json
 import sys
 
 from importlib.machinery import PathFinder
+from pathlib import Path
 
 class Without:  # as on a machine where these are not installed
     def find_spec(self, name, path=None, target=None):
@@ -22,7 +24,7 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Without()
 sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__]
 from barmill.bundles import Bundle
 from barmill.bundles.warming import warm_forecasts
-from barmill.features import warm_kernels
+from barmill.features import FeaturePlan, warm_kernels
 from barmill.market import Bars
 try:
     import torch
@@ -30,7 +32,8 @@ except ImportError:
     pass
 else:
     raise SystemExit("torch was not hidden")
-warm_kernels()  # Numba reads its own cache of compiled kernels with pickle: our code on our disk, and no part of a bundle
+plan = FeaturePlan.from_json(json.loads(Path(sys.argv[2], "features.json").read_bytes()))  # the one plan of all these bundles
+warm_kernels(features=plan.features)  # Numba reads its own cache of kernels with pickle: our code on our disk, no part of a bundle
 warm_forecasts()
 reached = []
 sys.addaudithook(lambda event, args: reached.append(args) if event == "pickle.find_class" else None)

@@ -16,8 +16,8 @@ ANSWERS = ("entry", "risk", "pattern_cnn")
     ("model", "n_classes"),
     [("logistic", 2), ("logistic", 3), ("lightgbm", 2), ("xgboost", 3), ("lstm", 2), *((model, 2) for model in ANSWERS)],
 )
-def test_live_equals_batch(making, load, model: str, n_classes: int) -> None:
-    bundle, bars = load(model, n_classes), making.walk(600, 3, gaps=(230, 231, 405))
+def test_live_equals_batch(making, load_once, model: str, n_classes: int) -> None:
+    bundle, bars = load_once(model, n_classes), making.walk(600, 3, gaps=(230, 231, 405))
     batch = bundle.forecast(bars)
     stream = bundle.stream()
     said = [stream.push(bars.bar(row)) for row in range(len(bars))]
@@ -34,8 +34,8 @@ def test_live_equals_batch(making, load, model: str, n_classes: int) -> None:
 
 
 @pytest.mark.parametrize("model", ["lightgbm", "lstm", "pattern_cnn"])
-def test_any_pieces_give_what_the_whole_gives(making, load, model: str) -> None:
-    bundle, bars = load(model), making.walk(420, 3, gaps=(300,))
+def test_any_pieces_give_what_the_whole_gives(making, load_once, model: str) -> None:
+    bundle, bars = load_once(model), making.walk(420, 3, gaps=(300,))
     whole = bundle.forecast(bars).frame
 
     @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -55,8 +55,8 @@ def test_any_pieces_give_what_the_whole_gives(making, load, model: str) -> None:
     check()
 
 
-def test_the_images_of_a_stream_are_those_of_the_batch_to_the_bit(making, load) -> None:
-    bundle, bars = load("pattern_cnn"), making.walk(400, 3, gaps=(230,))
+def test_the_images_of_a_stream_are_those_of_the_batch_to_the_bit(making, load_once) -> None:
+    bundle, bars = load_once("pattern_cnn"), making.walk(400, 3, gaps=(230,))
     whole = bundle.pipeline.closed(bars)
     images = whole.samples(np.flatnonzero(whole.ready)).gather(slice(None))
     stream = bundle.pipeline.scaler.stream(bundle.timeframe, "24/7")
@@ -86,8 +86,8 @@ GOOD = Bar(0, 100.0, 101.0, 99.0, 100.5, 5.0)
     ],
 )
 @pytest.mark.parametrize("model", ["lightgbm", "pattern_cnn"])
-def test_a_bar_that_cannot_follow_is_refused_and_leaves_no_trace(making, load, change: dict, said: str, model: str) -> None:
-    bundle, bars = load(model), making.walk(300, 3)
+def test_a_bar_that_cannot_follow_is_refused_and_leaves_no_trace(making, load_once, change: dict, said: str, model: str) -> None:
+    bundle, bars = load_once(model), making.walk(300, 3)
     stream, clean = bundle.stream(), bundle.stream()
     stream.extend(bars.slice(0, 299))
     clean.extend(bars.slice(0, 299))
@@ -101,8 +101,8 @@ def test_a_bar_that_cannot_follow_is_refused_and_leaves_no_trace(making, load, c
     assert stream.push(bars.bar(299)) == clean.push(bars.bar(299))
 
 
-def test_bars_that_overlap_what_was_sent_are_refused(making, load) -> None:
-    bundle, bars = load("lightgbm"), making.walk(300, 3)
+def test_bars_that_overlap_what_was_sent_are_refused(making, load_once) -> None:
+    bundle, bars = load_once("lightgbm"), making.walk(300, 3)
     stream = bundle.stream()
     stream.extend(bars.slice(0, 200))
     with pytest.raises(DataError, match="was sent before"):
@@ -110,8 +110,8 @@ def test_bars_that_overlap_what_was_sent_are_refused(making, load) -> None:
     assert len(stream.extend(bars.slice(200, 300))) > 0
 
 
-def test_a_first_bar_off_the_grid_sets_the_grid(making, load) -> None:
-    stream = load("lightgbm").stream()
+def test_a_first_bar_off_the_grid_sets_the_grid(making, load_once) -> None:
+    stream = load_once("lightgbm").stream()
     stream.push(GOOD._replace(open_time=1_700_000_000_007))
     stream.push(GOOD._replace(open_time=1_700_000_060_007))
     with pytest.raises(DataError, match="is off the grid"):

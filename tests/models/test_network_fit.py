@@ -20,6 +20,7 @@ from barmill.models.recurrent.lstm import LSTMTrunk
 from barmill.training import train_network
 from barmill.views import WindowTensor
 
+pytestmark = pytest.mark.xdist_group("the fit of a network")  # one process, which fits and exports it once
 SPEC = spec_of("lstm")
 BASE = np.random.default_rng(0).standard_normal((400, 3)).astype(np.float32)
 LAYOUT = HeadLayout(2, returns=True)

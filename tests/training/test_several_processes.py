@@ -1,7 +1,6 @@
 """Processes that train together do what one does: the same steps, the same bytes each time, and an end that is told."""
 
 import contextlib
-import fcntl
 import functools
 import json
 import os
@@ -27,6 +26,9 @@ from barmill.training.processes import Processes
 from barmill.views import MultiResolution, PatternImage, Resolution, WindowTensor
 from trainings import together
 
+# One worker, which makes the trainings once; another would only wait for them.
+pytestmark = pytest.mark.xdist_group("trained together")
+
 TESTS = Path(__file__).parents[1]
 By = Callable[[int], dict[str, Any]]
 LOOPBACK = "0100007F"
@@ -44,17 +46,11 @@ def _alone() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def by(tmp_path_factory: pytest.TempPathFactory) -> By:
     """All trainings by so many processes under torch's own command, as a user's script would run: done once for all tests."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     @functools.cache
     def trained(size: int) -> dict[str, Any]:
-        folder = shared / f"trained-by-{size}"
-        folder.mkdir(exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (folder / "results.json").is_file():
-                _train_by(size, folder)
+        folder = tmp_path_factory.mktemp(f"trained-by-{size}")
+        _train_by(size, folder)
         found: dict[str, Any] = json.loads((folder / "results.json").read_bytes())
         found["weights"] = {kind: dict(np.load(folder / f"{kind}.npz")) for kind in together.kinds_of(size)}
         found["fitted"] = (folder / "weights.safetensors").read_bytes()

@@ -34,6 +34,8 @@ def make_signals(seed, density=0.06):
 
 # ---- vectorbt
 
+one_process = pytest.mark.xdist_group("vectorbt")  # it compiles what it simulates with, for 5 s, in each process anew
+
 
 def with_vectorbt(bars, signals, fees=0.0, slippage=0.0, fixed_fees=0.0):
     """Orders at the open of the bar after the signal, one unit each way, reversals by an opposite entry, every order accepted."""
@@ -63,6 +65,7 @@ def with_vectorbt(bars, signals, fees=0.0, slippage=0.0, fixed_fees=0.0):
     )
 
 
+@one_process
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(
     ("ours", "theirs"),
@@ -94,6 +97,7 @@ def test_trades_and_equity_are_those_of_vectorbt(seed, ours, theirs):
     np.testing.assert_allclose(result.trades.entry_price, records["entry_price"], rtol=1e-12)
 
 
+@one_process
 def test_sharpe_and_drawdown_are_those_of_vectorbt():
     """Coincide: per-bar returns of equity; its year has 365 days of 24 hours, its Sharpe ratio ddof=1."""
     bars, signals = make_bars(9), make_signals(9)

@@ -26,6 +26,7 @@ from barmill.views import PatternImage
 from common.model_laws import told
 from planted_patterns import PLANTED, bars_of, calm, flag
 
+pytestmark = pytest.mark.xdist_group("the Pattern CNN")  # one process, which fits it once
 SPEC = SPECS[0]
 SMALL = {"channels": (4, 6, 8), "hidden_size": 16, "embedding_size": 8, "dropout": 0.0, "epochs": 12, "batch_size": 14}
 SMALL |= {"learning_rate": 0.01}

@@ -24,14 +24,14 @@ WINDOW, N_TRAIN, N_VALID, N_TEST, BURN_IN = 24, 8_000, 4_000, 20_000, 200
 PHI, OMEGA, ALPHA, BETA, NU = 0.3, 0.05, 0.15, 0.8, 5
 
 SIZES: Mapping[str, Mapping[str, Any]] = {
-    "deepar": {"hidden_size": 8, "num_layers": 1, "epochs": 8, "batch_size": 128, "learning_rate": 0.02},
+    "deepar": {"hidden_size": 8, "num_layers": 1, "epochs": 5, "batch_size": 128, "learning_rate": 0.02},
     "quantile_rnn": {"hidden_size": 8, "epochs": 8, "batch_size": 128, "learning_rate": 0.02},
     "tft": {
         "hidden_size": 16,
         "n_heads": 2,
         "dropout": 0.0,
         "epochs": 8,
-        "batch_size": 64,
+        "batch_size": 128,
         "learning_rate": 0.01,
         "quantile_loss_weight": 5.0,
     },
