@@ -268,9 +268,8 @@ def _subfolder(root: int, name: str) -> Generator[int]:
 
 
 def _unreadable(path: Path, error: OSError) -> BundleError:
-    return BundleError(
-        str(path), f"cannot be read: {os.strerror(error.errno or 0).lower()}", mend="Give yourself leave to read it, or copy it again."
-    )
+    mend = "Give yourself leave to read it." if isinstance(error, PermissionError) else "Try again; if it stays so, copy it again."
+    return BundleError(str(path), f"cannot be read: {os.strerror(error.errno or 0).lower()}", mend=mend)
 
 
 def find_version(path: Path) -> tuple[Path, str]:
