@@ -10,7 +10,6 @@ from barmill.errors import ShapeError
 from barmill.evaluation import classification_scores, compare_models, holm_adjusted, label_losses, significance_ranks
 
 
-@pytest.mark.usefixtures("heap_set_aside")
 @pytest.mark.parametrize("n", [1, 2, 5, 40])
 def test_holm_is_that_of_statsmodels(n):
     p = np.random.default_rng(n).random(n) ** 4

@@ -16,7 +16,6 @@ from barmill.evaluation.overfitting.haircut import _adjusted
 PEERS = {"bonferroni": "bonferroni", "holm": "holm", "bhy": "fdr_by"}
 
 
-@pytest.mark.usefixtures("heap_set_aside")
 @pytest.mark.parametrize("method", PEERS)
 @settings(max_examples=6)  # the peer collects garbage at every call
 @given(sharpes=st.lists(st.floats(-0.3, 0.4), min_size=1, max_size=30), n=st.integers(30, 500))
