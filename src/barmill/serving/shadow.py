@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from hashlib import blake2b
 from queue import Full, Queue
@@ -40,7 +41,7 @@ class Shadow:
     """Asks questions a second time, on one thread behind a bounded queue, and tells telemetry what came of it.
 
     It has no way to an answer that was given: it is handed the question in a copy, after the answer is made. When the queue is full the
-    question is dropped, and counted.
+    question is dropped, and counted. It rests as long as it worked, since it has its thread's interpreter in common with those who answer.
     """
 
     def __init__(self, table: ModelTable, settings: PlaneSettings, telemetry: Telemetry) -> None:
@@ -48,6 +49,7 @@ class Shadow:
         self._queue: Queue[_Waiting | None] = Queue(settings.shadow_queue)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closing = False
         self.dropped = self.failed = 0
 
     def offer(self, question: Question, entry: Entry, primary: Answer) -> None:
@@ -73,6 +75,7 @@ class Shadow:
         thread = self._thread
         if thread is None:
             return
+        self._closing = True
         try:
             self._queue.put(None, timeout=seconds)
         except Full:
@@ -94,6 +97,7 @@ class Shadow:
 
     def _serve(self) -> None:
         while (waiting := self._queue.get()) is not None:
+            began = time.thread_time()
             try:
                 self._ask(waiting)
             except Exception as error:  # noqa: BLE001  # whatever it raises, a shadow takes nobody's answer, and the next is asked
@@ -103,6 +107,8 @@ class Shadow:
             finally:
                 waiting.lease.__exit__(None, None, None)
             del waiting  # the version that it held is not kept until the next one comes
+            if not self._closing:  # what waits is not asked in one go, for which those who are to be answered would wait
+                time.sleep(time.thread_time() - began)
 
     def _ask(self, waiting: _Waiting) -> None:
         served, primary = waiting.lease.served, waiting.primary
