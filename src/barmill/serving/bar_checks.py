@@ -65,7 +65,7 @@ def check_bar(bar: Bar, bundle: Bundle, settings: PlaneSettings, now_ms: int) ->
     """The same of one bar. Raises Refusal naming the field, as "bar.high"."""
     _, open_, high, low, close, volume, extra = bar
     further = tuple(extra.get(name, math.nan) for name in bundle.plan.sources)
-    ordered = 0 < low <= min(open_, close) and max(open_, close) <= high and volume >= 0  # false where one of them is NaN
+    ordered = 0 < low <= open_ <= high and low <= close <= high and volume >= 0  # false where one of them is NaN, as `min` need not be
     if ordered and high + volume < math.inf and all(map(math.isfinite, further)) and _is_timely(bar.open_time, bundle, settings, now_ms):
         return
     values = np.array([bar[1:6]], dtype=np.float64)
